@@ -1,0 +1,134 @@
+//! `summary.json`: what the rows of a run say, one [`Cell`] per strategy and workload.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::measure::row::Params;
+
+/// Version of `summary.json`. Keys may be added freely; renaming one raises it.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that the tables and figures are drawn from.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Summary {
+    pub schema: u32,
+    pub run: String,
+    /// The strategy that `ratio_to_baseline` refers to.
+    pub baseline: String,
+    pub cells: Vec<Cell>,
+}
+
+/// One strategy on one workload.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Cell {
+    pub strategy: String,
+    pub workload: String,
+    #[serde(default)]
+    pub params: Params,
+    /// Controls calibrate or are there to be caught; they are never recommended.
+    pub control: bool,
+    pub equivalence: Equivalence,
+    /// Why `equivalence` is not `equivalent`: the first difference, the refused construct, the missing mechanism.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub execute_ns: Option<Quantiles>,
+    pub reset_ns: Option<Quantiles>,
+    pub cycle_ns: Option<Quantiles>,
+    /// Cycle minus the floor's execute in the same round.
+    pub overhead_ns: Option<Overhead>,
+    /// Cycle over the baseline's cycle in the same round.
+    pub ratio_to_baseline: Option<Ratio>,
+    /// Cycle over the cycle of the best sound strategy of this workload.
+    pub regret: Option<Ratio>,
+    pub verdict: Verdict,
+    /// The verdict as a sentence.
+    pub sentence: String,
+    /// Mean minor faults per cycle, from the counter pass.
+    pub minor_faults: Option<f64>,
+    pub rss_bytes: Option<Residency>,
+    /// Stages of startup in the order in which they happen.
+    #[serde(default)]
+    pub startup: Vec<Stage>,
+    /// Launches and rounds behind the figures.
+    pub launches: u32,
+    pub rounds: u32,
+}
+
+/// Whether a cell's reset was observed to equal a fresh instance, in this run.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Equivalence {
+    Equivalent,
+    Diverged,
+    Refused,
+    Unavailable,
+    NotRun,
+}
+
+/// Distribution over single blocks: each quantile is taken within a launch, then the median over launches;
+/// `max` is the largest of all.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Quantiles {
+    pub p50: u64,
+    pub p95: u64,
+    pub p99: u64,
+    pub max: u64,
+    /// Blocks measured.
+    pub n: u64,
+}
+
+/// What a strategy costs beyond the floor's execute, split by where it is paid. Negative values are noise.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Overhead {
+    pub p50: i64,
+    pub p95: i64,
+    pub p99: i64,
+    pub max: i64,
+    pub n: u64,
+    /// The part paid inside the guest, in page faults: execute minus the floor's execute.
+    pub execute_side_p50: i64,
+    /// The part paid by the reset.
+    pub reset_p50: i64,
+}
+
+/// A ratio with its confidence interval (see [`crate::analyse::LEVEL`]).
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Ratio {
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+/// How a cell compares with the baseline strategy.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    Faster,
+    Slower,
+    /// Within the margin on both sides.
+    Same,
+    /// The interval is too wide to tell, or there is none.
+    Unsure,
+    /// The baseline itself.
+    Baseline,
+    /// No figures: wrong, refused or unavailable.
+    None,
+}
+
+/// Resident set of the child process.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
+pub struct Residency {
+    /// Median of the samples of the memory pass's second half.
+    pub steady: u64,
+    /// High-water mark of the memory pass (`VmHWM` after `clear_refs` 5).
+    pub peak: u64,
+}
+
+/// One stage of startup.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Stage {
+    pub name: String,
+    /// Median over launches.
+    pub ns: u64,
+    pub n: u32,
+}

@@ -1,0 +1,88 @@
+//! Controls: strategies that calibrate the others or are there to be caught. Never recommended.
+
+use std::io;
+use std::ops::Range;
+
+use crate::in_place::region::Pages;
+use crate::in_place::{Image, InPlace, Scope};
+use crate::restore::Restorer;
+use crate::session::Reset;
+use crate::strategy::Strategy;
+use crate::sys::page;
+use crate::track::oracle::Oracle;
+
+/// `control/none`: leaks on purpose.
+pub static NONE: Strategy = Strategy::control(
+    "control/none",
+    "does nothing between blocks: the verifier has to catch it",
+    &[],
+    InPlace { scope: Scope::NOTHING, ..InPlace::BASE },
+);
+
+/// `control/oracle`: the floor.
+pub static ORACLE: Strategy = Strategy::control(
+    "control/oracle",
+    "copies exactly the pages that the block is known to change: the floor",
+    &[],
+    InPlace { tracker: || Box::new(Oracle::default()), ..InPlace::BASE },
+);
+
+/// `control/zero-all`: the "fast reset" that was shipped and reverted within hours.
+pub static ZERO_ALL: Strategy = Strategy::control(
+    "control/zero-all",
+    "zeroes the whole memory and nothing else, data segments included: a reset that was shipped and reverted",
+    &[],
+    InPlace { restorer: || Box::new(Zero), scope: Scope { bytes: true, ..Scope::NOTHING }, ..InPlace::BASE },
+);
+
+/// `control/madv-free`: trusts that freed pages come back as zeros.
+pub static MADV_FREE: Strategy = Strategy::control(
+    "control/madv-free",
+    "offers dirty pages to the kernel with MADV_FREE, which may leave their bytes in place",
+    &[&page::FREE],
+    InPlace { restorer: || Box::new(Free), ..InPlace::BASE },
+);
+
+struct Zero;
+
+impl Restorer for Zero {
+    fn restore(
+        &mut self,
+        pages: &mut Pages<'_>,
+        _: &Image,
+        runs: &[Range<usize>],
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        for run in runs {
+            done.bytes_restored += run.len() as u64;
+            pages.bytes_mut()[run.clone()].fill(0);
+        }
+        done.regions += runs.len() as u64;
+        Ok(())
+    }
+}
+
+struct Free;
+
+impl Restorer for Free {
+    fn restore(
+        &mut self,
+        pages: &mut Pages<'_>,
+        image: &Image,
+        runs: &[Range<usize>],
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        for run in runs {
+            done.bytes_returned += run.len() as u64;
+            done.syscalls += 1;
+            pages.free(run.clone())?;
+        }
+        // The image is copied back, so that only pages which were blank can leak.
+        for piece in image.pieces(0..pages.size()) {
+            if let crate::in_place::Piece::Filled(range, content) = piece {
+                pages.bytes_mut()[range].copy_from_slice(content);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! What can go wrong between a module and a session.
+
+use std::io;
+
+use crate::strategy::Strategy;
+
+/// Why a strategy cannot run a module, or a reset did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The machine lacks a mechanism.
+    #[error("`{strategy}` is unavailable on this machine: {reason}")]
+    Unavailable {
+        /// The strategy.
+        strategy: &'static str,
+        /// The mechanism and why it is missing.
+        reason: String,
+    },
+    /// The strategy cannot restore the module.
+    #[error("`{strategy}` refuses this module: {reason}")]
+    Refused {
+        /// The strategy.
+        strategy: &'static str,
+        /// The construct and its index.
+        reason: String,
+    },
+    /// The bytes are not a module.
+    #[error("not a WebAssembly module: {0}")]
+    Parse(#[from] wasmparser::BinaryReaderError),
+    /// The module uses a name that instrumentation reserves.
+    #[error("the module exports `{0}`, a name that is reserved for the reset")]
+    Reserved(String),
+    /// The module could not be rewritten.
+    #[error("the module cannot be rewritten: {0}")]
+    Rewrite(String),
+    /// wasmtime failed.
+    #[error("{what}")]
+    Engine {
+        /// What was being done.
+        what: &'static str,
+        /// wasmtime's account.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The kernel refused a step; the session must not be used again.
+    #[error("{what}")]
+    Kernel {
+        /// What was being done.
+        what: &'static str,
+        /// The system call's error.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn rewrite(reason: impl ToString) -> Self {
+        Self::Rewrite(reason.to_string())
+    }
+
+    pub(crate) fn engine(what: &'static str) -> impl FnOnce(wasmtime::Error) -> Self {
+        move |source| Self::Engine { what, source: source.into() }
+    }
+
+    pub(crate) fn kernel(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Kernel { what, source }
+    }
+
+    pub(crate) fn refused(strategy: &Strategy, reason: impl Into<String>) -> Self {
+        Self::Refused { strategy: strategy.name(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,117 @@
+//! Fresh strategies: the store is dropped and a new instance made. They differ in allocator, configuration and
+//! linking.
+
+pub mod on_demand;
+pub mod pooling;
+pub mod relink;
+
+use wasmtime::{Config, Engine, Instance, InstancePre, Linker, Module, Store, TypedFunc};
+
+use crate::error::Error;
+use crate::module::Facts;
+use crate::plan::Options;
+use crate::session::Reset;
+
+/// How a fresh strategy makes its instances.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh {
+    /// When imports are looked up and type-checked.
+    pub link: Link,
+    /// The allocator and its settings.
+    pub configure: fn(&mut Config, &Facts, &Options),
+}
+
+/// When imports are looked up and type-checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// At every instantiation, by `Linker::instantiate`.
+    PerBlock,
+    /// Once, by `Linker::instantiate_pre`.
+    Once,
+}
+
+pub(crate) struct FreshSession<T: 'static> {
+    engine: Engine,
+    template: Template<T>,
+    entry: &'static str,
+    state: Box<dyn FnMut() -> T>,
+    /// Taken only while the old instance is dropped before the new one is made, so that a pool of one is enough.
+    live: Option<Live<T>>,
+}
+
+/// What instances are made from.
+enum Template<T: 'static> {
+    PerBlock(Box<(Linker<T>, Module)>),
+    Once(InstancePre<T>),
+}
+
+struct Live<T: 'static> {
+    store: Store<T>,
+    instance: Instance,
+    start: TypedFunc<(), ()>,
+}
+
+impl<T: 'static> FreshSession<T> {
+    pub(crate) fn start(
+        fresh: Fresh,
+        module: &Module,
+        linker: &Linker<T>,
+        entry: &'static str,
+        state: Box<dyn FnMut() -> T>,
+    ) -> Result<Self, Error> {
+        let template = match fresh.link {
+            Link::PerBlock => Template::PerBlock(Box::new((linker.clone(), module.clone()))),
+            Link::Once => {
+                let pre = linker.instantiate_pre(module).map_err(Error::engine("cannot link the module"))?;
+                Template::Once(pre)
+            }
+        };
+        let engine = module.engine().clone();
+        let mut session = Self { engine, template, entry, state, live: None };
+        session.instantiate()?;
+        Ok(session)
+    }
+
+    fn instantiate(&mut self) -> Result<(), Error> {
+        let mut store = Store::new(&self.engine, (self.state)());
+        // Only the start function and the first block run before the host sets its own deadline.
+        store.set_epoch_deadline(u64::MAX / 2);
+        let instance = match &self.template {
+            Template::PerBlock(parts) => parts.0.instantiate(&mut store, &parts.1),
+            Template::Once(pre) => pre.instantiate(&mut store),
+        }
+        .map_err(Error::engine("cannot instantiate the module"))?;
+        let start = instance
+            .get_typed_func(&mut store, self.entry)
+            .map_err(Error::engine("the module has no entry point without parameters"))?;
+        self.live = Some(Live { store, instance, start });
+        Ok(())
+    }
+
+    fn live(&self) -> &Live<T> {
+        self.live.as_ref().expect("only a failed reset leaves no instance")
+    }
+
+    fn live_mut(&mut self) -> &mut Live<T> {
+        self.live.as_mut().expect("only a failed reset leaves no instance")
+    }
+
+    pub(crate) fn store_mut(&mut self) -> &mut Store<T> {
+        &mut self.live_mut().store
+    }
+
+    pub(crate) fn instance(&self) -> Instance {
+        self.live().instance
+    }
+
+    pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
+        let live = self.live_mut();
+        live.start.call(&mut live.store, ())
+    }
+
+    pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
+        drop(self.live.take());
+        self.instantiate()?;
+        Ok(Reset { instances: 1, ..Reset::default() })
+    }
+}

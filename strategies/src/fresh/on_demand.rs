@@ -1,0 +1,30 @@
+//! `InstancePre` on the on-demand allocator: memory is mapped and unmapped for each block.
+
+use super::{Fresh, Link};
+use crate::strategy::Strategy;
+
+/// `fresh/on-demand-copy`.
+pub static COPY: Strategy = Strategy::fresh(
+    "fresh/on-demand-copy",
+    "InstancePre, memory mapped per block, data segments copied in",
+    &[],
+    Fresh {
+        link: Link::Once,
+        configure: |config, _, _| {
+            config.memory_init_cow(false);
+        },
+    },
+);
+
+/// `fresh/on-demand-cow`.
+pub static COW: Strategy = Strategy::fresh(
+    "fresh/on-demand-cow",
+    "InstancePre, memory mapped per block, data image mapped copy-on-write",
+    &[],
+    Fresh {
+        link: Link::Once,
+        configure: |config, _, _| {
+            config.memory_init_cow(true);
+        },
+    },
+);

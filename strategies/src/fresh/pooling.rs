@@ -1,0 +1,73 @@
+//! `InstancePre` on the pooling allocator: slots are kept mapped and cleaned between blocks.
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::{Fresh, Link};
+use crate::module::Facts;
+use crate::plan::Options;
+use crate::strategy::Strategy;
+use crate::sys::pagemap_scan;
+
+/// `fresh/pooling`.
+pub static DEFAULT: Strategy = Strategy::fresh(
+    "fresh/pooling",
+    "InstancePre, pooling allocator as it comes: MADV_DONTNEED on the whole slot",
+    &[],
+    Fresh { link: Link::Once, configure: |config, facts, options| pool(config, facts, options, |_| ()) },
+);
+
+/// `fresh/pooling-resident`.
+pub static RESIDENT: Strategy = Strategy::fresh(
+    "fresh/pooling-resident",
+    "pooling allocator that keeps 64 MiB of each slot resident and zeroes it",
+    &[],
+    Fresh {
+        link: Link::Once,
+        configure: |config, facts, options| {
+            pool(config, facts, options, |pool| {
+                pool.linear_memory_keep_resident(options.keep_resident);
+            });
+        },
+    },
+);
+
+/// `fresh/pooling-scan`.
+pub static SCAN: Strategy = Strategy::fresh(
+    "fresh/pooling-scan",
+    "pooling allocator that keeps 64 MiB resident and finds pages with PAGEMAP_SCAN: the tuned peer",
+    &[&pagemap_scan::PAGEMAP_SCAN],
+    Fresh {
+        link: Link::Once,
+        configure: |config, facts, options| {
+            pool(config, facts, options, |pool| {
+                pool.linear_memory_keep_resident(options.keep_resident);
+                pool.pagemap_scan(Enabled::Yes);
+            });
+        },
+    },
+);
+
+/// A pool that is just large enough: wasmtime's defaults reserve room for a thousand instances.
+fn pool(
+    config: &mut Config,
+    facts: &Facts,
+    options: &Options,
+    tune: impl FnOnce(&mut PoolingAllocationConfig),
+) {
+    let memories = facts.memories.iter().filter(|memory| !memory.imported).count() as u32;
+    let tables = facts.tables.iter().filter(|table| !table.imported).count() as u32;
+    let elements = facts.tables.iter().map(|table| table.initial).max().unwrap_or(0);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(options.sessions)
+        .total_memories(memories.max(1) * options.sessions)
+        .total_tables(tables.max(1) * options.sessions)
+        .max_memories_per_module(memories.max(1))
+        .max_tables_per_module(tables.max(1))
+        // Room to grow, as the other strategies have.
+        .table_elements(usize::try_from(elements).unwrap_or(usize::MAX).max(20_000))
+        .max_core_instance_size(1 << 20)
+        .max_memory_size(1 << 32);
+    tune(&mut pool);
+    config.memory_init_cow(true);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+}

@@ -1,0 +1,19 @@
+//! A new store and `Linker::instantiate` for every block: what indexers ship today, and the default baseline.
+//!
+//! wasmtime's own defaults: on-demand allocation, and the data image mapped copy-on-write.
+
+use super::{Fresh, Link};
+use crate::strategy::Strategy;
+
+/// `fresh/relink`.
+pub static STRATEGY: Strategy = Strategy::fresh(
+    "fresh/relink",
+    "a new store and Linker::instantiate per block, on demand, with copy-on-write images",
+    &[],
+    Fresh {
+        link: Link::PerBlock,
+        configure: |config, _, _| {
+            config.memory_init_cow(true);
+        },
+    },
+);

@@ -1,0 +1,171 @@
+//! What a memory held right after instantiation, kept without its blank pages.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use super::region::Pages;
+use crate::sys::{memfd, page};
+
+/// The initial content of one memory: runs of pages that are not all zero, and the size.
+#[derive(Clone, Debug)]
+pub struct Image {
+    size: usize,
+    filled: Vec<Filled>,
+    content: Vec<u8>,
+}
+
+/// A run of pages with content.
+#[derive(Clone, Debug)]
+struct Filled {
+    range: Range<usize>,
+    /// Where its bytes start in `content`.
+    at: usize,
+}
+
+/// A part of a range, as the image has it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Zeros, or beyond the initial size.
+    Blank(Range<usize>),
+    /// Bytes that belong at the start of the range.
+    Filled(Range<usize>, &'a [u8]),
+}
+
+impl Image {
+    /// Copies the memory, page by page, leaving out what is blank; gives the blank pages back, since reading mapped
+    /// the page of zeros there and a tracker would count them as touched.
+    pub(crate) fn capture(pages: &mut Pages<'_>) -> io::Result<Self> {
+        let (size, page_size) = (pages.size(), page::size());
+        let mut image = Self { size, filled: Vec::new(), content: Vec::new() };
+        let mut blank = Vec::new();
+        for (index, bytes) in pages.bytes().chunks(page_size).enumerate() {
+            let range = index * page_size..index * page_size + bytes.len();
+            if is_blank(bytes) {
+                extend(&mut blank, range);
+            } else {
+                image.fill(range, bytes);
+            }
+        }
+        for range in blank {
+            pages.discard(range)?;
+        }
+        Ok(image)
+    }
+
+    fn fill(&mut self, range: Range<usize>, bytes: &[u8]) {
+        match self.filled.last_mut() {
+            Some(last) if last.range.end == range.start => last.range.end = range.end,
+            _ => self.filled.push(Filled { range, at: self.content.len() }),
+        }
+        self.content.extend_from_slice(bytes);
+    }
+
+    /// Initial size in bytes.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Bytes of the pages that are not blank.
+    pub fn content_bytes(&self) -> usize {
+        self.content.len()
+    }
+
+    /// Splits a range into what was blank and what was not, in order.
+    pub fn pieces(&self, range: Range<usize>) -> impl Iterator<Item = Piece<'_>> {
+        let mut next = self.filled.partition_point(|filled| filled.range.end <= range.start);
+        let mut from = range.start;
+        std::iter::from_fn(move || {
+            if from >= range.end {
+                return None;
+            }
+            let filled = self.filled.get(next).filter(|filled| filled.range.start < range.end);
+            let Some(filled) = filled else {
+                let blank = from..range.end;
+                from = range.end;
+                return Some(Piece::Blank(blank));
+            };
+            if from < filled.range.start {
+                let blank = from..filled.range.start;
+                from = filled.range.start;
+                return Some(Piece::Blank(blank));
+            }
+            let part = from..filled.range.end.min(range.end);
+            let at = filled.at + part.start - filled.range.start;
+            from = part.end;
+            next += 1;
+            Some(Piece::Filled(part.clone(), &self.content[at..at + part.len()]))
+        })
+    }
+
+    /// The image as a file, up to the end of its last page with content, and that length.
+    pub(crate) fn to_file(&self) -> io::Result<(File, usize)> {
+        let bytes = self.filled.last().map_or(0, |last| last.range.end);
+        let file = memfd::create(bytes)?;
+        for filled in &self.filled {
+            let content = &self.content[filled.at..filled.at + filled.range.len()];
+            file.write_all_at(content, filled.range.start as u64)?;
+        }
+        Ok((file, bytes))
+    }
+}
+
+/// Appends a range to a list of runs, joining it to the last where they meet.
+pub(crate) fn extend(runs: &mut Vec<Range<usize>>, range: Range<usize>) {
+    match runs.last_mut() {
+        Some(last) if last.end == range.start => last.end = range.end,
+        _ => runs.push(range),
+    }
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    // Whole words at a time: the compiler turns this into vector instructions.
+    let (words, rest) = bytes.as_chunks::<16>();
+    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|&byte| byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::in_place::region::Region;
+
+    /// Eight pages, of which the third, fourth and seventh have content.
+    fn image() -> Image {
+        let page = page::size();
+        let region = Region::reserve(8 * page, 16 * page, page).unwrap();
+        // SAFETY: no instance owns this region.
+        let mut pages = unsafe { region.pages() };
+        for (index, value) in [(2, 3), (3, 4), (6, 7)] {
+            pages.bytes_mut()[index * page] = value;
+        }
+        Image::capture(&mut pages).unwrap()
+    }
+
+    fn described(image: &Image, pages: Range<usize>) -> Vec<(bool, usize, usize)> {
+        let page = page::size();
+        image
+            .pieces(pages.start * page..pages.end * page)
+            .map(|piece| match piece {
+                Piece::Blank(range) => (false, range.start / page, range.end / page),
+                Piece::Filled(range, bytes) => {
+                    assert_eq!(bytes.len(), range.len());
+                    assert_eq!(usize::from(bytes[0]), range.start / page + 1);
+                    (true, range.start / page, range.end / page)
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn pieces_cover_any_range_in_order() {
+        let image = image();
+        assert_eq!(image.content_bytes(), 3 * page::size());
+        let all = [(false, 0, 2), (true, 2, 4), (false, 4, 6), (true, 6, 7), (false, 7, 8)];
+        assert_eq!(described(&image, 0..8), all);
+        assert_eq!(described(&image, 3..5), [(true, 3, 4), (false, 4, 5)]);
+        assert_eq!(described(&image, 4..6), [(false, 4, 6)]);
+        assert_eq!(described(&image, 6..12), [(true, 6, 7), (false, 7, 12)]);
+        assert_eq!(described(&image, 5..5), []);
+    }
+}

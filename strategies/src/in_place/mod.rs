@@ -1,0 +1,75 @@
+//! In-place strategies: one instance is kept, and its memory, size, globals and tables are brought back.
+
+pub(crate) mod backing;
+pub(crate) mod image;
+pub(crate) mod region;
+mod self_test;
+mod session;
+mod support;
+
+pub use backing::Backing;
+pub use image::{Image, Piece};
+pub use region::{Pages, Region};
+pub use self_test::SHRINK;
+
+pub(crate) use region::Creator;
+pub(crate) use session::InPlaceSession;
+pub(crate) use support::support;
+
+use std::sync::Arc;
+
+use wasmtime::Config;
+
+use crate::restore::{Copy, Restorer};
+use crate::track::Tracker;
+use crate::track::full::Full;
+
+/// The interchangeable parts of an in-place strategy.
+#[derive(Clone, Copy, Debug)]
+pub struct InPlace {
+    /// Finds the dirty pages; made once per memory.
+    pub tracker: fn() -> Box<dyn Tracker>,
+    /// Makes them clean; made once per memory.
+    pub restorer: fn() -> Box<dyn Restorer>,
+    /// What the initial pages are made of.
+    pub backing: Backing,
+    /// What is brought back. Less than everything makes a control.
+    pub scope: Scope,
+}
+
+/// The parts of the reset contract that a strategy keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Every byte of every memory.
+    pub bytes: bool,
+    /// The size of every memory.
+    pub size: bool,
+    /// Every mutable global, exported or not.
+    pub globals: bool,
+    /// Every element of every table.
+    pub tables: bool,
+}
+
+impl Scope {
+    /// The whole contract.
+    pub const ALL: Self = Self { bytes: true, size: true, globals: true, tables: true };
+    /// Nothing: what the last block left stays.
+    pub const NOTHING: Self = Self { bytes: false, size: false, globals: false, tables: false };
+}
+
+impl InPlace {
+    /// Copies the image over the whole memory; strategies say in what they differ from this.
+    pub const BASE: Self = Self {
+        tracker: || Box::new(Full),
+        restorer: || Box::new(Copy),
+        backing: Backing::Anonymous,
+        scope: Scope::ALL,
+    };
+
+    /// Sets an engine up to run on our regions.
+    pub(crate) fn configure(config: &mut Config, creator: &Arc<Creator>) {
+        config.with_host_memory(creator.clone());
+        // wasmtime lays its own image over memories that it mapped itself, and 48 panics on any other.
+        config.memory_init_cow(false);
+    }
+}

@@ -1,0 +1,198 @@
+//! The memory that in-place strategies run on: our own reservation under wasmtime's `LinearMemory`.
+//!
+//! wasmtime asks for a reservation (4 GiB for a 32-bit memory) plus a guard, and elides bounds checks in return: an
+//! access beyond the current size must fault. So the bytes up to `size` are readable and writable, all others are
+//! `PROT_NONE`, and shrinking takes access away again.
+
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use memmap2::MmapRaw;
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+
+use crate::sys::page::{self, Access};
+
+/// One linear memory: a reservation whose first [`size`](Self::size) bytes are accessible.
+#[derive(Debug)]
+pub struct Region {
+    map: MmapRaw,
+    capacity: usize,
+    size: AtomicUsize,
+}
+
+impl Region {
+    /// Reserves `capacity` bytes and an inaccessible guard behind them; the first `size` bytes are accessible zeros.
+    ///
+    /// # Errors
+    /// When the address space or its accounting (RLIMIT_AS, RLIMIT_DATA, overcommit) does not allow it.
+    pub fn reserve(size: usize, capacity: usize, guard: usize) -> io::Result<Self> {
+        let capacity = capacity.max(size);
+        let map = page::reserve((capacity + guard).max(page::size()))?;
+        // SAFETY: the mapping is new: no reference into it exists.
+        unsafe { page::protect(&map, size..map.len(), Access::None)? };
+        Ok(Self { map, capacity, size: AtomicUsize::new(size) })
+    }
+
+    /// Accessible bytes; what the guest sees as its memory's size.
+    pub fn size(&self) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// The address of byte 0, which never moves.
+    pub fn base(&self) -> usize {
+        self.map.as_ptr().addr()
+    }
+
+    fn grow_to(&self, size: usize) -> io::Result<()> {
+        let old = self.size();
+        if size > self.capacity {
+            return Err(io::Error::other(format!("{size} bytes exceed the reservation")));
+        }
+        // SAFETY: access is given, not taken.
+        unsafe { page::protect(&self.map, old..size, Access::ReadWrite)? };
+        self.size.store(size, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The pages of this memory, for whoever resets it.
+    ///
+    /// # Safety
+    /// While the view lives, no guest code runs in the instance that owns this memory and no slice that was borrowed
+    /// from it through wasmtime is live.
+    pub(crate) unsafe fn pages(&self) -> Pages<'_> {
+        Pages { region: self }
+    }
+}
+
+/// Exclusive view of one memory between two blocks.
+#[derive(Debug)]
+pub struct Pages<'a> {
+    region: &'a Region,
+}
+
+impl Pages<'_> {
+    /// Accessible bytes.
+    pub fn size(&self) -> usize {
+        self.region.size()
+    }
+
+    /// The addresses of a range of this memory.
+    pub(crate) fn addresses(&self, range: Range<usize>) -> Range<usize> {
+        self.region.base() + range.start..self.region.base() + range.end
+    }
+
+    /// The address of byte 0.
+    pub(crate) fn base(&self) -> usize {
+        self.region.base()
+    }
+
+    pub(crate) fn map(&self) -> &MmapRaw {
+        &self.region.map
+    }
+
+    /// All accessible bytes. Reading a page that was never touched maps the shared page of zeros.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the first `size` bytes are mapped and readable, and this view is the only way to them
+        // (the contract of `Region::pages`).
+        unsafe { std::slice::from_raw_parts(self.region.map.as_ptr(), self.size()) }
+    }
+
+    /// All accessible bytes, for writing.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`; the exclusive borrow of the view makes the slice unique.
+        unsafe { std::slice::from_raw_parts_mut(self.region.map.as_mut_ptr(), self.size()) }
+    }
+
+    /// `MADV_DONTNEED` on a range of whole pages.
+    pub(crate) fn discard(&mut self, range: Range<usize>) -> io::Result<()> {
+        assert!(range.end <= self.size());
+        // SAFETY: the exclusive borrow of the view excludes live references.
+        unsafe { page::discard(&self.region.map, range) }
+    }
+
+    /// `MADV_FREE` on a range of whole pages.
+    pub(crate) fn free(&mut self, range: Range<usize>) -> io::Result<()> {
+        assert!(range.end <= self.size());
+        // SAFETY: the exclusive borrow of the view excludes live references.
+        unsafe { page::free(&self.region.map, range) }
+    }
+
+    /// Maps a file privately over the first `bytes`.
+    pub(crate) fn map_over(&mut self, bytes: usize, image: &std::fs::File) -> io::Result<()> {
+        assert!(bytes <= self.size());
+        // SAFETY: the exclusive borrow of the view excludes live references; the image file is private to the
+        // backing, which never shortens it.
+        unsafe { crate::sys::memfd::map_over(&self.region.map, bytes, image) }
+    }
+
+    /// Takes away access beyond `size` bytes, and makes that the memory's size.
+    ///
+    /// The content of the pages that go stays in them: whoever shrinks has to have cleaned them.
+    pub(crate) fn shrink_to(&mut self, size: usize) -> io::Result<()> {
+        let old = self.size();
+        assert!(size <= old);
+        // SAFETY: the exclusive borrow of the view excludes live references.
+        unsafe { page::protect(&self.region.map, size..old, Access::None)? };
+        self.region.size.store(size, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// What wasmtime holds of a region.
+struct Linear(Arc<Region>);
+
+// SAFETY: the base never moves, `capacity` bytes are reserved, the bytes up to `byte_size` are accessible and
+// zero when they first become so, and everything beyond them, guard included, is PROT_NONE.
+unsafe impl LinearMemory for Linear {
+    fn byte_size(&self) -> usize {
+        self.0.size()
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.0.capacity
+    }
+
+    fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
+        Ok(self.0.grow_to(new_size)?)
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.0.map.as_mut_ptr()
+    }
+}
+
+/// Makes the memories of an engine, and remembers them until a session claims them.
+#[derive(Debug, Default)]
+pub(crate) struct Creator {
+    unclaimed: Mutex<Vec<Arc<Region>>>,
+}
+
+impl Creator {
+    /// The region whose byte 0 is at `base`.
+    pub(crate) fn claim(&self, base: usize) -> Option<Arc<Region>> {
+        let mut regions = self.unclaimed.lock().expect("no panic while holding the lock");
+        let found = regions.iter().position(|region| region.base() == base)?;
+        Some(regions.swap_remove(found))
+    }
+}
+
+// SAFETY: `new_memory` returns zero-filled memory that fulfils the contract of `LinearMemory` (see `Linear`).
+unsafe impl MemoryCreator for Creator {
+    fn new_memory(
+        &self,
+        _: MemoryType,
+        minimum: usize,
+        maximum: Option<usize>,
+        reserved: Option<usize>,
+        guard: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        let capacity = reserved.or(maximum).unwrap_or(minimum).max(minimum);
+        let region = Region::reserve(minimum, capacity, guard)
+            .map_err(|e| format!("cannot reserve {capacity} bytes for a memory: {e}"))?;
+        let region = Arc::new(region);
+        self.unclaimed.lock().expect("no panic while holding the lock").push(region.clone());
+        Ok(Box::new(Linear(region)))
+    }
+}

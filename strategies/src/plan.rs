@@ -1,0 +1,137 @@
+//! From a module to a session: judge, rewrite, configure, start.
+
+use std::sync::Arc;
+
+use wasmtime::{Config, Engine, Linker, Module};
+
+use crate::error::Error;
+use crate::fresh::{Fresh, FreshSession};
+use crate::in_place::{Creator, InPlace, InPlaceSession};
+use crate::module::{Facts, instrument};
+use crate::session::Session;
+use crate::strategy::{Availability, Lifecycle, Strategy, Support};
+
+/// What a host may choose. The defaults are those of the measurements.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Applied to the engine's configuration before the strategy's own settings.
+    pub configure: fn(&mut Config),
+    /// The export that runs a block.
+    pub entry: &'static str,
+    /// How many sessions may live at once on one engine; the size of a pool.
+    pub sessions: u32,
+    /// For pools that keep memory resident: how many bytes of each slot.
+    pub keep_resident: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { configure: |_| (), entry: "_start", sessions: 1, keep_resident: 64 << 20 }
+    }
+}
+
+/// A strategy that has been found able to run a module.
+#[derive(Debug)]
+pub struct Plan<'wasm> {
+    strategy: &'static Strategy,
+    options: Options,
+    facts: Facts,
+    wasm: std::borrow::Cow<'wasm, [u8]>,
+    creator: Arc<Creator>,
+}
+
+impl<'wasm> Plan<'wasm> {
+    /// Judges whether the strategy works on this machine and can restore this module, and rewrites the module where
+    /// the strategy needs to reach what it hides.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Refused`], or the bytes are not a module.
+    pub fn new(strategy: &'static Strategy, wasm: &'wasm [u8], options: Options) -> Result<Self, Error> {
+        let name = strategy.name();
+        if let Availability::Unavailable { reason } = strategy.availability() {
+            return Err(Error::Unavailable { strategy: name, reason });
+        }
+        let plan = Self::unprobed(strategy, wasm, options)?;
+        match strategy.support(&plan.facts) {
+            Support::Supported => Ok(plan),
+            Support::Refused { reason } => Err(Error::refused(strategy, reason)),
+        }
+    }
+
+    /// A plan whose mechanisms were not probed: for the self-test, which is such a probe itself.
+    pub(crate) fn unprobed(
+        strategy: &'static Strategy,
+        wasm: &'wasm [u8],
+        options: Options,
+    ) -> Result<Self, Error> {
+        let facts = Facts::read(wasm)?;
+        let wasm = match strategy.lifecycle() {
+            Lifecycle::Fresh(_) => wasm.into(),
+            Lifecycle::InPlace(_) => instrument(wasm, &facts)?.into(),
+        };
+        Ok(Self { strategy, options, facts, wasm, creator: Arc::default() })
+    }
+
+    /// The strategy.
+    pub fn strategy(&self) -> &'static Strategy {
+        self.strategy
+    }
+
+    /// What the module contains.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The module to compile: the original, or rewritten so that everything that changes can be reached.
+    pub fn wasm(&self) -> &[u8] {
+        &self.wasm
+    }
+
+    /// The engine configuration that the strategy runs under.
+    pub fn config(&self) -> Config {
+        let mut config = Config::new();
+        (self.options.configure)(&mut config);
+        match self.strategy.lifecycle() {
+            Lifecycle::Fresh(Fresh { configure, .. }) => configure(&mut config, &self.facts, &self.options),
+            Lifecycle::InPlace(_) => InPlace::configure(&mut config, &self.creator),
+        }
+        config
+    }
+
+    /// An engine with that configuration.
+    ///
+    /// # Errors
+    /// When wasmtime cannot make one, for instance because a pool does not fit the address space.
+    pub fn engine(&self) -> Result<Engine, Error> {
+        Engine::new(&self.config()).map_err(Error::engine("cannot make an engine"))
+    }
+
+    /// Instantiates a module that was compiled from [`wasm`](Self::wasm) by an engine of this plan.
+    ///
+    /// `state` makes the host's state for one block, here and at every reset.
+    ///
+    /// # Errors
+    /// When an import is missing, instantiation traps, or the snapshot cannot be taken.
+    pub fn start<T: 'static>(
+        &self,
+        module: &Module,
+        linker: &Linker<T>,
+        state: impl FnMut() -> T + 'static,
+    ) -> Result<Session<T>, Error> {
+        let state = Box::new(state);
+        let entry = self.options.entry;
+        match self.strategy.lifecycle() {
+            Lifecycle::Fresh(fresh) => {
+                FreshSession::start(*fresh, module, linker, entry, state).map(Session::fresh)
+            }
+            Lifecycle::InPlace(parts) => {
+                let session = InPlaceSession::start(self, *parts, module, linker, entry, state)?;
+                Ok(Session::in_place(session))
+            }
+        }
+    }
+
+    pub(crate) fn creator(&self) -> &Creator {
+        &self.creator
+    }
+}

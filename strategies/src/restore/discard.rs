@@ -1,0 +1,42 @@
+//! One `MADV_DONTNEED` per run: private pages of the image mapping become the image again, anonymous ones zeros.
+//! Right on a [`Backing::CowImage`] only.
+
+use std::io;
+use std::ops::Range;
+
+use super::Restorer;
+use crate::in_place::region::Pages;
+use crate::in_place::{Backing, Image, InPlace};
+use crate::session::Reset;
+use crate::strategy::Strategy;
+use crate::sys::{memfd, page};
+
+/// `MADV_DONTNEED`, and nothing to copy.
+#[derive(Debug)]
+pub struct Discard;
+
+impl Restorer for Discard {
+    fn restore(
+        &mut self,
+        pages: &mut Pages<'_>,
+        _: &Image,
+        runs: &[Range<usize>],
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        for run in runs {
+            done.bytes_returned += run.len() as u64;
+            done.syscalls += 1;
+            pages.discard(run.clone())?;
+        }
+        done.regions += runs.len() as u64;
+        Ok(())
+    }
+}
+
+/// `remap/madvise-cow`.
+pub static MADVISE_COW: Strategy = Strategy::in_place(
+    "remap/madvise-cow",
+    "gives all pages back with MADV_DONTNEED; the image is a private mapping of a memfd",
+    &[&page::DISCARD, &memfd::PRIVATE_IMAGE],
+    InPlace { restorer: || Box::new(Discard), backing: Backing::CowImage, ..InPlace::BASE },
+);

@@ -1,0 +1,90 @@
+//! A running instance under a strategy: execute a block, reset, execute the next.
+
+use wasmtime::{Instance, Store};
+
+use crate::error::Error;
+use crate::fresh::FreshSession;
+use crate::in_place::InPlaceSession;
+
+/// What a reset did. A fresh strategy leaves the work to wasmtime, so that only `instances` is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reset {
+    /// Instances made.
+    pub instances: u64,
+    /// Bytes written to make pages clean.
+    pub bytes_restored: u64,
+    /// Bytes given back to the kernel.
+    pub bytes_returned: u64,
+    /// Contiguous runs of pages that were treated.
+    pub regions: u64,
+    /// System calls made by the reset itself.
+    pub syscalls: u64,
+}
+
+/// One instance of a module, brought back by [`reset`](Self::reset) to what it was right after instantiation.
+///
+/// `T` is the host's state for one block; a reset replaces it by a new one.
+pub struct Session<T: 'static> {
+    inner: Inner<T>,
+}
+
+/// The two lifecycles. Boxed: a session is made once and moved about.
+enum Inner<T: 'static> {
+    Fresh(Box<FreshSession<T>>),
+    InPlace(Box<InPlaceSession<T>>),
+}
+
+impl<T: 'static> Session<T> {
+    pub(crate) fn fresh(session: FreshSession<T>) -> Self {
+        Self { inner: Inner::Fresh(Box::new(session)) }
+    }
+
+    pub(crate) fn in_place(session: InPlaceSession<T>) -> Self {
+        Self { inner: Inner::InPlace(Box::new(session)) }
+    }
+
+    /// The store, for the host's state and for epoch deadlines.
+    pub fn store_mut(&mut self) -> &mut Store<T> {
+        match &mut self.inner {
+            Inner::Fresh(session) => session.store_mut(),
+            Inner::InPlace(session) => session.store_mut(),
+        }
+    }
+
+    /// The instance that runs the next block.
+    pub fn instance(&self) -> Instance {
+        match &self.inner {
+            Inner::Fresh(session) => session.instance(),
+            Inner::InPlace(session) => session.instance(),
+        }
+    }
+
+    /// Says which block comes next. Only `control/oracle` listens.
+    pub fn expect(&mut self, block: u64) {
+        if let Inner::InPlace(session) = &mut self.inner {
+            session.expect(block);
+        }
+    }
+
+    /// Calls the guest's entry point.
+    ///
+    /// # Errors
+    /// A trap, or an error of a host function, as wasmtime reports it. The session can be reset afterwards.
+    pub fn execute(&mut self) -> wasmtime::Result<()> {
+        match &mut self.inner {
+            Inner::Fresh(session) => session.execute(),
+            Inner::InPlace(session) => session.execute(),
+        }
+    }
+
+    /// Brings the instance back, whatever the last block did.
+    ///
+    /// # Errors
+    /// When the engine or the kernel refuses; the session must not be used again then.
+    pub fn reset(&mut self) -> Result<Reset, Error> {
+        match &mut self.inner {
+            Inner::Fresh(session) => session.reset(),
+            Inner::InPlace(session) => session.reset(),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a strategy is: a name, what it needs, and how an instance lives under it.
+
+use std::fmt;
+
+use crate::fresh::Fresh;
+use crate::in_place::{self, InPlace};
+use crate::module::Facts;
+use crate::sys::Mechanism;
+
+/// One way to reset, named `family/variant`.
+#[derive(Debug)]
+pub struct Strategy {
+    name: &'static str,
+    summary: &'static str,
+    needs: &'static [&'static Mechanism],
+    control: bool,
+    lifecycle: Lifecycle,
+}
+
+/// How an instance lives from block to block.
+#[derive(Clone, Copy, Debug)]
+pub enum Lifecycle {
+    /// The store is dropped and a new instance made.
+    Fresh(Fresh),
+    /// One instance is kept and brought back.
+    InPlace(InPlace),
+}
+
+/// Whether this machine has what a strategy needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// Every probe performed its mechanism and saw the effect.
+    Available,
+    /// A mechanism is missing.
+    Unavailable {
+        /// Which one, and why.
+        reason: String,
+    },
+}
+
+/// Whether a strategy can restore everything that a module may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Everything.
+    Supported,
+    /// Not everything: the strategy must not be used on this module.
+    Refused {
+        /// The construct and its index.
+        reason: String,
+    },
+}
+
+impl Strategy {
+    /// A strategy that makes a new instance for each block.
+    pub const fn fresh(
+        name: &'static str,
+        summary: &'static str,
+        needs: &'static [&'static Mechanism],
+        fresh: Fresh,
+    ) -> Self {
+        Self { name, summary, needs, control: false, lifecycle: Lifecycle::Fresh(fresh) }
+    }
+
+    /// A strategy that keeps one instance and brings it back.
+    pub const fn in_place(
+        name: &'static str,
+        summary: &'static str,
+        needs: &'static [&'static Mechanism],
+        parts: InPlace,
+    ) -> Self {
+        Self { name, summary, needs, control: false, lifecycle: Lifecycle::InPlace(parts) }
+    }
+
+    /// A strategy that is there to calibrate or to be caught.
+    pub const fn control(
+        name: &'static str,
+        summary: &'static str,
+        needs: &'static [&'static Mechanism],
+        parts: InPlace,
+    ) -> Self {
+        Self { name, summary, needs, control: true, lifecycle: Lifecycle::InPlace(parts) }
+    }
+
+    /// `family/variant`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The part of the name before the slash.
+    pub fn family(&self) -> &'static str {
+        self.name.split_once('/').map_or(self.name, |(family, _)| family)
+    }
+
+    /// What it does, in a line.
+    pub fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    /// Whether it is a control, which is never recommended.
+    pub fn is_control(&self) -> bool {
+        self.control
+    }
+
+    /// How an instance lives under it.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// The mechanisms that it needs, engine and kernel.
+    pub fn needs(&self) -> impl Iterator<Item = &'static Mechanism> {
+        let engine = match self.lifecycle {
+            Lifecycle::Fresh(_) => None,
+            Lifecycle::InPlace(_) => Some(&in_place::SHRINK),
+        };
+        engine.into_iter().chain(self.needs.iter().copied())
+    }
+
+    /// Probes every mechanism that it needs.
+    pub fn availability(&self) -> Availability {
+        for mechanism in self.needs() {
+            if let Err(reason) = mechanism.available() {
+                return Availability::Unavailable { reason: format!("{}: {reason}", mechanism.name) };
+            }
+        }
+        Availability::Available
+    }
+
+    /// Judges a module before it runs.
+    pub fn support(&self, facts: &Facts) -> Support {
+        match self.lifecycle {
+            Lifecycle::Fresh(_) => Support::Supported,
+            Lifecycle::InPlace(_) => in_place::support(facts),
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

@@ -1,0 +1,46 @@
+//! What a strategy needs of the machine, and the proof that it is there.
+
+use std::sync::OnceLock;
+
+/// A mechanism of the kernel or the engine, with the probe that performs it and checks the effect.
+#[derive(Debug)]
+pub struct Mechanism {
+    /// Its name as the manual has it, such as `PAGEMAP_SCAN`.
+    pub name: &'static str,
+    /// What it is used for here, and since which kernel it exists.
+    pub about: &'static str,
+    probe: fn() -> Result<(), String>,
+    outcome: OnceLock<Result<(), String>>,
+}
+
+impl Mechanism {
+    pub(crate) const fn new(
+        name: &'static str,
+        about: &'static str,
+        probe: fn() -> Result<(), String>,
+    ) -> Self {
+        Self { name, about, probe, outcome: OnceLock::new() }
+    }
+
+    /// Whether the mechanism works in this process; the probe runs once.
+    ///
+    /// # Errors
+    /// The reason why it does not, with the remedy where there is one.
+    pub fn available(&self) -> Result<(), &str> {
+        self.outcome.get_or_init(self.probe).as_ref().map(|&()| ()).map_err(String::as_str)
+    }
+}
+
+/// Every mechanism that some strategy needs, in the order in which `doctor` lists them.
+pub static ALL: [&Mechanism; 10] = [
+    &crate::in_place::SHRINK,
+    &super::page::PROTECT,
+    &super::page::DISCARD,
+    &super::page::FREE,
+    &super::memfd::PRIVATE_IMAGE,
+    &super::mincore::MINCORE,
+    &super::pagemap::PAGEMAP,
+    &super::soft_dirty::SOFT_DIRTY,
+    &super::pagemap_scan::PAGEMAP_SCAN,
+    &super::pagemap_scan::WRITE_PROTECT,
+];

@@ -1,0 +1,128 @@
+//! Pages of the operating system: their size, protection, and giving them back.
+
+use std::io;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use memmap2::{MmapOptions, MmapRaw, UncheckedAdvice};
+
+use super::{Mechanism, checked};
+
+/// The size of an OS page in bytes, read once at run time: 4 KiB on x86-64, up to 64 KiB on aarch64.
+pub fn size() -> usize {
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        // SAFETY: sysconf(3) only reads its argument.
+        let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(bytes).expect("every kernel has a page size")
+    })
+}
+
+/// Reserves `bytes` of private anonymous address space that is not accounted as swap.
+pub(crate) fn reserve(bytes: usize) -> io::Result<MmapRaw> {
+    MmapOptions::new().len(bytes).no_reserve_swap().map_anon().map(MmapRaw::from)
+}
+
+/// Who may touch a range of pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Access {
+    None,
+    ReadWrite,
+}
+
+/// mprotect(2) on a range of a mapping, in bytes from its start.
+///
+/// # Safety
+/// No reference into the range may be live when access is taken away.
+pub(crate) unsafe fn protect(map: &MmapRaw, range: Range<usize>, access: Access) -> io::Result<()> {
+    assert!(range.start <= range.end && range.end <= map.len());
+    let flags = match access {
+        Access::None => libc::PROT_NONE,
+        Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+    };
+    // SAFETY: the range lies within the mapping (asserted), and the caller vouches for the references.
+    checked(unsafe { libc::mprotect(map.as_mut_ptr().add(range.start).cast(), range.len(), flags) })?;
+    Ok(())
+}
+
+/// MADV_DONTNEED: gives the pages back; the next touch finds zeros, or the file's page in a private file mapping.
+///
+/// # Safety
+/// No reference into the range may be live.
+pub(crate) unsafe fn discard(map: &MmapRaw, range: Range<usize>) -> io::Result<()> {
+    // SAFETY: memmap2 checks the bounds; the caller vouches for the references.
+    unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) }
+}
+
+/// MADV_FREE: lets the kernel take the pages when it wants them; until then the old bytes stay readable.
+///
+/// # Safety
+/// No reference into the range may be live.
+pub(crate) unsafe fn free(map: &MmapRaw, range: Range<usize>) -> io::Result<()> {
+    // SAFETY: memmap2 checks the bounds; the caller vouches for the references.
+    unsafe { map.unchecked_advise_range(UncheckedAdvice::Free, range.start, range.len()) }
+}
+
+/// A few private pages of its own, for a probe to try a mechanism on.
+pub(crate) struct Scratch {
+    pub(crate) map: MmapRaw,
+}
+
+impl Scratch {
+    pub(crate) fn pages(count: usize) -> Result<Self, String> {
+        let map = reserve(count * size()).map_err(|e| format!("cannot map {count} pages: {e}"))?;
+        Ok(Self { map })
+    }
+
+    /// Writes one byte into a page.
+    pub(crate) fn write(&self, page: usize, value: u8) {
+        assert!((page + 1) * size() <= self.map.len());
+        // SAFETY: the page lies within the mapping (asserted), which is private to this value.
+        unsafe { self.map.as_mut_ptr().add(page * size()).write_volatile(value) }
+    }
+
+    /// Reads the first byte of a page.
+    pub(crate) fn read(&self, page: usize) -> u8 {
+        assert!((page + 1) * size() <= self.map.len());
+        // SAFETY: the page lies within the mapping (asserted), which is private to this value.
+        unsafe { self.map.as_ptr().add(page * size()).read_volatile() }
+    }
+}
+
+/// mprotect(2), by which a memory grows and shrinks within its reservation.
+pub static PROTECT: Mechanism = Mechanism::new("mprotect", "grows and shrinks a memory in place", || {
+    let scratch = Scratch::pages(2)?;
+    scratch.write(1, 7);
+    // SAFETY: no reference into the scratch pages exists.
+    unsafe {
+        protect(&scratch.map, size()..2 * size(), Access::None)
+            .and_then(|()| protect(&scratch.map, size()..2 * size(), Access::ReadWrite))
+    }
+    .map_err(|e| format!("mprotect: {e}; RLIMIT_DATA or vm.max_map_count may be exhausted"))?;
+    if scratch.read(1) == 7 { Ok(()) } else { Err("mprotect lost a page's content".into()) }
+});
+
+/// madvise(2) with `MADV_DONTNEED`.
+pub static DISCARD: Mechanism = Mechanism::new("MADV_DONTNEED", "gives pages back at once", || {
+    let scratch = Scratch::pages(1)?;
+    scratch.write(0, 7);
+    // SAFETY: no reference into the scratch page exists.
+    unsafe { discard(&scratch.map, 0..size()) }.map_err(|e| format!("madvise: {e}"))?;
+    match scratch.read(0) {
+        0 => Ok(()),
+        // Seen under user-mode emulation, where the advice is ignored.
+        _ => Err("MADV_DONTNEED leaves the old bytes in place here".into()),
+    }
+});
+
+/// madvise(2) with `MADV_FREE`, Linux 4.5.
+pub static FREE: Mechanism = Mechanism::new("MADV_FREE", "offers pages to the kernel; since 4.5", || {
+    let scratch = Scratch::pages(1)?;
+    scratch.write(0, 7);
+    // SAFETY: no reference into the scratch page exists.
+    unsafe { free(&scratch.map, 0..size()) }.map_err(|e| format!("madvise: {e}"))?;
+    match scratch.read(0) {
+        0 | 7 => Ok(()),
+        other => Err(format!("MADV_FREE left {other}, neither the old byte nor zero")),
+    }
+});

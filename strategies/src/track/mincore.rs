@@ -1,0 +1,59 @@
+//! mincore(2): resident pages.
+//!
+//! The kernel tells residency, not writes, so the set only ever grows unless the restorer gives pages back. A page
+//! that was swapped out is not resident and yet holds old bytes: where the machine has swap, the tracker reports
+//! the whole memory instead. About 0.6 ns per page of the used size, dirty or not.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+
+use super::Tracker;
+use crate::in_place::image::extend;
+use crate::in_place::region::Pages;
+use crate::in_place::{Image, InPlace};
+use crate::restore::GiveBack;
+use crate::session::Reset;
+use crate::strategy::Strategy;
+use crate::sys::{mincore, page};
+
+/// Reports resident pages.
+#[derive(Debug, Default)]
+pub struct Mincore {
+    resident: Vec<u8>,
+}
+
+impl Tracker for Mincore {
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        _: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        if swap_is_on()? {
+            runs.push(0..pages.size());
+            return Ok(());
+        }
+        mincore::resident(pages.map(), 0..pages.size(), &mut self.resident)?;
+        done.syscalls += 1;
+        let page = page::size();
+        for (index, _) in self.resident.iter().enumerate().filter(|(_, flags)| *flags & 1 == 1) {
+            extend(runs, index * page..(index + 1) * page);
+        }
+        Ok(())
+    }
+}
+
+/// Whether `/proc/swaps` lists a device. Read at every reset: swap may be switched on at any time.
+fn swap_is_on() -> io::Result<bool> {
+    Ok(fs::read_to_string("/proc/swaps")?.lines().nth(1).is_some())
+}
+
+/// `dirty/mincore`.
+pub static STRATEGY: Strategy = Strategy::in_place(
+    "dirty/mincore",
+    "resets the pages that mincore(2) reports resident, and gives blank ones back",
+    &[&mincore::MINCORE, &page::DISCARD],
+    InPlace { tracker: || Box::new(Mincore::default()), restorer: || Box::new(GiveBack), ..InPlace::BASE },
+);

@@ -1,0 +1,56 @@
+//! Trackers: which pages of a memory may differ from the snapshot.
+//!
+//! A tracker may report too much, never too little: a page that it leaves out keeps what the last block wrote.
+
+pub mod full;
+pub mod mincore;
+pub mod oracle;
+pub mod pagemap;
+pub mod pagemap_scan;
+pub mod soft_dirty;
+pub mod uffd_wp;
+
+use std::io;
+use std::ops::Range;
+
+use crate::in_place::Image;
+use crate::in_place::region::Pages;
+use crate::session::Reset;
+
+/// Finds the dirty pages of one memory.
+pub trait Tracker: Send {
+    /// Begins to track, once, when the snapshot has been taken and the memory has its final backing.
+    ///
+    /// # Errors
+    /// When the kernel does not do what the tracker's probe found it to do.
+    fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
+        let _ = pages;
+        Ok(())
+    }
+
+    /// Says which block comes next, for a tracker that knows the blocks beforehand.
+    fn expect(&mut self, block: u64) {
+        let _ = block;
+    }
+
+    /// Appends the runs of pages that may differ from `image`, as byte ranges in ascending order.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked; the memory must then not be used again.
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        image: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()>;
+
+    /// Declares everything clean, after the restorer has run and before the memory shrinks.
+    ///
+    /// # Errors
+    /// As [`dirty`](Self::dirty).
+    fn clean(&mut self, pages: &mut Pages<'_>, done: &mut Reset) -> io::Result<()> {
+        let (_, _) = (pages, done);
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! The oracle: knows each block's dirty pages beforehand.
+//!
+//! The first time that a block is seen, the whole memory is compared with the image; from then on the same block
+//! costs no tracking at all, which makes its cycle the floor that every other strategy is held against. It relies on
+//! the caller to name the blocks and on the guest to be deterministic, so it is a control and never a choice.
+
+use std::collections::HashMap;
+use std::io;
+use std::ops::Range;
+
+use super::Tracker;
+use crate::in_place::image::extend;
+use crate::in_place::region::Pages;
+use crate::in_place::{Image, Piece};
+use crate::session::Reset;
+use crate::sys::page;
+
+/// Reports what the block wrote when it was first seen.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    block: u64,
+    known: HashMap<u64, Vec<Range<usize>>>,
+}
+
+impl Tracker for Oracle {
+    fn expect(&mut self, block: u64) {
+        self.block = block;
+    }
+
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        image: &Image,
+        runs: &mut Vec<Range<usize>>,
+        _: &mut Reset,
+    ) -> io::Result<()> {
+        let known = self.known.entry(self.block).or_insert_with(|| differing(pages, image));
+        runs.extend_from_slice(known);
+        Ok(())
+    }
+}
+
+/// The runs of pages whose bytes differ from the image.
+fn differing(pages: &Pages<'_>, image: &Image) -> Vec<Range<usize>> {
+    let mut runs = Vec::new();
+    let bytes = pages.bytes();
+    let page = page::size();
+    let blank = vec![0; page];
+    for piece in image.pieces(0..bytes.len()) {
+        let (range, content) = match piece {
+            Piece::Blank(range) => (range, None),
+            Piece::Filled(range, content) => (range, Some(content)),
+        };
+        for start in range.clone().step_by(page) {
+            let here = start..(start + page).min(range.end);
+            let wanted = content.map_or(&blank[..here.len()], |content| {
+                &content[here.start - range.start..here.end - range.start]
+            });
+            if bytes[here.clone()] != *wanted {
+                extend(&mut runs, here);
+            }
+        }
+    }
+    runs
+}

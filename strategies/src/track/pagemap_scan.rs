@@ -1,0 +1,50 @@
+//! `PAGEMAP_SCAN` without write-protection: populated pages other than the shared page of zeros.
+//!
+//! One call walks the page tables at about 2.5 ns per populated page. The set is cumulative, like that of wasmtime's
+//! pooling allocator, but the scan goes on where the region vector was full and counts swapped-out pages.
+
+use std::io;
+use std::ops::Range;
+
+use super::Tracker;
+use crate::in_place::region::Pages;
+use crate::in_place::{Image, InPlace};
+use crate::session::Reset;
+use crate::strategy::Strategy;
+use crate::sys::pagemap_scan::{self, Scanner, Select};
+
+/// Reports populated pages.
+#[derive(Debug, Default)]
+pub struct PagemapScan {
+    scanner: Option<Scanner>,
+}
+
+impl Tracker for PagemapScan {
+    fn start(&mut self, _: &mut Pages<'_>) -> io::Result<()> {
+        self.scanner = Some(Scanner::open()?);
+        Ok(())
+    }
+
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        _: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        let scanner = self.scanner.as_mut().ok_or_else(|| io::Error::other("not started"))?;
+        let base = pages.base();
+        done.syscalls += scanner.scan(pages.addresses(0..pages.size()), Select::Populated, |run| {
+            runs.push(run.start - base..run.end - base);
+        })?;
+        Ok(())
+    }
+}
+
+/// `dirty/pagemap-scan`.
+pub static STRATEGY: Strategy = Strategy::in_place(
+    "dirty/pagemap-scan",
+    "copies the image over the pages that PAGEMAP_SCAN finds populated",
+    &[&pagemap_scan::PAGEMAP_SCAN],
+    InPlace { tracker: || Box::new(PagemapScan::default()), ..InPlace::BASE },
+);
