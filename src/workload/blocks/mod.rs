@@ -1,0 +1,84 @@
+//! Blocks: where a workload's input comes from.
+//!
+//! Three sources, one type. All of them yield [`Block`]s in ascending height, and the same call yields the
+//! same bytes on every machine:
+//!
+//! - [`mainnet`]: the real mainnet block that crate `bitcoin-test-data` ships; needs no file and no network.
+//! - [`generate()`]: synthetic blocks of a chosen [`Mix`] from a seed, as many as a trace needs.
+//! - [`read`]: the user's own blocks from disk, as raw bytes, hex, or Bitcoin Core's `blk*.dat` files.
+
+mod bip34;
+mod blk;
+mod chain;
+mod error;
+mod files;
+mod generate;
+mod hex;
+mod mix;
+mod real;
+mod trace;
+mod wallet;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use error::{BlocksError, Place, Position};
+pub use files::read;
+pub use generate::generate;
+pub use mix::{Locks, Mix, Permille, Spread};
+pub use real::mainnet;
+pub use trace::Trace;
+
+/// The largest block that consensus allows, in serialised bytes: a byte weighs at least 1 of the 4,000,000
+/// weight units.
+pub const MAX_BLOCK_BYTES: usize = 4_000_000;
+
+/// One unit of input. Cloning shares the bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The block's height: the number of blocks before it in its chain.
+    pub height: u32,
+    /// The block, consensus-serialised: the 80-byte header, the count of transactions, the transactions.
+    pub bytes: Arc<[u8]>,
+}
+
+impl Block {
+    /// What `__load_input` gives the guest: the height as 4 bytes, little-endian, then the block.
+    #[must_use]
+    pub fn input(&self) -> Vec<u8> {
+        let mut input = Vec::with_capacity(4 + self.bytes.len());
+        input.extend_from_slice(&self.height.to_le_bytes());
+        input.extend_from_slice(&self.bytes);
+        input
+    }
+}
+
+/// The height and the size: a failed assertion should not print a megabyte.
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block").field("height", &self.height).field("bytes", &self.bytes.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_is_the_little_endian_height_then_the_block() {
+        let block = Block { height: 0x0001_0203, bytes: Arc::from([0xaa, 0xbb]) };
+        assert_eq!(block.input(), [0x03, 0x02, 0x01, 0x00, 0xaa, 0xbb]);
+    }
+
+    #[test]
+    fn debug_shows_the_size_and_not_the_bytes() {
+        let block = Block { height: 7, bytes: Arc::from([0_u8; 1000]) };
+        assert_eq!(format!("{block:?}"), "Block { height: 7, bytes: 1000 }");
+    }
+
+    #[test]
+    fn cloning_shares_the_bytes() {
+        let block = Block { height: 7, bytes: Arc::from([0_u8; 1000]) };
+        assert!(Arc::ptr_eq(&block.bytes, &block.clone().bytes));
+    }
+}
