@@ -1,0 +1,7 @@
+//! Measuring: rows, clocks of the process, and memory seen from outside.
+
+pub mod faults;
+pub mod row;
+pub mod sampler;
+pub mod warm;
+pub mod writer;
