@@ -1,0 +1,15 @@
+//! resetbench: which way of resetting a WebAssembly instance between blocks is correct, what it costs, and how much
+//! memory it needs.
+//!
+//! Data flows one way: definitions -> plan -> launches -> rows -> summary -> report. A step reads what the step before
+//! wrote to disk.
+
+pub mod analyse;
+pub mod cli;
+pub mod launch;
+pub mod machine;
+pub mod measure;
+pub mod present;
+pub mod progress;
+pub mod verb;
+pub mod workload;

@@ -1,1 +1,22 @@
-fn main(){}
+//! The command line: one file per verb in [`resetbench::verb`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use resetbench::cli::{Cli, Verb};
+use resetbench::verb;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.verb {
+        Verb::Doctor(args) => verb::doctor::run(&args),
+        Verb::List(args) => verb::list::run(&args),
+        Verb::Run(args) => verb::run::run(&args),
+        Verb::Report(args) => verb::report::run(&args),
+        Verb::Child(args) => verb::child::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::verdict::More;
 use crate::measure::row::Params;
 
 /// Version of `summary.json`. Keys may be added freely; renaming one raises it.
@@ -15,7 +16,25 @@ pub struct Summary {
     pub run: String,
     /// The strategy that `ratio_to_baseline` refers to.
     pub baseline: String,
+    /// How the intervals and verdicts were made.
+    pub method: Method,
+    /// What a reader of the figures has to know about the rows, such as that the run was interrupted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub cells: Vec<Cell>,
+}
+
+/// The numbers that the statistics were done with.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Method {
+    /// Confidence level of every interval.
+    pub level: f64,
+    /// Differences up to this share are called the same.
+    pub margin: f64,
+    /// Resamples of the bootstrap.
+    pub resamples: u32,
+    /// Seed of the resampling.
+    pub seed: u64,
 }
 
 /// One strategy on one workload.
@@ -29,6 +48,7 @@ pub struct Cell {
     pub control: bool,
     pub equivalence: Equivalence,
     /// Why `equivalence` is not `equivalent`: the first difference, the refused construct, the missing mechanism.
+    /// For an equivalent cell, what went wrong in one of its launches although the figures stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     pub execute_ns: Option<Quantiles>,
@@ -38,18 +58,22 @@ pub struct Cell {
     pub overhead_ns: Option<Overhead>,
     /// Cycle over the baseline's cycle in the same round.
     pub ratio_to_baseline: Option<Ratio>,
-    /// Cycle over the cycle of the best sound strategy of this workload.
+    /// Cycle over the cycle of the best sound strategy of this workload in the same round. The best has the least
+    /// `cycle_ns.p50` and is no control; controls, and a strategy that is as good, may come out below 1.
     pub regret: Option<Ratio>,
     pub verdict: Verdict,
     /// The verdict as a sentence.
     pub sentence: String,
+    /// About how much more measuring would settle an unsure verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<More>,
     /// Mean minor faults per cycle, from the counter pass.
     pub minor_faults: Option<f64>,
     pub rss_bytes: Option<Residency>,
     /// Stages of startup in the order in which they happen.
     #[serde(default)]
     pub startup: Vec<Stage>,
-    /// Launches and rounds behind the figures.
+    /// Launches and rounds behind the cell's own times; the sentence names those behind the comparison.
     pub launches: u32,
     pub rounds: u32,
 }
@@ -65,8 +89,8 @@ pub enum Equivalence {
     NotRun,
 }
 
-/// Distribution over single blocks: each quantile is taken within a launch, then the median over launches;
-/// `max` is the largest of all.
+/// Distribution over single blocks: each quantile is taken within a launch by nearest rank, then the median over
+/// launches; `max` is the largest of all.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Quantiles {
     pub p50: u64,
@@ -77,7 +101,8 @@ pub struct Quantiles {
     pub n: u64,
 }
 
-/// What a strategy costs beyond the floor's execute, split by where it is paid. Negative values are noise.
+/// What a strategy costs beyond the floor's execute of the same block, split by where it is paid. Quantiles are made as
+/// in [`Quantiles`]; negative values are noise.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Overhead {
     pub p50: i64,
@@ -91,7 +116,7 @@ pub struct Overhead {
     pub reset_p50: i64,
 }
 
-/// A ratio with its confidence interval (see [`crate::analyse::LEVEL`]).
+/// A ratio with its confidence interval (see [`super::LEVEL`] and [`super::bootstrap`]).
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Ratio {
     pub value: f64,
@@ -120,7 +145,7 @@ pub enum Verdict {
 pub struct Residency {
     /// Median of the samples of the memory pass's second half.
     pub steady: u64,
-    /// High-water mark of the memory pass (`VmHWM` after `clear_refs` 5).
+    /// High-water mark of the memory pass (`VmHWM` after `clear_refs` 5), or the largest sample where there is no mark.
     pub peak: u64,
 }
 

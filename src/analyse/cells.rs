@@ -1,0 +1,205 @@
+//! The cells of a workload: each strategy's figures, compared with the baseline and with the best.
+
+use super::Facts;
+use super::bootstrap::{Estimate, MIN_ROUNDS, Seed, estimate};
+use super::evidence::{Evidence, Group};
+use super::figures;
+use super::paired::Paired;
+use super::summary::{Cell, Equivalence, Quantiles, Ratio, Verdict};
+use super::verdict;
+use crate::measure::row::Phase;
+
+/// The ratio of a strategy to itself.
+const ITSELF: Ratio = Ratio { value: 1.0, low: 1.0, high: 1.0 };
+
+/// A strategy in its workload, before it is compared.
+struct Contender<'a> {
+    strategy: &'a str,
+    control: bool,
+    evidence: &'a Evidence,
+    equivalence: Equivalence,
+    reason: Option<String>,
+    /// Absent unless the cell is equivalent and was timed.
+    cycle: Option<Quantiles>,
+}
+
+/// Makes the cells of a workload, in the order of [`Facts::contenders`]; strategies not named there follow by name.
+///
+/// A contender without any row in the workload has a cell that says so.
+pub fn cells(group: &Group, facts: &Facts) -> Vec<Cell> {
+    let nothing = Evidence::default();
+    let mut strategies: Vec<&str> = Vec::new();
+    for strategy in facts.contenders.iter().chain(group.strategies.keys()) {
+        if !strategies.contains(&strategy.as_str()) {
+            strategies.push(strategy);
+        }
+    }
+    let contenders: Vec<Contender> = strategies
+        .into_iter()
+        .map(|strategy| {
+            let evidence = group.strategies.get(strategy).unwrap_or(&nothing);
+            let (equivalence, reason) = evidence.equivalence();
+            let sound = equivalence == Equivalence::Equivalent;
+            Contender {
+                strategy,
+                control: facts.controls.iter().any(|control| control == strategy),
+                evidence,
+                equivalence,
+                reason,
+                cycle: evidence.times(Phase::Cycle).filter(|_| sound).and_then(figures::quantiles),
+            }
+        })
+        .collect();
+    let bench = Bench::new(&contenders, group, facts);
+    contenders.iter().map(|contender| bench.cell(contender)).collect()
+}
+
+/// What every contender of a workload is held against.
+struct Bench<'a> {
+    group: &'a Group,
+    facts: &'a Facts,
+    /// The parameters as text, which is part of a comparison's name.
+    params: String,
+    baseline: Option<&'a Contender<'a>>,
+    /// The floor, if it is sound.
+    floor: Option<&'a Contender<'a>>,
+    /// The sound strategy with the least median cycle, controls aside; of equals the first by name.
+    best: Option<&'a Contender<'a>>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(contenders: &'a [Contender<'a>], group: &'a Group, facts: &'a Facts) -> Self {
+        let named = |name: &str| contenders.iter().find(|contender| contender.strategy == name);
+        Self {
+            group,
+            facts,
+            params: serde_json::Value::from_iter(group.params.clone()).to_string(),
+            baseline: named(&facts.baseline),
+            floor: named(&facts.floor).filter(|floor| floor.equivalence == Equivalence::Equivalent),
+            best: contenders
+                .iter()
+                .filter(|contender| !contender.control && contender.cycle.is_some())
+                .min_by_key(|contender| (contender.cycle.map(|cycle| cycle.p50), contender.strategy)),
+        }
+    }
+
+    fn cell(&self, contender: &Contender) -> Cell {
+        let Contender { strategy, control, evidence, equivalence, reason, cycle } = contender;
+        let sound = *equivalence == Equivalence::Equivalent;
+        let quantiles = |phase| evidence.times(phase).filter(|_| sound).and_then(figures::quantiles);
+        let Comparison { verdict, ratio, more, sentence } = self.against_baseline(contender);
+        let (launches, rounds) = if cycle.is_some() { counts(evidence) } else { (0, 0) };
+        Cell {
+            strategy: (*strategy).to_owned(),
+            workload: self.group.workload.clone(),
+            params: self.group.params.clone(),
+            control: *control,
+            equivalence: *equivalence,
+            reason: reason.clone(),
+            execute_ns: quantiles(Phase::Execute),
+            reset_ns: quantiles(Phase::Reset),
+            cycle_ns: *cycle,
+            overhead_ns: self
+                .floor
+                .filter(|_| sound)
+                .and_then(|floor| figures::overhead(evidence, floor.evidence)),
+            ratio_to_baseline: ratio,
+            regret: self.regret(contender),
+            verdict,
+            sentence,
+            more,
+            minor_faults: Some(evidence)
+                .filter(|_| sound)
+                .and_then(|evidence| figures::minor_faults(evidence)),
+            rss_bytes: Some(evidence).filter(|_| sound).and_then(|evidence| figures::residency(evidence)),
+            startup: if sound { figures::startup(evidence) } else { Vec::new() },
+            launches,
+            rounds,
+        }
+    }
+
+    /// Cycle over the best strategy's cycle; exactly 1 for the best itself.
+    fn regret(&self, contender: &Contender) -> Option<Ratio> {
+        contender.cycle?;
+        let best = self.best?;
+        if best.strategy == contender.strategy {
+            return Some(ITSELF);
+        }
+        self.compare(contender, best).1.map(|estimate| estimate.ratio)
+    }
+
+    fn against_baseline(&self, contender: &Contender) -> Comparison {
+        let strategy = contender.strategy;
+        let silent = |verdict, ratio, sentence| Comparison { verdict, ratio, more: None, sentence };
+        if contender.cycle.is_none() {
+            let sentence = verdict::no_figures(strategy, contender.equivalence, contender.reason.as_deref());
+            return silent(Verdict::None, None, sentence);
+        }
+        if strategy == self.facts.baseline {
+            return silent(
+                Verdict::Baseline,
+                Some(ITSELF),
+                self.noted(contender, format!("`{strategy}` is the baseline.")),
+            );
+        }
+        let baseline = match self.baseline {
+            Some(baseline) if baseline.cycle.is_some() => baseline,
+            other => {
+                let why = other.map_or_else(
+                    || "was not among the contenders".to_owned(),
+                    |baseline| verdict::why(baseline.equivalence, baseline.reason.as_deref()),
+                );
+                let sentence = verdict::nothing_to_compare_with(strategy, &self.facts.baseline, &why);
+                return silent(Verdict::Unsure, None, self.noted(contender, sentence));
+            }
+        };
+        match self.compare(contender, baseline) {
+            (_, Some(estimate)) => Comparison {
+                verdict: verdict::verdict(&estimate.ratio),
+                ratio: Some(estimate.ratio),
+                more: verdict::more(&estimate),
+                sentence: self.noted(contender, verdict::compared(strategy, baseline.strategy, &estimate)),
+            },
+            (launches, None) => {
+                let sentence = verdict::too_few(strategy, baseline.strategy, launches);
+                silent(Verdict::Unsure, None, self.noted(contender, sentence))
+            }
+        }
+    }
+
+    /// The launches with enough paired rounds, and the estimate if they are enough.
+    fn compare(&self, above: &Contender, below: &Contender) -> (usize, Option<Estimate>) {
+        let rounds =
+            |contender: &Contender| contender.evidence.times(Phase::Cycle).map(|times| times.rounds.clone());
+        let (Some(a), Some(b)) = (rounds(above), rounds(below)) else { return (0, None) };
+        let paired = Paired::new(&a, &b);
+        let name = [self.group.workload.as_str(), &self.params, above.strategy, below.strategy];
+        let estimate = estimate(&paired, Seed(self.facts.seed), &name);
+        (paired.with_at_least(MIN_ROUNDS).launches().len(), estimate)
+    }
+
+    /// The sentence, and what went wrong in a launch of a cell that has figures all the same.
+    fn noted(&self, contender: &Contender, sentence: String) -> String {
+        match &contender.reason {
+            Some(reason) => format!("{sentence} But {reason}."),
+            None => sentence,
+        }
+    }
+}
+
+/// How a contender compares with the baseline.
+struct Comparison {
+    verdict: Verdict,
+    ratio: Option<Ratio>,
+    more: Option<verdict::More>,
+    sentence: String,
+}
+
+/// Launches and paired rounds with a cycle time.
+fn counts(evidence: &Evidence) -> (u32, u32) {
+    let Some(times) = evidence.times(Phase::Cycle) else { return (0, 0) };
+    let launches: std::collections::BTreeSet<u32> =
+        times.rounds.keys().map(|&(launch, _)| launch).chain(times.alone.keys().copied()).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    (count(launches.len()), count(times.rounds.len()))
+}

@@ -1,0 +1,203 @@
+//! Sorts a run's rows by cell: what was verified, what was measured, what went wrong.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Unfit;
+use super::paired::{Round, Rounds};
+use super::quantile::{quantile, sort};
+use super::summary::Equivalence;
+use crate::measure::row::{Params, Phase, Row, Status};
+
+/// The metric of times, in the phases execute, reset and cycle.
+pub const TIME: &str = "time";
+/// The metric of the verify phase: its status is the finding.
+pub const EQUIVALENCE: &str = "equivalence";
+/// Minor page faults, from the counter pass, in the cycle phase.
+pub const MINOR_FAULTS: &str = "minor_faults";
+/// Resident set over time, in the memory phase.
+pub const RSS: &str = "rss";
+/// High-water mark of the resident set, in the memory phase.
+pub const PEAK_RSS: &str = "peak_rss";
+
+/// All cells of one workload with one set of parameters, by strategy.
+pub struct Group {
+    pub workload: String,
+    pub params: Params,
+    pub strategies: BTreeMap<String, Evidence>,
+}
+
+/// What the rows say about one cell.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// A comparison with a fresh instance came out equal.
+    verified: bool,
+    /// Outcomes that forbid figures, by gravity, with the first reason given.
+    forbidden: BTreeMap<Gravity, BTreeSet<String>>,
+    /// Launches that ended badly, and how; they forbid figures only to a cell that was never verified.
+    troubles: BTreeSet<(u32, &'static str, String)>,
+    times: BTreeMap<Phase, Times>,
+    /// Stages of startup in order of first appearance, with their times in nanoseconds.
+    pub startup: Vec<(String, Vec<u64>)>,
+    pub minor_faults: Vec<u64>,
+    /// Resident set by launch: nanoseconds since the pass began, and bytes.
+    pub rss: BTreeMap<u32, Vec<(u64, u64)>>,
+    pub peak_rss: Option<u64>,
+}
+
+/// The times of one phase.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// Samples of the paired rounds.
+    pub rounds: Rounds,
+    /// Single blocks that belong to no round (a benchmark that ran alone), by launch.
+    pub alone: BTreeMap<u32, Vec<u64>>,
+}
+
+/// What forbids figures, the gravest first: a leak seen once counts more than a probe that failed elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Gravity {
+    Diverged,
+    Refused,
+    Unavailable,
+}
+
+/// Groups the rows of one run by workload and parameters, and within by strategy.
+///
+/// The groups are sorted by workload and by the parameters' values, numbers as numbers.
+pub fn gather(run: &str, rows: &[Row]) -> Result<Vec<Group>, Unfit> {
+    let mut groups = BTreeMap::<(&str, String), Group>::new();
+    for row in rows {
+        if row.run != run {
+            return Err(Unfit::OtherRun { expected: run.to_owned(), found: row.run.clone() });
+        }
+        // A map of values has no order of its own, but its JSON text has, and is one text per value.
+        let params = serde_json::Value::from_iter(row.params.clone()).to_string();
+        let group = groups.entry((&row.workload, params)).or_insert_with(|| Group {
+            workload: row.workload.clone(),
+            params: row.params.clone(),
+            strategies: BTreeMap::new(),
+        });
+        group.strategies.entry(row.strategy.clone()).or_default().add(row)?;
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by(|a, b| a.workload.cmp(&b.workload).then_with(|| by_value(&a.params, &b.params)));
+    Ok(groups)
+}
+
+/// Orders parameters by name, then numbers by size and everything else by its text.
+fn by_value(a: &Params, b: &Params) -> Ordering {
+    a.keys().cmp(b.keys()).then_with(|| {
+        let unequal = a.values().zip(b.values()).map(|(a, b)| match (a.as_f64(), b.as_f64()) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            _ => a.to_string().cmp(&b.to_string()),
+        });
+        unequal.fold(Ordering::Equal, Ordering::then)
+    })
+}
+
+impl Evidence {
+    fn add(&mut self, row: &Row) -> Result<(), Unfit> {
+        let reason = || row.error.clone().unwrap_or_else(|| "no reason was recorded".to_owned());
+        let forbidden = match row.status {
+            Status::Ok => return self.add_value(row),
+            Status::Killed => return self.trouble(row.launch, "was killed", reason()),
+            Status::Failed => return self.trouble(row.launch, "failed", reason()),
+            Status::Diverged => Gravity::Diverged,
+            Status::Refused => Gravity::Refused,
+            Status::Unavailable => Gravity::Unavailable,
+        };
+        self.forbidden.entry(forbidden).or_default().insert(reason());
+        Ok(())
+    }
+
+    fn trouble(&mut self, launch: u32, what: &'static str, reason: String) -> Result<(), Unfit> {
+        self.troubles.insert((launch, what, reason));
+        Ok(())
+    }
+
+    fn add_value(&mut self, row: &Row) -> Result<(), Unfit> {
+        let samples = || if row.samples.is_empty() { row.value.as_slice() } else { &row.samples };
+        match (row.phase, row.metric.as_str()) {
+            (Phase::Verify, EQUIVALENCE) => self.verified = true,
+            (Phase::Execute | Phase::Reset | Phase::Cycle, TIME) => self.add_time(row, samples())?,
+            (Phase::Cycle, MINOR_FAULTS) => self.minor_faults.extend(samples()),
+            (Phase::Memory, RSS) => {
+                let series = self.rss.entry(row.launch).or_default();
+                series.extend(row.value.map(|bytes| (row.at_ns.unwrap_or(0), bytes)));
+            }
+            (Phase::Memory, PEAK_RSS) => self.peak_rss = self.peak_rss.max(row.value),
+            (Phase::Startup, stage) => match self.startup.iter_mut().find(|(name, _)| name == stage) {
+                Some((_, times)) => times.extend(row.value),
+                None => self.startup.push((stage.to_owned(), row.value.into_iter().collect())),
+            },
+            // Further counters and memory figures have their own tables.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add_time(&mut self, row: &Row, samples: &[u64]) -> Result<(), Unfit> {
+        let times = self.times.entry(row.phase).or_default();
+        let Some(round) = row.round else {
+            times.alone.entry(row.launch).or_default().extend(samples);
+            return Ok(());
+        };
+        let mut sorted = row.samples.clone();
+        sort(&mut sorted);
+        let Some(value) = row.value.or_else(|| quantile(&sorted, 50)) else { return Ok(()) };
+        let sample = Round { value, blocks: row.samples.clone() };
+        if times.rounds.insert((row.launch, round), sample).is_some() {
+            return Err(Unfit::Repeated {
+                strategy: row.strategy.clone(),
+                workload: row.workload.clone(),
+                phase: row.phase,
+                launch: row.launch,
+                round,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the cell may have figures, and what there is to say about it.
+    ///
+    /// The gravest finding of any launch decides. A launch that was killed or failed costs the cell its figures only if
+    /// no comparison with a fresh instance had come out equal; otherwise the rounds that were completed remain, and the
+    /// reason tells of the launch.
+    pub fn equivalence(&self) -> (Equivalence, Option<String>) {
+        if let Some((gravity, reasons)) = self.forbidden.first_key_value() {
+            let equivalence = match gravity {
+                Gravity::Diverged => Equivalence::Diverged,
+                Gravity::Refused => Equivalence::Refused,
+                Gravity::Unavailable => Equivalence::Unavailable,
+            };
+            return (equivalence, Some(join(reasons.iter().cloned())));
+        }
+        let troubles =
+            self.troubles.iter().map(|(launch, what, reason)| format!("launch {launch} {what}: {reason}"));
+        let troubles = (!self.troubles.is_empty()).then(|| join(troubles));
+        match (self.verified, self.times.is_empty(), troubles) {
+            (true, true, troubles) => (Equivalence::Equivalent, troubles),
+            (true, false, troubles) => (
+                Equivalence::Equivalent,
+                troubles.map(|troubles| {
+                    format!("{troubles}; the figures are from the rounds that were completed")
+                }),
+            ),
+            (false, _, Some(troubles)) => (Equivalence::NotRun, Some(troubles)),
+            (false, true, None) => (Equivalence::NotRun, Some("there are no rows of it".to_owned())),
+            (false, false, None) => {
+                (Equivalence::NotRun, Some("it has times, but no verify row vouches for them".to_owned()))
+            }
+        }
+    }
+
+    /// The times of a phase, if there are any.
+    pub fn times(&self, phase: Phase) -> Option<&Times> {
+        self.times.get(&phase)
+    }
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,103 @@
+//! From rows to a summary: the step that decides what may be claimed.
+//!
+//! It reads what measuring wrote ([`rows_file`]) and nothing else, and the same rows and [`Facts`] give the same
+//! [`summary::Summary`], in whatever order the rows come.
+//!
+//! | step | file |
+//! |---|---|
+//! | rows of `rows.ndjson`, with the line named that cannot be read | [`rows_file`] |
+//! | rows by cell; which cells may have figures | [`evidence`] |
+//! | distributions, overhead, faults, memory, startup of a cell | [`figures`], [`quantile`] |
+//! | ratios of two contenders within the same round | [`paired`] |
+//! | interval of a ratio, launches being the unit | [`bootstrap`], [`student`] |
+//! | faster, slower, same, unsure, and the sentence | [`verdict`] |
+//! | all of it into cells | [`cells`] |
+//!
+//! A figure that cannot be computed is absent. A cell whose reset was not found equal to a fresh instance has no
+//! figures, even when its rows hold some: a wrong reset has no time.
+//!
+//! # References
+//! - Abramowitz, Stegun: *Handbook of Mathematical Functions*, 1964.
+//! - Bakirov, Székely: Student's t-test for Gaussian scale mixtures, *Zapiski Nauchnyh Seminarov POMI* 328, 2005.
+//! - Davison, Hinkley: *Bootstrap Methods and their Application*, Cambridge 1997.
+//! - Hyndman, Fan: Sample quantiles in statistical packages, *The American Statistician* 50(4), 1996.
+//! - Ibragimov, Müller: t-statistic based correlation and heterogeneity robust inference, *JBES* 28(4), 2010.
+//! - Kalibera, Jones: Rigorous benchmarking in reasonable time, *ISMM* 2013.
+
+pub mod bootstrap;
+pub mod cells;
+pub mod evidence;
+pub mod figures;
+pub mod paired;
+pub mod quantile;
+pub mod rows_file;
+pub mod student;
+pub mod summary;
+pub mod verdict;
+
+use thiserror::Error;
+
+use crate::measure::row::{Phase, Row};
+use summary::Summary;
+
+/// The one confidence level of all intervals.
+///
+/// A contender compared with itself may be called faster or slower in at most one comparison of a hundred. A verdict
+/// other than same or unsure needs the interval to miss 1, which at this level happens that often by definition, so
+/// that the promise needs no further correction. At 95 % it would be broken by every noisy machine.
+pub const LEVEL: f64 = 0.99;
+
+/// Differences up to this share, either way, are called the same.
+///
+/// Two per cent is what maintainers ask a nightly run to notice; below it, relinking the same code moves times as much.
+pub const MARGIN: f64 = 0.02;
+
+/// The seed of the resampling unless another is asked for. Any number would do; one that is fixed makes figures
+/// reproducible from the rows.
+pub const SEED: u64 = 0x7265_7365_7462_656e;
+
+/// What the rows do not say about their run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub run: String,
+    /// The strategy that ratios refer to.
+    pub baseline: String,
+    /// Every strategy that was to run; the cells of a workload come in this order.
+    pub contenders: Vec<String>,
+    /// Those of them that calibrate or are there to be caught.
+    pub controls: Vec<String>,
+    /// The strategy whose execute is the floor.
+    pub floor: String,
+    /// For the resampling; [`SEED`] unless there is a reason.
+    pub seed: u64,
+}
+
+/// Rows that no summary can be made of.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Unfit {
+    #[error("the rows are of run `{found}` as well as of `{expected}`: a summary speaks of one run")]
+    OtherRun { expected: String, found: String },
+    #[error(
+        "`{strategy}` on `{workload}` has two times of {phase:?} in launch {launch}, round {round}: \
+         the rows were edited, or two runs were written to one file"
+    )]
+    Repeated { strategy: String, workload: String, phase: Phase, launch: u32, round: u32 },
+}
+
+/// Summarises the rows of one run.
+pub fn summarise(rows: &[Row], facts: &Facts) -> Result<Summary, Unfit> {
+    let groups = evidence::gather(&facts.run, rows)?;
+    Ok(Summary {
+        schema: summary::SCHEMA,
+        run: facts.run.clone(),
+        baseline: facts.baseline.clone(),
+        method: summary::Method {
+            level: LEVEL,
+            margin: MARGIN,
+            resamples: bootstrap::RESAMPLES as u32,
+            seed: facts.seed,
+        },
+        notes: Vec::new(),
+        cells: groups.iter().flat_map(|group| cells::cells(group, facts)).collect(),
+    })
+}

@@ -1,0 +1,139 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::launch::plan::Profile;
+
+/// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.
+///
+/// Start with `resetbench run`: in two minutes it measures all strategies on the bundled indexers and leaves tables
+/// and figures. Then run it on your own module: `resetbench run --module indexer.wasm --blocks ~/blocks`.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Say what this machine offers, and what is missing and why.
+    Doctor(DoctorArgs),
+    /// List strategies and workloads.
+    List(ListArgs),
+    /// Verify and measure strategies on workloads; write rows, summary and report.
+    Run(RunArgs),
+    /// Draw tables and figures from the files of a run.
+    Report(ReportArgs),
+    /// Be one cell of a run (started by `run`).
+    #[command(hide = true)]
+    Child(ChildArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// How thorough: seconds, two minutes, or twenty.
+    #[arg(long, value_enum, default_value = "quick")]
+    pub profile: Profile,
+
+    #[command(flatten)]
+    pub filter: Filter,
+
+    #[command(flatten)]
+    pub own: Own,
+
+    /// Set a parameter of the workloads that have it, such as `dirty=2048`.
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+
+    /// How long one block may take before it counts as timed out, in seconds.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub timeout: u64,
+
+    /// Draw all orders from this seed instead of a new one.
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// Where to write; a name in use is never overwritten, the next free one is taken.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+
+    /// Print summary.json instead of tables.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say nothing but results and warnings.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Which strategies and workloads.
+#[derive(Debug, Default, Args)]
+pub struct Filter {
+    /// Only these strategies: a name, a family (`dirty`), or a pattern (`*/madvise*`). Can be repeated. The baseline
+    /// and the floor always run along.
+    #[arg(short, long = "strategy", value_name = "PATTERN")]
+    pub strategies: Vec<String>,
+
+    /// Only these workloads: a name, a group (`indexer`), or a pattern. Can be repeated.
+    #[arg(short, long = "workload", value_name = "PATTERN")]
+    pub workloads: Vec<String>,
+}
+
+/// The user's own indexer and blocks.
+#[derive(Debug, Default, Args)]
+pub struct Own {
+    /// Run this module instead of the bundled ones. It must speak the metashrew ABI.
+    #[arg(long, value_name = "FILE")]
+    pub module: Option<PathBuf>,
+
+    /// Give indexers these blocks: a file or folder of raw or hex blocks, or Bitcoin Core's blk*.dat files.
+    #[arg(long, value_name = "PATH")]
+    pub blocks: Option<PathBuf>,
+
+    /// The height of the first of these blocks.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub start_height: u32,
+
+    /// Use at most so many of these blocks.
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The folder of a run.
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ChildArgs {
+    /// What to run, as JSON.
+    pub spec: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,272 @@
+//! The child process: one strategy on one workload, doing what the parent asks.
+
+use std::cell::RefCell;
+use std::io::{self, BufRead, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use reset_strategies::{Error, Options, Plan, Session, registry};
+use wasmtime::{Engine, Linker};
+
+use super::protocol::{Observed, Refusal, Reply, Request, Spec};
+use super::{reference, staging};
+use crate::machine::clock;
+use crate::measure::{faults::Usage, warm};
+use crate::workload::host::{self, BlockState, Outcome, Store};
+
+/// Ticks of the epoch that make up a block's timeout. Few, so that the ticking thread is hardly ever awake.
+const TICKS: u64 = 20;
+
+/// Engine settings that every strategy shares.
+pub fn options() -> Options {
+    Options {
+        configure: |config| {
+            config.epoch_interruption(true);
+        },
+        ..Options::default()
+    }
+}
+
+/// Serves the parent until it closes the pipe.
+///
+/// # Errors
+/// When the pipe breaks; whatever concerns the cell is told to the parent instead.
+pub fn serve(spec: &Spec) -> Result<()> {
+    let mut stages = Stages::since(spec.started_ns);
+    let mut cell = match Cell::start(spec, &mut stages) {
+        Ok(cell) => cell,
+        Err(error) => return answer(&failed(&error)),
+    };
+    answer(&Reply::Ready { stages: stages.done })?;
+    for line in io::stdin().lock().lines() {
+        let request: Request = serde_json::from_str(&line?).context("a request of the parent")?;
+        answer(&cell.handle(request).unwrap_or_else(|error| failed(&error)))?;
+    }
+    Ok(())
+}
+
+fn answer(reply: &Reply) -> Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, reply)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+fn failed(error: &anyhow::Error) -> Reply {
+    let (refusal, reason) = match error.downcast_ref::<Error>() {
+        Some(Error::Unavailable { reason, .. }) => (Refusal::Unavailable, reason.clone()),
+        Some(Error::Refused { reason, .. }) => (Refusal::Refused, reason.clone()),
+        _ => (Refusal::Error, format!("{error:#}")),
+    };
+    Reply::Failed { refusal, reason }
+}
+
+/// Times the stages of startup.
+struct Stages {
+    done: Vec<(String, u64)>,
+    last: Instant,
+}
+
+impl Stages {
+    fn since(started_ns: u64) -> Self {
+        let process = clock::monotonic_ns().saturating_sub(started_ns);
+        Self { done: vec![("process".into(), process)], last: Instant::now() }
+    }
+
+    /// Begins the next stage here: what came before is no part of startup.
+    fn skip(&mut self) {
+        self.last = Instant::now();
+    }
+
+    fn end(&mut self, stage: &str) {
+        let now = Instant::now();
+        self.done.push((stage.into(), nanos(now - self.last)));
+        self.last = now;
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A session with its blocks.
+pub(super) struct Cell {
+    spec: Spec,
+    trace: Vec<Arc<[u8]>>,
+    store: Rc<RefCell<Store>>,
+    pub(super) session: Session<BlockState>,
+}
+
+impl Cell {
+    fn start(spec: &Spec, stages: &mut Stages) -> Result<Self> {
+        let strategy = registry::find(&spec.strategy)
+            .with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
+        let trace = staging::read_trace(&spec.trace)?;
+        let wasm =
+            std::fs::read(&spec.module).with_context(|| format!("cannot read {}", spec.module.display()))?;
+        warm::warm(spec.warm_bytes)?;
+        stages.skip();
+
+        let plan = Plan::new(strategy, &wasm, options())?;
+        stages.end("judge");
+        let engine = plan.engine()?;
+        stages.end("engine");
+        let (module, stage) = super::cache::module(&spec.cache, &engine, plan.wasm())?;
+        stages.end(stage);
+        let store = Rc::new(RefCell::new(initial(spec)));
+        let mut linker = Linker::new(&engine);
+        host::link(&mut linker).map_err(anyhow::Error::from)?;
+        stages.end("link");
+        let session = plan.start(&module, &linker, {
+            let store = store.clone();
+            move || BlockState::new(store.clone())
+        })?;
+        stages.end("instantiate");
+        tick(&engine, spec.timeout_ms);
+        let mut cell = Self { spec: spec.clone(), trace, store, session };
+        if !cell.trace.is_empty() {
+            cell.execute(0);
+            stages.end("first-block");
+            cell.session.reset()?;
+            cell.rewind();
+        }
+        Ok(cell)
+    }
+
+    fn handle(&mut self, request: Request) -> Result<Reply> {
+        Ok(match request {
+            Request::Reference => Reply::Reference(reference::observe(self)?),
+            Request::Verify { expected } => {
+                Reply::Verified(reference::verify(self, &self.spec.clone(), &expected)?)
+            }
+            Request::Time { passes } => {
+                let (mut execute, mut reset) = (Vec::new(), Vec::new());
+                self.each_block(passes, |cell, block| {
+                    let started = Instant::now();
+                    let outcome = cell.call();
+                    let executed = Instant::now();
+                    cell.session.reset()?;
+                    let done = Instant::now();
+                    execute.push(nanos(executed - started));
+                    reset.push(nanos(done - executed));
+                    cell.check(block, outcome)
+                })?;
+                Reply::Timed { execute, reset }
+            }
+            Request::Count { passes } => {
+                let (mut execute, mut reset) = (Vec::new(), Vec::new());
+                self.each_block(passes, |cell, block| {
+                    let started = Usage::process()?;
+                    let outcome = cell.call();
+                    let executed = Usage::process()?;
+                    cell.session.reset()?;
+                    let done = Usage::process()?;
+                    execute.push(executed.delta(&started).minor_faults);
+                    reset.push(done.delta(&executed).minor_faults);
+                    cell.check(block, outcome)
+                })?;
+                Reply::Counted { execute, reset }
+            }
+            Request::Run { millis } => {
+                let until = Instant::now() + Duration::from_millis(millis);
+                let mut blocks = 0;
+                while blocks == 0 || Instant::now() < until {
+                    self.each_block(1, |cell, block| {
+                        blocks += 1;
+                        let outcome = cell.call();
+                        cell.session.reset()?;
+                        cell.check(block, outcome)
+                    })?;
+                }
+                Reply::Ran { blocks }
+            }
+        })
+    }
+
+    /// Runs whole traces, each from the initial store.
+    fn each_block(&mut self, passes: u32, mut run: impl FnMut(&mut Self, usize) -> Result<()>) -> Result<()> {
+        for _ in 0..passes {
+            self.rewind();
+            for block in 0..self.trace.len() {
+                self.prepare(block);
+                run(self, block)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn blocks(&self) -> usize {
+        self.trace.len()
+    }
+
+    /// Brings the host's store back to what it was before the first block.
+    pub(super) fn rewind(&mut self) {
+        *self.store.borrow_mut() = initial(&self.spec);
+    }
+
+    pub(super) fn store_digest(&self) -> String {
+        host::digest(&self.store.borrow())
+    }
+
+    /// Hands the next input over and sets the deadline: the host's own work, which is not timed.
+    fn prepare(&mut self, block: usize) {
+        self.session.expect(block as u64);
+        let store = self.session.store_mut();
+        store.set_epoch_deadline(TICKS);
+        store.data_mut().begin(self.trace[block].clone());
+    }
+
+    fn call(&mut self) -> wasmtime::Result<()> {
+        self.session.execute()
+    }
+
+    fn outcome(&mut self, result: wasmtime::Result<()>) -> Outcome {
+        host::outcome(result, self.session.store_mut().data().log())
+    }
+
+    fn execute(&mut self, block: usize) -> Outcome {
+        self.prepare(block);
+        let result = self.call();
+        self.outcome(result)
+    }
+
+    /// Executes a block and says what it did.
+    pub(super) fn observe(&mut self, block: usize) -> Observed {
+        self.prepare(block);
+        self.session.store_mut().data_mut().record();
+        let result = self.call();
+        let outcome = self.outcome(result);
+        let flushed = self.session.store_mut().data().digest().unwrap_or_default();
+        Observed { outcome, flushed }
+    }
+
+    /// A timeout while measuring would be a time that means nothing.
+    fn check(&self, block: usize, result: wasmtime::Result<()>) -> Result<()> {
+        match host::outcome(result, "") {
+            Outcome::TimedOut => {
+                bail!("block {block} took longer than {} ms while it was measured", self.spec.timeout_ms)
+            }
+            Outcome::Completed | Outcome::Trapped(_) => Ok(()),
+        }
+    }
+}
+
+fn initial(spec: &Spec) -> Store {
+    spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect()
+}
+
+/// Advances the engine's epoch from a thread that ends with the process.
+fn tick(engine: &Engine, timeout_ms: u64) {
+    let period = Duration::from_millis(timeout_ms.div_ceil(TICKS).max(1));
+    let engine = engine.weak();
+    thread::spawn(move || {
+        loop {
+            thread::sleep(period);
+            let Some(engine) = engine.upgrade() else { break };
+            engine.increment_epoch();
+        }
+    });
+}

@@ -1,0 +1,135 @@
+//! The parent's hold on one child: started, asked, and watched for a sudden end.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result};
+
+use super::protocol::{Refusal, Reply, Request, Spec};
+use crate::machine::clock;
+
+/// A running child. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Cell {
+    child: Child,
+    requests: ChildStdin,
+    replies: BufReader<ChildStdout>,
+    errors: Option<JoinHandle<String>>,
+}
+
+/// Why a child gives no figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It said so itself.
+    Failed(Refusal, String),
+    /// A signal ended it, from outside or from the OOM killer.
+    Killed(String),
+}
+
+/// The hidden verb under which the binary is a child.
+pub const CHILD_VERB: &str = "child";
+
+impl Cell {
+    /// Starts a child and waits until its first block has run.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start(binary: &OsStr, mut spec: Spec) -> Result<Result<(Self, Vec<(String, u64)>), Ended>> {
+        spec.started_ns = clock::monotonic_ns();
+        let mut child = Command::new(binary)
+            .arg(CHILD_VERB)
+            .arg(serde_json::to_string(&spec)?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A Ctrl-C on the terminal is the parent's to handle: it ends its children when their rows are safe.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start a child for {}", spec.strategy))?;
+        let requests = child.stdin.take().context("the child's standard input")?;
+        let replies = BufReader::new(child.stdout.take().context("the child's standard output")?);
+        let mut errors = child.stderr.take().context("the child's standard error")?;
+        let errors = std::thread::spawn(move || {
+            let mut text = String::new();
+            // What cannot be read is no reason to fail: this only explains an end that is noticed elsewhere.
+            let _unreadable = errors.read_to_string(&mut text);
+            text
+        });
+        let mut cell = Self { child, requests, replies, errors: Some(errors) };
+        Ok(match cell.receive()? {
+            Ok(Reply::Ready { stages }) => Ok((cell, stages)),
+            Ok(other) => Err(unexpected(&other)),
+            Err(ended) => Err(ended),
+        })
+    }
+
+    /// The child's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a request and waits for its reply.
+    ///
+    /// # Errors
+    /// When a reply is not of our protocol. A child that ended is no error but an [`Ended`].
+    pub fn ask(&mut self, request: &Request) -> Result<Result<Reply, Ended>> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        // A child that is gone is noticed when the reply does not come.
+        let _gone = self.requests.write_all(&line).and_then(|()| self.requests.flush());
+        self.receive()
+    }
+
+    fn receive(&mut self) -> Result<Result<Reply, Ended>> {
+        let mut line = String::new();
+        if self.replies.read_line(&mut line)? == 0 {
+            return Ok(Err(self.ended()));
+        }
+        Ok(match serde_json::from_str(&line).context("a reply of a child")? {
+            Reply::Failed { refusal, reason } => Err(Ended::Failed(refusal, reason)),
+            reply => Ok(reply),
+        })
+    }
+
+    /// How the process ended, once its output has.
+    fn ended(&mut self) -> Ended {
+        let status = match self.child.wait() {
+            Ok(status) => status,
+            Err(error) => return Ended::Failed(Refusal::Error, format!("lost: {error}")),
+        };
+        let said = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
+        let said = said.trim();
+        match status.signal() {
+            Some(signal) => Ended::Killed(describe(signal)),
+            None if said.is_empty() => Ended::Failed(Refusal::Error, format!("it ended with {status}")),
+            None => Ended::Failed(Refusal::Error, said.to_owned()),
+        }
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        // Both fail only when the process has ended already, which is what is wanted.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// An answer to another question than was asked.
+pub fn unexpected(reply: &Reply) -> Ended {
+    Ended::Failed(Refusal::Error, format!("an unexpected reply: {reply:?}"))
+}
+
+fn describe(signal: i32) -> String {
+    match signal {
+        libc::SIGKILL => "killed by SIGKILL: from outside, or by the kernel for want of memory".into(),
+        libc::SIGSEGV => "killed by SIGSEGV: a memory fault outside the guest".into(),
+        libc::SIGBUS => "killed by SIGBUS".into(),
+        libc::SIGABRT => "killed by SIGABRT".into(),
+        libc::SIGTERM => "killed by SIGTERM: from outside".into(),
+        other => format!("killed by signal {other}"),
+    }
+}

@@ -1,0 +1,112 @@
+//! What parent and child say to each other: a [`Spec`] as the child's argument, then one JSON line per message.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::workload::host::Outcome;
+
+/// Which cell a child runs, and where its files are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// The strategy's name.
+    pub strategy: String,
+    /// The module, as it came.
+    pub module: PathBuf,
+    /// The blocks (see [`super::staging`]).
+    pub trace: PathBuf,
+    /// Keys that the host's store begins with.
+    pub store: BTreeMap<String, String>,
+    /// Where compiled modules are kept.
+    pub cache: PathBuf,
+    /// How long a block may take.
+    pub timeout_ms: u64,
+    /// Bytes of memory to touch and free before anything is timed; 0 for none.
+    pub warm_bytes: u64,
+    /// `CLOCK_MONOTONIC` in nanoseconds when the parent started this child.
+    pub started_ns: u64,
+}
+
+/// What the parent asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// Run the trace on fresh instances and say what came out.
+    Reference,
+    /// Run the trace and compare with this reference, untimed.
+    Verify { expected: Reference },
+    /// Run whole traces and time each block.
+    Time { passes: u32 },
+    /// Run whole traces and count faults for each block.
+    Count { passes: u32 },
+    /// Run whole traces for at least this long while the parent samples memory.
+    Run { millis: u64 },
+}
+
+/// What the child answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// The first block has run; stages in nanoseconds, in the order in which they happened.
+    Ready {
+        stages: Vec<(String, u64)>,
+    },
+    Reference(Reference),
+    Verified(Verified),
+    /// Nanoseconds per block, in trace order.
+    Timed {
+        execute: Vec<u64>,
+        reset: Vec<u64>,
+    },
+    /// Minor faults per block, in trace order.
+    Counted {
+        execute: Vec<u64>,
+        reset: Vec<u64>,
+    },
+    /// Blocks that were run.
+    Ran {
+        blocks: u64,
+    },
+    /// The cell cannot go on, and why.
+    Failed {
+        refusal: Refusal,
+        reason: String,
+    },
+}
+
+/// Kinds of failure that a summary tells apart.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    Unavailable,
+    Refused,
+    Error,
+}
+
+/// What fresh instances make of a trace.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Reference {
+    pub blocks: Vec<Observed>,
+    /// Digest of the host's store after the last block.
+    pub store: String,
+}
+
+/// What one block was seen to do.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Observed {
+    pub outcome: Outcome,
+    /// SHA-256 of everything that it flushed.
+    pub flushed: String,
+}
+
+/// The outcome of the untimed comparison.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Verified {
+    /// Blocks compared.
+    pub blocks: u64,
+    /// The first difference from fresh instances, in words.
+    pub difference: Option<String>,
+    /// High-water mark of resident memory, in bytes.
+    pub peak_rss: u64,
+}

@@ -1,0 +1,208 @@
+//! `run.json`: what a run was, on which machine and under which settings.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use reset_strategies::module::Facts;
+use reset_strategies::{Availability, Lifecycle, Strategy, registry};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+
+use super::child::options;
+use super::plan::{Plan, Profile};
+use crate::machine::{Machine, Noise};
+use crate::measure::row::Params;
+use crate::workload::{Workload, host};
+
+/// Version of `run.json`. Keys may be added freely; renaming one raises it.
+pub const SCHEMA: u32 = 1;
+
+/// Everything about a run that its rows do not say.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Record {
+    pub schema: u32,
+    /// The run's name, in every row.
+    pub run: String,
+    /// Version of this program.
+    pub version: String,
+    /// RFC 3339, in UTC.
+    pub started: String,
+    pub finished: Option<String>,
+    /// Whether it was stopped by hand; what it measured until then is valid.
+    pub interrupted: bool,
+    pub profile: Profile,
+    /// From which every order was drawn.
+    pub seed: u64,
+    /// What was typed, without the path of the program.
+    pub command: String,
+    pub baseline: String,
+    pub floor: String,
+    pub wasmtime: String,
+    pub machine: Machine,
+    /// How noisy the machine was just before.
+    pub noise: Noise,
+    pub strategies: Vec<StrategyRecord>,
+    pub workloads: Vec<WorkloadRecord>,
+}
+
+/// A strategy as it ran.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct StrategyRecord {
+    pub name: String,
+    pub family: String,
+    pub control: bool,
+    pub summary: String,
+    /// Absent where it is available.
+    pub unavailable: Option<String>,
+    /// The effective engine configuration.
+    pub configuration: String,
+}
+
+/// A workload as it ran.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct WorkloadRecord {
+    pub name: String,
+    pub category: String,
+    pub summary: String,
+    pub params: Params,
+    /// Of the module as it was run.
+    pub module_sha256: String,
+    pub module_bytes: u64,
+    pub blocks: u64,
+    /// Of all blocks one after the other.
+    pub trace_sha256: String,
+    pub trace_bytes: u64,
+}
+
+impl Record {
+    /// Describes a run that is about to begin.
+    pub fn new(run: &str, profile: Profile, plan: &Plan, command: String, noise: Noise) -> Self {
+        Self {
+            schema: SCHEMA,
+            run: run.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            started: now(),
+            finished: None,
+            interrupted: false,
+            profile,
+            seed: plan.seed,
+            command,
+            baseline: registry::BASELINE.into(),
+            floor: registry::FLOOR.into(),
+            wasmtime: wasmtime_version().into(),
+            machine: Machine::read(),
+            noise,
+            strategies: plan.strategies.iter().copied().map(StrategyRecord::new).collect(),
+            workloads: plan.workloads.iter().map(WorkloadRecord::new).collect(),
+        }
+    }
+
+    /// Notes the end.
+    pub fn finish(&mut self, interrupted: bool) {
+        self.finished = Some(now());
+        self.interrupted = interrupted;
+    }
+
+    /// Writes `run.json`, replacing what this run wrote before.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Reads `run.json`.
+    ///
+    /// # Errors
+    /// When the file is missing, malformed or of another version.
+    pub fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read {shown}: is this the folder of a run?"))?;
+        let record: Self = serde_json::from_str(&text).with_context(|| format!("{shown} is malformed"))?;
+        anyhow::ensure!(
+            record.schema == SCHEMA,
+            "{shown} has schema {}, and this program reads {SCHEMA}",
+            record.schema
+        );
+        Ok(record)
+    }
+}
+
+impl StrategyRecord {
+    fn new(strategy: &Strategy) -> Self {
+        let unavailable = match strategy.availability() {
+            Availability::Available => None,
+            Availability::Unavailable { reason } => Some(reason),
+        };
+        Self {
+            name: strategy.name().into(),
+            family: strategy.family().into(),
+            control: strategy.is_control(),
+            summary: strategy.summary().into(),
+            unavailable,
+            configuration: configuration(strategy),
+        }
+    }
+}
+
+impl WorkloadRecord {
+    fn new(workload: &Workload) -> Self {
+        let mut trace = Sha256::new();
+        workload.trace.iter().for_each(|input| trace.update(input));
+        Self {
+            name: workload.name.clone(),
+            category: workload.category.clone(),
+            summary: workload.summary.clone(),
+            params: workload.params.clone(),
+            module_sha256: host::hex(&Sha256::digest(&workload.module)),
+            module_bytes: workload.module.len() as u64,
+            blocks: workload.trace.len() as u64,
+            trace_sha256: host::hex(&trace.finalize()),
+            trace_bytes: workload.trace.iter().map(|input| input.len() as u64).sum(),
+        }
+    }
+}
+
+/// What wasmtime says of a strategy's configuration, rather than what we believe to have set.
+fn configuration(strategy: &Strategy) -> String {
+    let engine = match Engine::new(&strategy.config(&Facts::default(), &options())) {
+        Ok(engine) => engine,
+        Err(error) => return format!("no engine: {error}"),
+    };
+    let mut text = format!(
+        "memory_init_cow={} reservation={} guard={} epochs={}",
+        engine.get_memory_init_cow(),
+        engine.get_memory_reservation(),
+        engine.get_memory_guard_size(),
+        engine.get_epoch_interruption(),
+    );
+    match (engine.get_pooling_config(), strategy.lifecycle()) {
+        (Some(pool), _) => text.push_str(&format!(
+            " allocator=pooling keep_resident={} pagemap_scan={:?} max_memory={}",
+            pool.get_memory_keep_resident(),
+            pool.get_pagemap_scan(),
+            pool.get_max_memory_size(),
+        )),
+        (None, Lifecycle::Fresh(fresh)) => {
+            text.push_str(&format!(" allocator=on-demand link={:?}", fresh.link));
+        }
+        (None, Lifecycle::InPlace(parts)) => {
+            text.push_str(&format!(" allocator=on-demand memory=own backing={:?}", parts.backing));
+        }
+    }
+    text
+}
+
+/// The version of wasmtime that is linked in.
+pub fn wasmtime_version() -> &'static str {
+    env!("RESETBENCH_WASMTIME_VERSION")
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}

@@ -1,0 +1,449 @@
+//! Drives all children of a workload in lock-step rounds and writes the rows.
+//!
+//! One instrument at a time: verification first, then per launch startup and timing rounds, then counters, and in the
+//! last launch memory. A contender that ends, refuses or diverges becomes a row, and the run goes on without it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::plan::{Order, Plan};
+use super::process::{Cell, Ended, unexpected};
+use super::protocol::{Reference, Refusal, Reply, Request, Spec, Verified};
+use super::staging::{self, Staged};
+use crate::measure::row::{Phase, Row, Status, Unit};
+use crate::measure::sampler::{Sampler, Samples};
+use crate::measure::writer::RowWriter;
+use crate::progress::Progress;
+use crate::workload::Workload;
+
+/// Where the strategies' own comparison comes from: the plainest way to have a fresh instance.
+const REFERENCE: &str = "fresh/on-demand-copy";
+
+/// How often memory is sampled: the sampler's cost stays below a thousandth of a core.
+const SAMPLE_EVERY: Duration = Duration::from_millis(5);
+
+/// Most whole traces that a contender runs in one round.
+const MAX_PASSES: u32 = 1_000;
+
+/// Takes a plan through its launches.
+#[derive(Debug)]
+pub struct Runner<'a> {
+    pub plan: &'a Plan,
+    /// The run's name, in every row.
+    pub run: &'a str,
+    /// This program, to be started as children.
+    pub binary: OsString,
+    /// Where children find their files.
+    pub staging: PathBuf,
+    pub rows: RowWriter,
+    pub progress: &'a Progress,
+    /// Set by Ctrl-C.
+    pub interrupted: &'a AtomicBool,
+}
+
+/// A strategy that is in the race, and the processes that run it.
+struct Contender {
+    strategy: &'static str,
+    verified: Verified,
+    cell: Option<Cell>,
+    /// Set once: a cell that failed is not started again.
+    out: bool,
+}
+
+/// The rows of one workload have these in common.
+struct Lane<'a> {
+    workload: &'a Workload,
+    staged: &'a Staged,
+    launch: u32,
+}
+
+/// Where in the timing pass a row was taken.
+#[derive(Clone, Copy, Default)]
+struct Turn {
+    round: Option<u32>,
+    order: Option<u32>,
+}
+
+impl Runner<'_> {
+    /// Measures everything, or what can be measured until it is interrupted.
+    ///
+    /// # Errors
+    /// When files cannot be written or no child can be started.
+    pub fn run(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let count = self.plan.workloads.len();
+        for (index, workload) in self.plan.workloads.iter().enumerate() {
+            if self.stopped() {
+                break;
+            }
+            // What earlier workloads left of the budget is shared by the rest.
+            let left = self.plan.effort.budget.saturating_sub(began.elapsed());
+            let share = left / u32::try_from(count - index)?;
+            self.workload(workload, index, share)?;
+        }
+        self.progress.finish();
+        Ok(())
+    }
+
+    fn stopped(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn workload(&mut self, workload: &Workload, index: usize, share: Duration) -> Result<()> {
+        let began = Instant::now();
+        let staged = staging::stage(&self.staging, workload)?;
+        let mut lane = Lane { workload, staged: &staged, launch: 0 };
+        let mut order = self.plan.order(index);
+        let Some(reference) = self.reference(&lane)? else { return Ok(()) };
+        let mut contenders = self.verify(&lane, &reference)?;
+        let verified = began.elapsed();
+        let launches = self.plan.effort.launches;
+        let memory = self.plan.effort.memory_pass * u32::try_from(contenders.len())?;
+        let timing = share.saturating_sub(verified).saturating_sub(memory) / launches;
+        for launch in 0..launches {
+            if self.stopped() {
+                break;
+            }
+            lane.launch = launch;
+            let until = Instant::now() + timing;
+            self.start(&lane, &mut contenders, &mut order)?;
+            self.rounds(&lane, &mut contenders, &mut order, until)?;
+            self.count(&lane, &mut contenders)?;
+            if launch + 1 == launches {
+                self.memory(&lane, &mut contenders)?;
+            }
+            for contender in &mut contenders {
+                contender.cell = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn spec(&self, lane: &Lane<'_>, strategy: &str, warm_bytes: u64) -> Spec {
+        Spec {
+            strategy: strategy.into(),
+            module: lane.staged.module.clone(),
+            trace: lane.staged.trace.clone(),
+            store: lane.workload.store.clone(),
+            cache: lane.staged.cache.clone(),
+            timeout_ms: u64::try_from(self.plan.timeout.as_millis()).unwrap_or(u64::MAX),
+            warm_bytes,
+            started_ns: 0,
+        }
+    }
+
+    /// What fresh instances make of the trace. Without it nothing can be compared, so that every cell says why.
+    fn reference(&mut self, lane: &Lane<'_>) -> Result<Option<Reference>> {
+        self.progress.say(&format!("{}: running the reference", lane.workload.name));
+        let spec = self.spec(lane, REFERENCE, 0);
+        let reply = match Cell::start(&self.binary, spec)? {
+            Ok((mut cell, _)) => cell.ask(&Request::Reference)?,
+            Err(ended) => Err(ended),
+        };
+        let ended = match reply {
+            Ok(Reply::Reference(reference)) => return Ok(Some(reference)),
+            Ok(other) => unexpected(&other),
+            Err(ended) => ended,
+        };
+        let (_, reason) = explain(&ended);
+        for strategy in &self.plan.strategies {
+            let reason = format!("the reference ({REFERENCE}) did not run: {reason}");
+            self.outcome(lane, strategy.name(), Status::Failed, Some(reason))?;
+        }
+        Ok(None)
+    }
+
+    /// Checks every cell in a child of its own; only those that pass are timed.
+    fn verify(&mut self, lane: &Lane<'_>, reference: &Reference) -> Result<Vec<Contender>> {
+        let mut contenders = Vec::new();
+        for strategy in &self.plan.strategies {
+            if self.stopped() {
+                break;
+            }
+            let strategy = strategy.name();
+            self.progress.say(&format!("{}: verifying {strategy}", lane.workload.name));
+            let reply = match Cell::start(&self.binary, self.spec(lane, strategy, 0))? {
+                Ok((mut cell, stages)) => {
+                    // Only the first child of an engine configuration compiles; the rest load what it left.
+                    for (stage, ns) in stages.iter().filter(|(stage, _)| stage == "compile") {
+                        self.stage(lane, strategy, stage, *ns)?;
+                    }
+                    cell.ask(&Request::Verify { expected: reference.clone() })?
+                }
+                Err(ended) => Err(ended),
+            };
+            let verified = match reply {
+                Ok(Reply::Verified(verified)) => verified,
+                Ok(other) => {
+                    let (status, reason) = explain(&unexpected(&other));
+                    self.outcome(lane, strategy, status, Some(reason))?;
+                    continue;
+                }
+                Err(ended) => {
+                    let (status, reason) = explain(&ended);
+                    self.outcome(lane, strategy, status, Some(reason))?;
+                    continue;
+                }
+            };
+            if let Some(difference) = verified.difference {
+                self.outcome(lane, strategy, Status::Diverged, Some(difference))?;
+                continue;
+            }
+            self.outcome(lane, strategy, Status::Ok, None)?;
+            contenders.push(Contender { strategy, verified, cell: None, out: false });
+        }
+        Ok(contenders)
+    }
+
+    /// Starts one child per contender, one after the other, and writes what their startup took.
+    fn start(&mut self, lane: &Lane<'_>, contenders: &mut [Contender], order: &mut Order) -> Result<()> {
+        for index in order.shuffled(contenders.len()) {
+            let contender = &mut contenders[index];
+            if contender.out || self.stopped() {
+                continue;
+            }
+            let name = &lane.workload.name;
+            self.progress.say(&format!(
+                "{name}: launch {}, starting {}",
+                lane.launch + 1,
+                contender.strategy
+            ));
+            let spec = self.spec(lane, contender.strategy, contender.verified.peak_rss);
+            match Cell::start(&self.binary, spec)? {
+                Ok((cell, stages)) => {
+                    contender.cell = Some(cell);
+                    for (stage, ns) in &stages {
+                        self.stage(lane, contender.strategy, stage, *ns)?;
+                    }
+                }
+                Err(ended) => self.drop_out(lane, contender, &ended)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The timing pass: rounds over all contenders until the time is up. The first round warms up and sets how many
+    /// traces make a turn; it is not written.
+    fn rounds(
+        &mut self,
+        lane: &Lane<'_>,
+        contenders: &mut [Contender],
+        order: &mut Order,
+        until: Instant,
+    ) -> Result<()> {
+        let mut passes = 1;
+        let (fewest, most) = self.plan.effort.rounds;
+        for round in 0..=most {
+            let warming = round == 0;
+            let mut traces = Vec::new();
+            for (place, index) in order.shuffled(contenders.len()).into_iter().enumerate() {
+                if self.stopped() {
+                    return Ok(());
+                }
+                let contender = &mut contenders[index];
+                let Some(reply) = self.ask(lane, contender, &Request::Time { passes })? else { continue };
+                let Reply::Timed { execute, reset } = reply else {
+                    bail!("{}: {:?}", contender.strategy, unexpected(&reply));
+                };
+                if warming {
+                    traces.push(execute.iter().sum::<u64>() + reset.iter().sum::<u64>());
+                    continue;
+                }
+                let turn = Turn { round: Some(round - 1), order: Some(u32::try_from(place)?) };
+                let strategy = contender.strategy;
+                let cycle = execute.iter().zip(&reset).map(|(execute, reset)| execute + reset).collect();
+                for (phase, samples) in
+                    [(Phase::Execute, execute), (Phase::Reset, reset), (Phase::Cycle, cycle)]
+                {
+                    self.sampled(lane, strategy, turn, phase, ("time", Unit::Nanoseconds), samples)?;
+                }
+            }
+            if warming {
+                traces.sort_unstable();
+                let trace = traces.get(traces.len() / 2).copied().unwrap_or(1).max(1);
+                let turn = u64::try_from(self.plan.effort.turn.as_nanos())?;
+                passes = u32::try_from(turn.div_ceil(trace))?.clamp(1, MAX_PASSES);
+            } else {
+                let name = &lane.workload.name;
+                self.progress.say(&format!("{name}: launch {}, round {round}", lane.launch + 1));
+            }
+            if round >= fewest && Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The counter pass: faults per block, in one pass of the trace after a pass that warms up.
+    fn count(&mut self, lane: &Lane<'_>, contenders: &mut [Contender]) -> Result<()> {
+        for contender in contenders {
+            if self.stopped() {
+                return Ok(());
+            }
+            let Some(reply) = self.ask(lane, contender, &Request::Count { passes: 1 })? else { continue };
+            let Reply::Counted { execute, reset } = reply else {
+                bail!("{}: {:?}", contender.strategy, unexpected(&reply));
+            };
+            let strategy = contender.strategy;
+            let cycle = execute.iter().zip(&reset).map(|(execute, reset)| execute + reset).collect();
+            for (phase, samples) in [(Phase::Execute, execute), (Phase::Reset, reset), (Phase::Cycle, cycle)]
+            {
+                let metric = ("minor_faults", Unit::Count);
+                self.sampled(lane, strategy, Turn::default(), phase, metric, samples)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The memory pass: each contender runs alone while its residency is sampled from here.
+    fn memory(&mut self, lane: &Lane<'_>, contenders: &mut [Contender]) -> Result<()> {
+        let millis = u64::try_from(self.plan.effort.memory_pass.as_millis())?;
+        for contender in contenders {
+            if self.stopped() {
+                return Ok(());
+            }
+            let Some(cell) = &contender.cell else { continue };
+            self.progress.say(&format!("{}: memory of {}", lane.workload.name, contender.strategy));
+            let sampler = Sampler::start(cell.pid(), SAMPLE_EVERY);
+            let reply = self.ask(lane, contender, &Request::Run { millis })?;
+            let samples = sampler.and_then(Sampler::stop);
+            match (reply, samples) {
+                (Some(Reply::Ran { .. }), Ok(samples)) => {
+                    self.residency(lane, contender.strategy, &samples)?;
+                }
+                (Some(_), Err(error)) => {
+                    let row = self.row(lane, contender.strategy, Turn::default(), Phase::Memory);
+                    self.rows.write(&Row {
+                        metric: "rss".into(),
+                        unit: Unit::Bytes,
+                        status: Status::Failed,
+                        error: Some(error.to_string()),
+                        ..row
+                    })?;
+                }
+                (Some(other), Ok(_)) => bail!("{}: {:?}", contender.strategy, unexpected(&other)),
+                // It dropped out, which is written already.
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn residency(&mut self, lane: &Lane<'_>, strategy: &str, samples: &Samples) -> Result<()> {
+        let row = self.row(lane, strategy, Turn::default(), Phase::Memory);
+        let row = Row { unit: Unit::Bytes, ..row };
+        for sample in &samples.series {
+            self.rows.write(&Row {
+                metric: "rss".into(),
+                value: Some(sample.rss_bytes),
+                at_ns: Some(sample.at_ns),
+                ..row.clone()
+            })?;
+        }
+        for (metric, value) in [
+            ("peak_rss", samples.peak_bytes),
+            ("page_tables", samples.page_table_bytes),
+            ("pss", samples.rollup.and_then(|rollup| rollup.pss_bytes)),
+        ] {
+            if value.is_some() {
+                self.rows.write(&Row { metric: metric.into(), value, ..row.clone() })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a contender that is still in the race; one that ends instead of answering drops out.
+    fn ask(
+        &mut self,
+        lane: &Lane<'_>,
+        contender: &mut Contender,
+        request: &Request,
+    ) -> Result<Option<Reply>> {
+        let Some(cell) = &mut contender.cell else { return Ok(None) };
+        match cell.ask(request)? {
+            Ok(reply) => Ok(Some(reply)),
+            Err(ended) => {
+                self.drop_out(lane, contender, &ended)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn drop_out(&mut self, lane: &Lane<'_>, contender: &mut Contender, ended: &Ended) -> Result<()> {
+        contender.cell = None;
+        contender.out = true;
+        let (status, reason) = explain(ended);
+        self.progress.warn(&format!("{} on {}: {reason}", contender.strategy, lane.workload.name));
+        self.outcome(lane, contender.strategy, status, Some(reason))
+    }
+
+    /// Whether the cell may have figures, and why not.
+    fn outcome(
+        &mut self,
+        lane: &Lane<'_>,
+        strategy: &str,
+        status: Status,
+        error: Option<String>,
+    ) -> Result<()> {
+        let row = self.row(lane, strategy, Turn::default(), Phase::Verify);
+        self.rows.write(&Row { metric: "equivalence".into(), status, error, ..row })
+    }
+
+    fn stage(&mut self, lane: &Lane<'_>, strategy: &str, stage: &str, ns: u64) -> Result<()> {
+        let row = self.row(lane, strategy, Turn::default(), Phase::Startup);
+        self.rows.write(&Row { metric: stage.into(), unit: Unit::Nanoseconds, value: Some(ns), ..row })
+    }
+
+    fn sampled(
+        &mut self,
+        lane: &Lane<'_>,
+        strategy: &str,
+        turn: Turn,
+        phase: Phase,
+        (metric, unit): (&str, Unit),
+        samples: Vec<u64>,
+    ) -> Result<()> {
+        let row = self.row(lane, strategy, turn, phase);
+        let value = crate::analyse::quantile::median(&mut samples.clone());
+        self.rows.write(&Row { metric: metric.into(), unit, value, samples, ..row })
+    }
+
+    /// What all rows have in common; the metric and its value are the caller's to fill in.
+    fn row(&self, lane: &Lane<'_>, strategy: &str, turn: Turn, phase: Phase) -> Row {
+        Row {
+            run: self.run.into(),
+            launch: lane.launch,
+            round: turn.round,
+            order: turn.order,
+            strategy: strategy.into(),
+            workload: lane.workload.name.clone(),
+            params: lane.workload.params.clone(),
+            phase,
+            metric: String::new(),
+            unit: Unit::Count,
+            value: None,
+            samples: Vec::new(),
+            at_ns: None,
+            status: Status::Ok,
+            error: None,
+        }
+    }
+}
+
+fn explain(ended: &Ended) -> (Status, String) {
+    match ended {
+        Ended::Failed(Refusal::Unavailable, reason) => (Status::Unavailable, reason.clone()),
+        Ended::Failed(Refusal::Refused, reason) => (Status::Refused, reason.clone()),
+        Ended::Failed(Refusal::Error, reason) => (Status::Failed, reason.clone()),
+        Ended::Killed(signal) => (Status::Killed, signal.clone()),
+    }
+}
+
+/// The command that runs one cell again.
+pub fn again(run: &Path, strategy: &str, workload: &str, seed: u64) -> String {
+    format!("resetbench run -s {strategy} -w {workload} --seed {seed} --out {}", run.display())
+}

@@ -1,0 +1,63 @@
+//! What children read: the module, the blocks and the cache of compiled modules, in one folder per run.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workload::Workload;
+
+/// The files of one workload.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    pub module: PathBuf,
+    pub trace: PathBuf,
+    pub cache: PathBuf,
+}
+
+/// Writes a workload's files into `folder`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn stage(folder: &Path, workload: &Workload) -> Result<Staged> {
+    let folder = folder.join(workload.name.replace('/', "-"));
+    let cache = folder.join("compiled");
+    fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    let staged = Staged { module: folder.join("module.wasm"), trace: folder.join("trace.bin"), cache };
+    fs::write(&staged.module, &workload.module)
+        .with_context(|| format!("cannot write {}", staged.module.display()))?;
+    write_trace(&staged.trace, &workload.trace)
+        .with_context(|| format!("cannot write {}", staged.trace.display()))?;
+    Ok(staged)
+}
+
+/// Inputs one after the other, each behind its length as a 32-bit little-endian number.
+fn write_trace(path: &Path, trace: &[Arc<[u8]>]) -> Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for input in trace {
+        file.write_all(&u32::try_from(input.len())?.to_le_bytes())?;
+        file.write_all(input)?;
+    }
+    Ok(file.flush()?)
+}
+
+/// Reads what [`stage`] wrote.
+///
+/// # Errors
+/// When the file cannot be read or is cut short.
+pub fn read_trace(path: &Path) -> Result<Vec<Arc<[u8]>>> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut rest = bytes.as_slice();
+    let mut trace = Vec::new();
+    while let Some((length, tail)) = rest.split_first_chunk() {
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some((input, tail)) = tail.split_at_checked(length) else {
+            bail!("{} is cut short in block {}", path.display(), trace.len());
+        };
+        trace.push(input.into());
+        rest = tail;
+    }
+    Ok(trace)
+}

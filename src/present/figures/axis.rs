@@ -1,0 +1,180 @@
+//! Axes: from values to places, and the ticks between.
+
+use crate::present::units::{self, Column, Quantity};
+
+/// A place on an axis and what is written there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tick {
+    pub at: f64,
+    pub label: String,
+}
+
+/// A logarithmic axis over whole decades of nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct LogTime {
+    low: i32,
+    high: i32,
+    from: f64,
+    to: f64,
+}
+
+impl LogTime {
+    /// The decades that hold all positive values, drawn between `from` and `to`.
+    pub fn spanning(values: impl IntoIterator<Item = u64>, from: f64, to: f64) -> LogTime {
+        let (mut low, mut high) = (i32::MAX, i32::MIN);
+        for value in values.into_iter().filter(|v| *v > 0) {
+            // Integer logarithms are exact at the powers of ten, where floating point is not.
+            let floor = value.ilog10() as i32;
+            let exact = 10u64.pow(floor as u32) == value;
+            low = low.min(floor);
+            high = high.max(if exact { floor } else { floor + 1 });
+        }
+        if low > high {
+            // Nothing positive: any axis will do, microseconds are what readers expect.
+            (low, high) = (3, 6);
+        }
+        if low == high {
+            high += 1;
+        }
+        LogTime { low, high, from, to }
+    }
+
+    /// Whether a value lies within the axis, so that its place is not just the nearer end.
+    pub fn holds(&self, value: u64) -> bool {
+        value > 0 && (self.low..=self.high).contains(&(value.ilog10() as i32))
+    }
+
+    /// Where a positive value lies.
+    pub fn place(&self, value: u64) -> f64 {
+        let decades = (value.max(1) as f64).log10() - f64::from(self.low);
+        let share = decades / f64::from(self.high - self.low);
+        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
+    }
+
+    /// Decades, thinned out until at most `most` remain; a single decade gets its 2 and 5 as well.
+    pub fn ticks(&self, most: usize) -> Vec<Tick> {
+        let decades = (self.high - self.low) as usize;
+        let step = (decades + 1).div_ceil(most.max(2)).max(1);
+        let mut ticks = Vec::new();
+        for exponent in (self.low..=self.high).step_by(step) {
+            let base = 10u64.saturating_pow(exponent as u32);
+            let within: &[u64] = if decades == 1 && exponent < self.high { &[1, 2, 5] } else { &[1] };
+            ticks.extend(within.iter().map(|factor| {
+                let value = base.saturating_mul(*factor);
+                Tick { at: self.place(value), label: round_ns(value) }
+            }));
+        }
+        ticks
+    }
+}
+
+/// A linear axis that begins at zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear {
+    step: f64,
+    high: f64,
+    from: f64,
+    to: f64,
+}
+
+impl Linear {
+    /// For durations in nanoseconds: steps of 1, 2 or 5.
+    pub fn time(largest: u64, most: usize, from: f64, to: f64) -> Linear {
+        let rough = largest.max(1) as f64 / most.max(1) as f64;
+        let mut base = 1.0;
+        while base * 10.0 <= rough {
+            base *= 10.0;
+        }
+        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|f| f * base).find(|s| *s >= rough).unwrap_or(base);
+        Linear { step, high: largest.max(1) as f64, from, to }
+    }
+
+    /// For sizes: steps of powers of two.
+    pub fn bytes(largest: u64, most: usize, from: f64, to: f64) -> Linear {
+        let rough = largest.max(1) as f64 / most.max(1) as f64;
+        let mut step = 1.0;
+        while step < rough {
+            step *= 2.0;
+        }
+        Linear { step, high: largest.max(1) as f64, from, to }
+    }
+
+    /// The same, reaching up to the next tick.
+    pub fn to_next_tick(self) -> Linear {
+        Linear { high: (self.high / self.step).ceil() * self.step, ..self }
+    }
+
+    /// Where a value lies.
+    pub fn place(&self, value: u64) -> f64 {
+        self.from + (value as f64 / self.high).min(1.0) * (self.to - self.from)
+    }
+
+    /// The unit in which all ticks can be written alike.
+    pub fn unit(&self, quantity: Quantity) -> Column {
+        Column::fit(quantity, [self.step, self.high], 1, 6)
+    }
+
+    /// All ticks, written by `label`.
+    pub fn ticks(&self, label: impl Fn(u64) -> String) -> Vec<Tick> {
+        let last = (self.high / self.step + 1e-9).floor() as u64;
+        (0..=last)
+            .map(|i| {
+                let value = (self.step * i as f64) as u64;
+                Tick { at: self.place(value), label: label(value) }
+            })
+            .collect()
+    }
+}
+
+/// A round duration without needless zeros: `10 µs` rather than `10.0 µs`.
+pub fn round_ns(value: u64) -> String {
+    trim(&units::ns(value))
+}
+
+fn trim(text: &str) -> String {
+    let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
+    let number =
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    if number == "0" { "0".into() } else { format!("{number} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(ticks: Vec<Tick>) -> Vec<String> {
+        ticks.into_iter().map(|tick| tick.label).collect()
+    }
+
+    #[test]
+    fn decades_hold_their_values() {
+        let axis = LogTime::spanning([2_500, 14_393_000], 0.0, 400.0);
+        assert_eq!(labels(axis.ticks(6)), ["1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms"]);
+        assert!(axis.holds(1_000) && !axis.holds(999) && !axis.holds(0));
+        assert_eq!((axis.place(1_000), axis.place(100_000_000)), (0.0, 400.0));
+        let one = LogTime::spanning([20_000, 90_000], 0.0, 1.0);
+        assert_eq!(labels(one.ticks(6)), ["10 µs", "20 µs", "50 µs", "100 µs"]);
+    }
+
+    #[test]
+    fn extremes_have_an_axis() {
+        assert_eq!(labels(LogTime::spanning([], 0.0, 1.0).ticks(6)), ["1 µs", "10 µs", "100 µs", "1 ms"]);
+        assert_eq!(LogTime::spanning([1], 0.0, 1.0).place(1), 0.0);
+        let wide = LogTime::spanning([1, 1_000_000_000_000], 0.0, 1.0);
+        assert_eq!(labels(wide.ticks(5)), ["1 ns", "1 µs", "1 ms", "1 s", "1000 s"]);
+        assert_eq!(wide.place(u64::MAX), 1.0);
+        assert!(LogTime::spanning([u64::MAX], 0.0, 1.0).ticks(5).len() >= 2);
+    }
+
+    #[test]
+    fn linear_steps_are_round() {
+        let time = Linear::time(412_000_000, 5, 0.0, 1.0);
+        assert_eq!(labels(time.ticks(round_ns)), ["0", "100 ms", "200 ms", "300 ms", "400 ms"]);
+        let size = Linear::bytes(131 << 20, 5, 0.0, 1.0).to_next_tick();
+        assert_eq!(
+            labels(size.ticks(|value| trim(&units::bytes(value)))),
+            ["0", "32 MiB", "64 MiB", "96 MiB", "128 MiB", "160 MiB"]
+        );
+        assert_eq!(Linear::time(0, 5, 0.0, 1.0).place(0), 0.0);
+    }
+}

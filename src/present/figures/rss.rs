@@ -1,0 +1,367 @@
+//! Resident memory over time, a panel per family.
+//!
+//! Seventeen lines in one panel cannot be told apart. The panels share both axes, so that families can be compared;
+//! each line is named at its end, where it also says how much memory it ended with.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use plotters::prelude::DrawingBackend;
+
+use super::axis::Linear;
+use super::canvas::{Align, Canvas, Type};
+use super::parts::{MARGIN, SMALL, heading, heading_height, missing, notes, notes_height};
+use super::text::cut;
+use super::{Figure, Numbers, WIDTH};
+use crate::measure::row::{Phase, Row, Status, Unit};
+use crate::present::palette::{GRID, INK, MUTED, Palette, Style, family_rank};
+use crate::present::units::{Column, Quantity, bytes};
+use crate::present::view::{Group, Shown, family, printable, variant};
+
+/// Samples kept of a line: more than the panel has units across would only make the file larger.
+const BUCKETS: u64 = 120;
+const COLUMNS: usize = 2;
+/// Labels need this much height each.
+const LABEL_GAP: f64 = 22.0;
+const PANEL_TITLE: Type = Type::new(20.0, INK).bold();
+const LABEL: Type = Type::new(17.5, INK);
+/// Room for tick labels left of a panel, and for names right of it.
+const TICKS: f64 = 52.0;
+const LABELS: f64 = 282.0;
+
+/// RSS of all strategies on one workload.
+pub struct RssFigure {
+    subject: String,
+    finding: String,
+    panels: Vec<Panel>,
+    numbers: Vec<[String; 6]>,
+    missing: Vec<String>,
+    baseline: Option<(String, Vec<(u64, u64)>)>,
+    longest: u64,
+    largest: u64,
+}
+
+struct Panel {
+    family: String,
+    lines: Vec<Line>,
+}
+
+struct Line {
+    variant: String,
+    style: Style,
+    points: Vec<(u64, u64)>,
+}
+
+impl RssFigure {
+    /// The figure, unless no sound strategy was sampled.
+    pub fn new(group: &Group, palette: &Palette, rows: &[Row]) -> Option<RssFigure> {
+        let series = series(group, rows);
+        let mut cells: Vec<Shown> =
+            group.cells.iter().copied().filter(|c| series.contains_key(c.name())).collect();
+        cells.sort_by_key(|cell| (family_rank(cell.name()), family(cell.name()), cell.name()));
+        let mut panels: Vec<Panel> = Vec::new();
+        for cell in &cells {
+            let line = Line {
+                variant: variant(cell.name()).into(),
+                style: palette.style(cell.name()),
+                points: thin(&series[cell.name()]),
+            };
+            match panels.last_mut().filter(|panel| panel.family == family(cell.name())) {
+                Some(panel) => panel.lines.push(line),
+                None => panels.push(Panel { family: family(cell.name()).into(), lines: vec![line] }),
+            }
+        }
+        let all = || series.values().flatten();
+        let longest = all().map(|(at, _)| *at).max()?;
+        let largest = all().map(|(_, value)| *value).max()?;
+        let numbers = cells.iter().map(|cell| {
+            let points = &series[cell.name()];
+            let values = || points.iter().map(|(_, value)| *value);
+            [
+                cell.name().into(),
+                points.first().map_or("-".into(), |(_, value)| bytes(*value)),
+                points.last().map_or("-".into(), |(_, value)| bytes(*value)),
+                values().max().map_or("-".into(), bytes),
+                cell.rss().map_or("-".into(), |rss| bytes(rss.steady)),
+                cell.rss().map_or("-".into(), |rss| bytes(rss.peak)),
+            ]
+        });
+        Some(RssFigure {
+            subject: format!("{}: resident memory while blocks run", group.title()),
+            finding: finding(&cells, &series, group.baseline),
+            numbers: numbers.collect(),
+            panels,
+            missing: missing(group, |cell| series.contains_key(cell.name())),
+            baseline: series.get(group.baseline).map(|points| (group.baseline.into(), thin(points))),
+            longest,
+            largest,
+        })
+    }
+
+    fn top(&self) -> f64 {
+        heading_height(&self.finding) + 14.0
+    }
+
+    /// Height of the plot in a panel: enough for the labels of the fullest.
+    fn plot_height(&self) -> f64 {
+        let most = self.panels.iter().map(|panel| panel.lines.len()).max().unwrap_or(0);
+        (LABEL_GAP * most as f64).max(190.0)
+    }
+
+    fn panel_height(&self) -> f64 {
+        self.plot_height() + 94.0
+    }
+
+    fn grid_height(&self) -> f64 {
+        self.panels.len().div_ceil(COLUMNS) as f64 * self.panel_height()
+    }
+
+    fn draw_panel<B: DrawingBackend>(
+        &self,
+        canvas: &Canvas<B>,
+        panel: &Panel,
+        left: f64,
+        top: f64,
+    ) -> Result<()> {
+        let width = (f64::from(WIDTH) - 2.0 * MARGIN) / COLUMNS as f64;
+        let (x0, x1) = (left + TICKS, left + width - LABELS);
+        let (y0, y1) = (top + 36.0, top + 36.0 + self.plot_height());
+        let x = Linear::time(self.longest, 4, x0, x1);
+        let y = Linear::bytes(self.largest, 5, y1, y0).to_next_tick();
+        let (x_unit, y_unit) = (x.unit(Quantity::Time), y.unit(Quantity::Bytes));
+        canvas.text(&panel.family, left, top + 12.0, PANEL_TITLE, Align::Left)?;
+        let after = left + PANEL_TITLE.face().width(&panel.family) + 14.0;
+        canvas.text(&format!("RSS in {}", y_unit.unit), after, top + 12.0, SMALL, Align::Left)?;
+        for tick in y.ticks(|value| plain(y_unit, value)) {
+            canvas.line((x0, tick.at), (x1, tick.at), GRID, 1.5)?;
+            canvas.text(&tick.label, x0 - 8.0, tick.at, SMALL, Align::Right)?;
+        }
+        for tick in x.ticks(|value| plain(x_unit, value)) {
+            canvas.line((tick.at, y1), (tick.at, y1 + 5.0), MUTED, 1.5)?;
+            canvas.text(&tick.label, tick.at, y1 + 19.0, SMALL, Align::Middle)?;
+        }
+        canvas.text(&format!("time in {}", x_unit.unit), x1 + 24.0, y1 + 19.0, SMALL, Align::Left)?;
+
+        let place = |(at, value): &(u64, u64)| (x.place(*at), y.place(*value));
+        if let Some((name, points)) = &self.baseline
+            && family(name) != panel.family
+        {
+            let points: Vec<(f64, f64)> = points.iter().map(place).collect();
+            canvas.path(&points, MUTED, 1.5)?;
+        }
+        let ends: Vec<f64> =
+            panel.lines.iter().map(|line| line.points.last().map_or(y1, |p| place(p).1)).collect();
+        let labels = spread(&ends, LABEL_GAP, y0 - 6.0, y1);
+        for (line, label) in panel.lines.iter().zip(labels) {
+            let points: Vec<(f64, f64)> = line.points.iter().map(place).collect();
+            let Some(end) = points.last().copied() else { continue };
+            canvas.path(&points, line.style.colour, 2.5)?;
+            canvas.path(&[end, (x1 + 4.0, end.1), (x1 + 16.0, label)], line.style.colour, 1.0)?;
+            canvas.marker(end.0, end.1, 5.0, line.style)?;
+            canvas.marker(x1 + 22.0, label, 5.5, line.style)?;
+            let value = line.points.last().map_or(String::new(), |(_, value)| bytes(*value));
+            let room = LABELS - 34.0 - LABEL.face().width(&value) - 8.0;
+            let name = cut(&printable(&line.variant), LABEL.face(), room);
+            canvas.text(&name, x1 + 33.0, label, LABEL, Align::Left)?;
+            let after = x1 + 33.0 + LABEL.face().width(&name) + 8.0;
+            canvas.text(&value, after, label, SMALL, Align::Left)?;
+        }
+        Ok(())
+    }
+}
+
+/// The samples of each sound strategy: those of the launch whose peak is the median of the launches' peaks.
+///
+/// One real launch rather than a mean over launches: a mean would smooth away the peaks that memory limits care about.
+fn series<'a>(group: &Group<'a>, rows: &[Row]) -> BTreeMap<&'a str, Vec<(u64, u64)>> {
+    let mut launches: BTreeMap<&'a str, BTreeMap<u32, Vec<(u64, u64)>>> = BTreeMap::new();
+    for row in rows {
+        let wanted = row.phase == Phase::Memory
+            && row.metric == "rss"
+            && row.unit == Unit::Bytes
+            && row.status == Status::Ok
+            && row.workload == group.workload
+            && row.params == *group.params;
+        if !wanted {
+            continue;
+        }
+        let Some(cell) = group.cells.iter().find(|cell| cell.name() == row.strategy && cell.sound()) else {
+            continue;
+        };
+        if let (Some(at), Some(value)) = (row.at_ns, row.value) {
+            launches.entry(cell.name()).or_default().entry(row.launch).or_default().push((at, value));
+        }
+    }
+    let middle = |launches: BTreeMap<u32, Vec<(u64, u64)>>| {
+        let mut launches: Vec<Vec<(u64, u64)>> = launches.into_values().collect();
+        launches.sort_by_key(|points| points.iter().map(|(_, value)| *value).max());
+        let mut points = launches.swap_remove((launches.len() - 1) / 2);
+        points.sort_unstable();
+        points
+    };
+    launches.into_iter().map(|(name, launches)| (name, middle(launches))).collect()
+}
+
+/// Keeps at most the first, lowest, highest and last sample of each of [`BUCKETS`] stretches of time.
+fn thin(points: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let Some((last, _)) = points.last() else { return Vec::new() };
+    let mut out: Vec<(u64, u64)> = Vec::new();
+    let bucket = |at: u64| (u128::from(at) * u128::from(BUCKETS) / u128::from(*last).max(1)) as u64;
+    for chunk in points.chunk_by(|a, b| bucket(a.0) == bucket(b.0)) {
+        let lowest = chunk.iter().min_by_key(|(_, value)| *value);
+        let highest = chunk.iter().max_by_key(|(_, value)| *value);
+        let mut kept: Vec<(u64, u64)> =
+            [chunk.first(), lowest, highest, chunk.last()].into_iter().flatten().copied().collect();
+        kept.sort_unstable();
+        kept.dedup();
+        out.extend(kept);
+    }
+    out
+}
+
+fn finding(cells: &[Shown], series: &BTreeMap<&str, Vec<(u64, u64)>>, baseline: &str) -> String {
+    // The high-water mark of the tables where there is one: samples can miss the moment of the peak.
+    let mark = |name: &str| cells.iter().find(|cell| cell.name() == name)?.rss().map(|rss| rss.peak);
+    let sampled = |name: &str| series.get(name)?.iter().map(|(_, value)| *value).max();
+    let peak = |name: &str| mark(name).or_else(|| sampled(name));
+    let contenders = || cells.iter().filter(|cell| !cell.control()).map(|cell| cell.name());
+    let least = contenders().min_by_key(|name| peak(name));
+    let most = contenders().max_by_key(|name| peak(name));
+    let (Some(least), Some(most)) = (least, most) else {
+        return "only controls have figures".into();
+    };
+    let say = |name: &str| {
+        let size = |name: &str| peak(name).map_or("-".into(), bytes);
+        // Equal as far as the text shows: the first by name must not look like the only one.
+        let equal = contenders().filter(|other| size(other) == size(name)).count() - 1;
+        let others = match equal {
+            0 => String::new(),
+            1 => " and one other".into(),
+            n => format!(" and {n} others"),
+        };
+        format!("{name}{others} ({})", size(name))
+    };
+    let mut text = format!("lowest peak {}", say(least));
+    if most != least {
+        text += &format!(", highest {}", say(most));
+    }
+    if peak(baseline).is_some() && ![least, most].contains(&baseline) {
+        text += &format!("; the baseline {baseline} ({})", peak(baseline).map_or("-".into(), bytes));
+    }
+    text
+}
+
+/// A tick's value without its unit and without needless zeros.
+fn plain(unit: Column, value: u64) -> String {
+    let text = unit.write(value as f64);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+/// Moves places apart until they are `gap` from one another, keeping their order and staying between `low` and
+/// `high` as far as there is room.
+fn spread(places: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by(|a, b| places[*a].total_cmp(&places[*b]).then(a.cmp(b)));
+    // Neighbours that are too close form a block, placed around the mean of its members.
+    let mut blocks: Vec<(f64, Vec<usize>)> = Vec::new();
+    for index in order {
+        blocks.push((places[index], vec![index]));
+        while blocks.len() > 1 {
+            let (centre, members) = &blocks[blocks.len() - 1];
+            let (before, others) = &blocks[blocks.len() - 2];
+            let need = gap * (members.len() + others.len()) as f64 / 2.0;
+            if centre - before >= need - 1e-9 {
+                break;
+            }
+            let total = (members.len() + others.len()) as f64;
+            let mean = (centre * members.len() as f64 + before * others.len() as f64) / total;
+            let joined = [others.as_slice(), members.as_slice()].concat();
+            let half = gap * (total - 1.0) / 2.0;
+            let mean = mean.min(high - half).max(low + half);
+            blocks.truncate(blocks.len() - 2);
+            blocks.push((mean, joined));
+        }
+    }
+    let mut out = vec![0.0; places.len()];
+    for (centre, members) in blocks {
+        let first = centre - gap * (members.len() as f64 - 1.0) / 2.0;
+        for (i, index) in members.into_iter().enumerate() {
+            out[index] = first + gap * i as f64;
+        }
+    }
+    out
+}
+
+impl Figure for RssFigure {
+    fn kind(&self) -> &'static str {
+        "rss"
+    }
+
+    fn title(&self) -> (String, String) {
+        (self.subject.clone(), self.finding.clone())
+    }
+
+    fn caption(&self) -> String {
+        let mut text = "Resident set of the process over the time of the memory pass, sampled from outside while \
+            blocks run; one panel per family, all on the same axes. Each line is one launch, the one with the median \
+            peak; its name and last value stand at its right. A line that climbs gives nothing back."
+            .to_owned();
+        if let Some((name, _)) = &self.baseline {
+            text += &format!(" The thin grey line in the other panels is the baseline, {name}.");
+        }
+        text
+    }
+
+    fn numbers(&self) -> Numbers {
+        let head = ["strategy", "first sample", "last sample", "largest sample", "steady", "peak (VmHWM)"];
+        Numbers {
+            head: head.map(String::from).to_vec(),
+            rows: self.numbers.iter().map(|row| row.to_vec()).collect(),
+        }
+    }
+
+    fn height(&self) -> u32 {
+        (self.top() + self.grid_height() + notes_height(&self.missing)) as u32
+    }
+
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Result<()> {
+        heading(canvas, &self.title())?;
+        let width = (f64::from(WIDTH) - 2.0 * MARGIN) / COLUMNS as f64;
+        for (i, panel) in self.panels.iter().enumerate() {
+            let left = MARGIN + (i % COLUMNS) as f64 * width;
+            let top = self.top() + (i / COLUMNS) as f64 * self.panel_height();
+            self.draw_panel(canvas, panel, left, top)?;
+        }
+        notes(canvas, &self.missing, self.top() + self.grid_height())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_do_not_overlap_and_stay_inside() {
+        let places = [100.0, 101.0, 102.0, 190.0, 191.0, 20.0];
+        let out = spread(&places, 22.0, 10.0, 200.0);
+        let mut sorted = out.clone();
+        sorted.sort_by(f64::total_cmp);
+        assert!(sorted.windows(2).all(|pair| pair[1] - pair[0] >= 21.99), "{out:?}");
+        assert!(sorted[0] >= 10.0 && sorted[5] <= 200.1, "{out:?}");
+        assert!(out[0] < out[1] && out[1] < out[2], "order is kept: {out:?}");
+        assert_eq!(spread(&[], 22.0, 0.0, 1.0), Vec::<f64>::new());
+        assert_eq!(spread(&[5.0], 22.0, 0.0, 10.0), [5.0]);
+    }
+
+    #[test]
+    fn thinning_keeps_peaks_and_ends() {
+        let mut points: Vec<(u64, u64)> = (0..10_000).map(|i| (i, 50)).collect();
+        points[5_000].1 = 999;
+        points[7_001].1 = 1;
+        let thin = thin(&points);
+        assert!(thin.len() < 500);
+        assert!(thin.contains(&(5_000, 999)) && thin.contains(&(7_001, 1)));
+        assert_eq!((thin.first(), thin.last()), (points.first(), points.last()));
+        assert_eq!(super::thin(&[(0, 7)]), [(0, 7)]);
+    }
+}

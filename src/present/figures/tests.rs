@@ -1,0 +1,181 @@
+use std::collections::BTreeSet;
+
+use super::text::Face;
+use super::*;
+use crate::analyse::summary::Summary;
+use crate::present::fixture;
+
+fn figures(summary: &Summary) -> Vec<(String, Box<dyn Drawable>)> {
+    let rows = fixture::rows(summary);
+    let palette = Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()));
+    let mut out = Vec::new();
+    for group in Group::all(summary) {
+        out.extend(of(&group, &palette, &rows).into_iter().map(|figure| (group.slug(), figure)));
+    }
+    out
+}
+
+fn drawings(summary: &Summary) -> Vec<Drawing> {
+    figures(summary).iter().map(|(_, figure)| figure.drawing().unwrap()).collect()
+}
+
+fn everything() -> Vec<Summary> {
+    let mut single = fixture::small();
+    single.cells.truncate(1);
+    vec![fixture::summary(), fixture::small(), fixture::extreme(), fixture::odd(), single]
+}
+
+/// A text of a drawing and the rectangle that it covers.
+struct Label {
+    text: String,
+    x: (f64, f64),
+    y: (f64, f64),
+}
+
+fn labels(svg: &str) -> Vec<Label> {
+    let document = roxmltree::Document::parse(svg).unwrap();
+    let texts = document.descendants().filter(|node| node.has_tag_name("text"));
+    texts
+        .map(|node| {
+            let number = |name: &str| node.attribute(name).unwrap().parse::<f64>().unwrap();
+            let text = node.text().unwrap_or_default().trim().to_owned();
+            let (x, y, size) = (number("x"), number("y"), number("font-size"));
+            let width = Face::new(size, node.attribute("font-weight") == Some("bold")).width(&text);
+            let left = match node.attribute("text-anchor").unwrap() {
+                "start" => x,
+                "middle" => x - width / 2.0,
+                "end" => x - width,
+                other => panic!("unknown anchor {other}"),
+            };
+            Label { text, x: (left, left + width), y: (y - 0.45 * size, y + 0.45 * size) }
+        })
+        .collect()
+}
+
+#[test]
+fn every_drawing_is_well_formed_and_has_a_name() {
+    for summary in everything() {
+        for drawing in drawings(&summary) {
+            let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+            let name = document.root_element().attribute("aria-label").unwrap();
+            assert_eq!(name, printable(&drawing.title));
+            assert!(drawing.caption.ends_with('.'));
+            assert!(drawing.numbers.rows.iter().all(|row| row.len() == drawing.numbers.head.len()));
+        }
+    }
+}
+
+#[test]
+fn no_text_is_clipped_and_none_covers_another() {
+    for summary in everything() {
+        for drawing in drawings(&summary) {
+            let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+            let size = |name: &str| document.root_element().attribute(name).unwrap().parse::<f64>().unwrap();
+            let labels = labels(&drawing.svg);
+            for (i, a) in labels.iter().enumerate() {
+                let inside =
+                    a.x.0 >= 0.0 && a.x.1 <= size("width") && a.y.0 >= 0.0 && a.y.1 <= size("height");
+                assert!(inside, "`{}` is clipped in {}", a.text, drawing.title);
+                for b in &labels[i + 1..] {
+                    let apart = a.x.1 <= b.x.0 || b.x.1 <= a.x.0 || a.y.1 <= b.y.0 || b.y.1 <= a.y.0;
+                    assert!(apart, "`{}` and `{}` overlap in {}", a.text, b.text, drawing.title);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let summary = fixture::summary();
+    let first: Vec<String> = drawings(&summary).into_iter().map(|drawing| drawing.svg).collect();
+    let second: Vec<String> = drawings(&summary).into_iter().map(|drawing| drawing.svg).collect();
+    assert_eq!(first.len(), 15);
+    assert!(first == second);
+    let png = || figures(&fixture::small())[0].1.png().unwrap();
+    assert!(png() == png());
+}
+
+#[test]
+fn a_png_has_the_size_of_its_svg() {
+    let (_, figure) = figures(&fixture::small()).swap_remove(0);
+    let png = figure.png().unwrap();
+    let reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let svg = figure.drawing().unwrap().svg;
+    let info = reader.info();
+    assert!(svg.contains(&format!("width=\"{}\" height=\"{}\"", info.width, info.height)), "{svg:.200}");
+}
+
+#[test]
+fn what_diverged_is_named_and_never_drawn() {
+    for drawing in drawings(&fixture::small()) {
+        let texts: Vec<String> = labels(&drawing.svg).into_iter().map(|label| label.text).collect();
+        assert!(!drawing.svg.contains("777"), "{}", drawing.title);
+        assert!(!texts.iter().any(|text| text == "control/none" || text == "none"), "{texts:?}");
+        let note = texts.join(" ");
+        assert!(
+            note.contains("Not drawn: remap/mmap") || note.contains("Not drawn: dirty/soft-dirty"),
+            "{note}"
+        );
+        assert!(note.contains("control/none (diverged"), "{note}");
+        assert!(!drawing.numbers.rows.iter().any(|row| row[0] == "control/none"));
+    }
+}
+
+#[test]
+fn all_strategies_are_drawn_or_named() {
+    for (summary, drawing) in
+        [fixture::small()].iter().flat_map(|s| drawings(s).into_iter().map(move |d| (s, d)))
+    {
+        let text = labels(&drawing.svg).into_iter().map(|label| label.text).collect::<Vec<_>>().join(" ");
+        for cell in &summary.cells {
+            let (_, variant) = cell.strategy.split_once('/').unwrap();
+            assert!(text.contains(variant), "{} is missing in {}", cell.strategy, drawing.title);
+        }
+    }
+}
+
+#[test]
+fn there_is_no_figure_of_nothing() {
+    let mut summary = fixture::small();
+    for cell in &mut summary.cells {
+        cell.equivalence = crate::analyse::summary::Equivalence::Diverged;
+    }
+    assert!(drawings(&summary).is_empty());
+    summary.cells.clear();
+    assert!(drawings(&summary).is_empty());
+}
+
+#[test]
+fn colours_are_those_that_the_stylesheet_knows() {
+    let rules = crate::present::palette::dark_rules();
+    let mut used = BTreeSet::new();
+    for drawing in drawings(&fixture::summary()) {
+        let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+        for node in document.descendants() {
+            for name in ["fill", "stroke"] {
+                used.extend(node.attribute(name).filter(|value| value.starts_with('#')).map(str::to_owned));
+            }
+        }
+    }
+    assert!(used.len() > 20);
+    for colour in used {
+        assert!(rules.contains(&format!("[fill=\"{colour}\"]")), "{colour} has no dark form");
+    }
+}
+
+/// Writes all pictures into the folder that `RESETBENCH_LOOK` names, for human eyes.
+#[test]
+fn look() {
+    let Some(dir) = std::env::var_os("RESETBENCH_LOOK") else { return };
+    for (kind, summary) in
+        [("", fixture::summary()), ("extreme-", fixture::extreme()), ("odd-", fixture::odd())]
+    {
+        for (slug, figure) in figures(&summary) {
+            let drawing = figure.drawing().unwrap();
+            let stem = std::path::Path::new(&dir).join(format!("{kind}{}-{slug}", drawing.kind));
+            std::fs::write(stem.with_extension("svg"), drawing.svg).unwrap();
+            std::fs::write(stem.with_extension("png"), figure.png().unwrap()).unwrap();
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Presentation: what people see of a run.
+//!
+//! The input is a [`Summary`](crate::analyse::summary::Summary) and, for what changes over time, the raw rows; the
+//! output is text and pictures. Nothing here measures, decides or computes a statistic.
+//!
+//! - [`view`] holds the rule that a reset which was not observed to be equivalent has no figures; tables and figures
+//!   see cells only through it.
+//! - [`units`] turns base units into text, [`palette`] turns strategies into colours and markers.
+//! - [`columns`] decides what a table holds. [`table`] writes the terminal's tables, [`markdown`] those of a README.
+//! - [`figures`] draws: one file per figure, each drawn once for SVG and PNG alike.
+//! - [`report`] puts all of it into a folder, [`html`] into one self-contained page.
+//!
+//! The same input gives the same bytes: no clock, no random identifiers, no iteration over hash maps.
+
+pub mod columns;
+pub mod figures;
+pub mod html;
+pub mod markdown;
+pub mod palette;
+pub mod report;
+pub mod table;
+pub mod units;
+pub mod view;
+
+#[cfg(test)]
+mod fixture;

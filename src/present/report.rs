@@ -1,0 +1,221 @@
+//! Everything that people see of a run, written into one folder.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `overhead-<workload>.svg`, `.png` and so on | every figure of every workload |
+//! | `report.md` | the tables and figures for a repository's pages |
+//! | `report.html` | all of it in one file that needs nothing else |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::figures::{self, Drawing};
+use super::html;
+use super::markdown::{code, escape, sentence, table};
+use super::palette::Palette;
+use super::view::Group;
+use crate::analyse::summary::Summary;
+use crate::measure::row::Row;
+
+/// What a run says of itself, taken from `run.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Heading of the report.
+    pub title: String,
+    /// Identifier of the run.
+    pub run: String,
+    /// When it began, as text.
+    pub started: String,
+    /// The profile that chose its length.
+    pub profile: String,
+    /// The command that repeats it.
+    pub command: String,
+    /// Kernel, processor and so on: name and value.
+    pub machine: Vec<(String, String)>,
+    /// Effective configuration by strategy.
+    pub strategies: Vec<(String, String)>,
+    /// Whether it ended before its plan did.
+    pub interrupted: bool,
+}
+
+/// One workload of the report.
+#[derive(Clone, Debug)]
+pub struct Chapter<'a> {
+    /// The workload's cells.
+    pub group: Group<'a>,
+    /// Its name in files and links; no other chapter has it.
+    pub slug: String,
+    /// Its figures.
+    pub drawings: Vec<Drawing>,
+    /// Sentences about figures that could not be drawn.
+    pub absent: Vec<&'static str>,
+}
+
+/// Draws and writes everything into `dir`, and returns the files in the order in which they were written.
+pub fn write(dir: &Path, facts: &Facts, summary: &Summary, rows: &[Row]) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
+    let palette = Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()));
+    let mut written = Vec::new();
+    let mut put = |name: String, content: &[u8]| -> Result<()> {
+        let path = dir.join(name);
+        fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
+        written.push(path);
+        Ok(())
+    };
+    let mut chapters = Vec::new();
+    for (group, slug) in with_slugs(Group::all(summary)) {
+        let mut drawings = Vec::new();
+        for figure in figures::of(&group, &palette, rows) {
+            let drawing = figure.drawing().with_context(|| format!("workload {}", group.title()))?;
+            let png = figure.png().with_context(|| format!("workload {}", group.title()))?;
+            put(format!("{}-{slug}.svg", drawing.kind), drawing.svg.as_bytes())?;
+            put(format!("{}-{slug}.png", drawing.kind), &png)?;
+            drawings.push(drawing);
+        }
+        chapters.push(Chapter { absent: absent(&drawings), group, slug, drawings });
+    }
+    put("report.md".into(), markdown(facts, summary, &chapters).as_bytes())?;
+    put("report.html".into(), html::page(facts, summary, &chapters, &palette).as_bytes())?;
+    Ok(written)
+}
+
+/// Why a figure that readers expect is not there.
+fn absent(drawings: &[Drawing]) -> Vec<&'static str> {
+    let reasons = [
+        ("overhead", "There is no figure of the overhead: no sound strategy was timed beside a sound floor."),
+        ("rss", "There is no figure of resident memory: no sound strategy was sampled."),
+        ("startup", "There is no figure of the startup: no sound strategy has its stages measured."),
+    ];
+    let drawn = |kind: &str| drawings.iter().any(|drawing| drawing.kind == kind);
+    reasons.into_iter().filter(|(kind, _)| !drawn(kind)).map(|(_, reason)| reason).collect()
+}
+
+/// Gives each group a slug of its own: names that differ only in odd characters must not overwrite each other's files.
+fn with_slugs(groups: Vec<Group>) -> Vec<(Group, String)> {
+    let mut taken = BTreeSet::new();
+    let mut unique = |slug: String| {
+        let mut candidate = slug.clone();
+        // Some file systems do not tell cases apart.
+        for n in 2.. {
+            if taken.insert(candidate.to_lowercase()) {
+                break;
+            }
+            candidate = format!("{slug}-{n}");
+        }
+        candidate
+    };
+    let slugs: Vec<String> = groups.iter().map(|group| unique(group.slug())).collect();
+    groups.into_iter().zip(slugs).collect()
+}
+
+/// What this run saw of a strategy's soundness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// `family/variant`.
+    pub strategy: String,
+    /// Workloads on which its reset equalled a fresh instance.
+    pub equivalent: usize,
+    /// Workloads on which it was to run.
+    pub total: usize,
+    /// Everything else: the reason, and the workloads that it holds for.
+    pub otherwise: Vec<(String, Vec<String>)>,
+}
+
+/// One finding per strategy, in the order in which the summary first names them.
+pub fn soundness(chapters: &[Chapter]) -> Vec<Finding> {
+    let mut order: Vec<&str> = Vec::new();
+    let mut findings: BTreeMap<&str, Finding> = BTreeMap::new();
+    for chapter in chapters {
+        for cell in &chapter.group.cells {
+            let finding = findings.entry(cell.name()).or_insert_with(|| {
+                order.push(cell.name());
+                Finding { strategy: cell.name().into(), equivalent: 0, total: 0, otherwise: Vec::new() }
+            });
+            finding.total += 1;
+            finding.equivalent += usize::from(cell.sound());
+            let Some(reason) = cell.why_missing().filter(|_| !cell.sound()) else { continue };
+            let title = chapter.group.title();
+            match finding.otherwise.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, workloads)) => workloads.push(title),
+                None => finding.otherwise.push((reason, vec![title])),
+            }
+        }
+    }
+    order.into_iter().filter_map(|name| findings.remove(name)).collect()
+}
+
+/// The report as Markdown, with the pictures beside it.
+pub fn markdown(facts: &Facts, summary: &Summary, chapters: &[Chapter]) -> String {
+    let mut out = format!("# {}\n\n", escape(&facts.title));
+    out += &format!(
+        "Run {}, started {}, profile {}.\n\n",
+        code(&facts.run),
+        escape(&facts.started),
+        escape(&facts.profile)
+    );
+    if facts.interrupted {
+        out += "**This run was interrupted.** What follows is what it had measured until then.\n\n";
+    }
+    for note in &summary.notes {
+        out += &format!("> {}\n\n", sentence(note));
+    }
+    out += "## The best sound strategy per workload\n\n";
+    if chapters.is_empty() {
+        out += "This run holds no cells.\n\n";
+    }
+    for Chapter { group, .. } in chapters {
+        let words = match group.best() {
+            Some(best) => [Some(code(best.name())), best.sentence().map(sentence)]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(". "),
+            None => "no sound strategy has a time here.".into(),
+        };
+        out += &format!("- **{}**: {words}\n", escape(&group.title()));
+    }
+    for Chapter { group, slug, drawings, absent } in chapters {
+        out += &format!("\n## {}\n\n", escape(&group.title()));
+        if !group.several && !group.params.is_empty() {
+            out += &format!("{}\n\n", escape(&group.parameters()));
+        }
+        out += &table(group);
+        for drawing in drawings {
+            let file = format!("{}-{slug}.svg", drawing.kind);
+            out += &format!("\n![{}]({file})\n\n{}\n", escape(&drawing.title), escape(&drawing.caption));
+        }
+        for reason in absent {
+            out += &format!("\n{reason}\n");
+        }
+    }
+    out += "\n## Soundness\n\n| strategy | equivalent on | otherwise |\n|:--|--:|:--|\n";
+    for finding in soundness(chapters) {
+        let reasons =
+            finding.otherwise.iter().map(|(why, on)| format!("{} ({})", escape(why), escape(&on.join(", "))));
+        let reasons: Vec<String> = reasons.collect();
+        out += &format!(
+            "| {} | {} of {} | {} |\n",
+            code(&finding.strategy),
+            finding.equivalent,
+            finding.total,
+            reasons.join("; ")
+        );
+    }
+    out += &format!("\n## Environment\n\n```\n{}\n```\n\n", facts.command.replace("```", "'''"));
+    for (name, value) in &facts.machine {
+        out += &format!("- {}: {}\n", escape(name), escape(value));
+    }
+    if !facts.strategies.is_empty() {
+        out += "\nEffective configuration of each strategy:\n\n";
+        for (name, value) in &facts.strategies {
+            out += &format!("- {}: {}\n", code(name), escape(value));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

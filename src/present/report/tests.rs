@@ -1,0 +1,166 @@
+use super::*;
+use crate::present::fixture;
+
+fn written(facts: &Facts, summary: &Summary) -> (Vec<String>, String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let files = write(&dir.path().join("new/folder"), facts, summary, &fixture::rows(summary)).unwrap();
+    assert!(files.iter().all(|file| file.is_file()));
+    let read = |name: &str| {
+        let path = files.iter().find(|file| file.ends_with(name)).unwrap();
+        fs::read_to_string(path).unwrap()
+    };
+    let names = files.iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    (names, read("report.md"), read("report.html"))
+}
+
+/// The page without its drawings and its stylesheet, which have tests of their own.
+fn without_drawings(page: &str) -> String {
+    let mut out = String::new();
+    let mut rest = page;
+    while let Some(start) = ["<svg role=", "<style>"].iter().filter_map(|tag| rest.find(tag)).min() {
+        let end_tag = if rest[start..].starts_with("<svg") { "</svg>" } else { "</style>" };
+        let end = start + rest[start..].find(end_tag).unwrap();
+        out += &rest[..start];
+        out += "(cut)";
+        rest = &rest[end + end_tag.len()..];
+    }
+    out + rest
+}
+
+#[test]
+fn the_files_of_a_small_run() {
+    let (names, markdown, html) = written(&fixture::facts(), &fixture::small());
+    insta::assert_snapshot!(names.join("\n"));
+    insta::assert_snapshot!(markdown);
+    // One element per line, so that a change can be seen in a diff.
+    insta::assert_snapshot!(without_drawings(&html).replace("><", ">\n<"));
+}
+
+#[test]
+fn a_report_is_the_same_twice() {
+    let summary = fixture::small();
+    assert!(written(&fixture::facts(), &summary) == written(&fixture::facts(), &summary));
+}
+
+#[test]
+fn what_diverged_has_no_figure_anywhere() {
+    let (_, markdown, html) = written(&fixture::facts(), &fixture::small());
+    assert!(!markdown.contains("777"));
+    assert!(!html.contains("777"));
+}
+
+#[test]
+fn text_is_text() {
+    let mut facts = fixture::facts();
+    facts.title = "<h1>&\"title\"".into();
+    facts.command = "a && b <c> ``` \u{1b}[0m".into();
+    facts.machine = vec![("<k>".into(), "<v onload='x'>".into())];
+    let (names, markdown, html) = written(&facts, &fixture::odd());
+    for tag in ["<script", "<img", "<em>", "<b>", "<i>", "<u>", "<c>", "<k>", "<v "] {
+        assert!(!html.contains(tag), "{tag}");
+    }
+    // In Markdown, names and the command are code, in which nothing is a tag.
+    let prose: String =
+        markdown.lines().map(|line| line.split('`').step_by(2).collect::<String>() + "\n").collect();
+    for tag in ["<script", "<img", "<em>", "<v "] {
+        assert!(!prose.contains(tag), "{tag} in {prose}");
+    }
+    for text in [&markdown, &html] {
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+    }
+    assert!(
+        names.iter().all(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn the_page_fetches_nothing_and_its_links_arrive() {
+    let (_, _, html) = written(&fixture::facts(), &fixture::summary());
+    assert!(!html.contains("<script"));
+    assert!(!html.contains("url("));
+    for attribute in ["src=\"", "href=\"http"] {
+        assert!(!html.contains(attribute), "{attribute}");
+    }
+    let page = without_drawings(&html);
+    let values = |attribute: &str| -> Vec<String> {
+        page.split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    };
+    let ids = values(" id=\"");
+    assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "{ids:?}");
+    for target in values("href=\"#") {
+        assert!(ids.contains(&target), "#{target} leads nowhere");
+    }
+}
+
+#[test]
+fn an_interrupted_run_says_so_first() {
+    let facts = Facts { interrupted: true, ..fixture::facts() };
+    let (_, markdown, html) = written(&facts, &fixture::small());
+    assert!(markdown.find("This run was interrupted").unwrap() < markdown.find("## ").unwrap());
+    assert!(html.find("This run was interrupted").unwrap() < html.find("id=\"answer\"").unwrap());
+}
+
+#[test]
+fn a_run_without_cells_is_a_report_too() {
+    let mut summary = fixture::small();
+    summary.cells.clear();
+    let (names, markdown, html) = written(&Facts::default(), &summary);
+    assert_eq!(names, ["report.md", "report.html"]);
+    assert!(markdown.contains("This run holds no cells."));
+    assert!(html.contains("This run holds no cells."));
+}
+
+#[test]
+fn extremes_are_written() {
+    let (names, _, html) = written(&fixture::facts(), &fixture::extreme());
+    assert!(names.contains(&"overhead-extreme-values.svg".to_owned()), "{names:?}");
+    assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");
+}
+
+#[test]
+fn parameters_tell_workloads_of_one_name_apart() {
+    let mut summary = fixture::small();
+    let mut more = summary.cells.clone();
+    for cell in &mut more {
+        cell.params.insert("blocks".into(), serde_json::json!(400));
+    }
+    summary.cells.append(&mut more);
+    let groups = with_slugs(Group::all(&summary));
+    let slugs: Vec<&str> = groups.iter().map(|(_, slug)| slug.as_str()).collect();
+    assert_eq!(
+        slugs,
+        ["indexer-tiny-block-blocks-200-trace-regtest", "indexer-tiny-block-blocks-400-trace-regtest"]
+    );
+    let group = || fixture::small().cells;
+    let mut same = fixture::small();
+    same.cells.extend(group().into_iter().map(|mut cell| {
+        cell.workload = "indexer tiny Block".into();
+        cell
+    }));
+    let groups = with_slugs(Group::all(&same));
+    assert_eq!(groups[1].1, "indexer-tiny-Block-2");
+}
+
+#[test]
+fn soundness_counts_per_strategy() {
+    let summary = fixture::summary();
+    let groups = with_slugs(Group::all(&summary)).into_iter();
+    let chapters: Vec<Chapter> = groups
+        .map(|(group, slug)| Chapter { group, slug, drawings: Vec::new(), absent: Vec::new() })
+        .collect();
+    let findings = soundness(&chapters);
+    let of = |name: &str| findings.iter().find(|finding| finding.strategy == name).unwrap();
+    assert_eq!((of("fresh/relink").equivalent, of("fresh/relink").total), (5, 5));
+    let free = of("control/madv-free");
+    assert_eq!((free.equivalent, free.otherwise.len(), free.otherwise[0].1.len()), (3, 1, 2));
+    assert_eq!(of("remap/mmap").otherwise[0].1, ["indexer/tiny-block"]);
+}
+
+/// Writes a whole report into the folder that `RESETBENCH_LOOK` names, for human eyes.
+#[test]
+fn look() {
+    let Some(dir) = std::env::var_os("RESETBENCH_LOOK") else { return };
+    let summary = fixture::summary();
+    write(&Path::new(&dir).join("report"), &fixture::facts(), &summary, &fixture::rows(&summary)).unwrap();
+}

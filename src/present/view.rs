@@ -1,0 +1,331 @@
+//! What may be shown of a [`Summary`], and in which order.
+//!
+//! A reset that leaves something behind is wrong, and a wrong contender has no time, however fast it was. Tables and
+//! figures therefore never read a [`Cell`] but a [`Shown`], which hands out figures of equivalent cells only.
+
+use std::collections::BTreeMap;
+
+use crate::analyse::summary::{
+    Cell, Equivalence, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary,
+};
+use crate::measure::row::Params;
+
+/// A cell behind the rule that only an equivalent reset has figures.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    cell: &'a Cell,
+}
+
+impl<'a> Shown<'a> {
+    /// Puts a cell behind the rule.
+    pub fn new(cell: &'a Cell) -> Shown<'a> {
+        Shown { cell }
+    }
+
+    /// `family/variant`.
+    pub fn name(self) -> &'a str {
+        &self.cell.strategy
+    }
+
+    /// Whether the strategy is there to calibrate or to be caught.
+    pub fn control(self) -> bool {
+        self.cell.control
+    }
+
+    /// Whether this run saw the reset equal a fresh instance.
+    pub fn sound(self) -> bool {
+        self.cell.equivalence == Equivalence::Equivalent
+    }
+
+    /// The outcome of the comparison with a fresh instance.
+    pub fn equivalence(self) -> Equivalence {
+        self.cell.equivalence
+    }
+
+    /// Time in the guest.
+    pub fn execute(self) -> Option<Quantiles> {
+        self.cell.execute_ns.filter(|_| self.sound())
+    }
+
+    /// Time in the reset.
+    pub fn reset(self) -> Option<Quantiles> {
+        self.cell.reset_ns.filter(|_| self.sound())
+    }
+
+    /// Execute and reset together.
+    pub fn cycle(self) -> Option<Quantiles> {
+        self.cell.cycle_ns.filter(|_| self.sound())
+    }
+
+    /// Cost beyond the floor's execute.
+    pub fn overhead(self) -> Option<Overhead> {
+        self.cell.overhead_ns.filter(|_| self.sound())
+    }
+
+    /// Cycle over the baseline's.
+    pub fn ratio(self) -> Option<Ratio> {
+        self.cell.ratio_to_baseline.filter(|r| self.sound() && r.value.is_finite())
+    }
+
+    /// Cycle over that of the best sound strategy.
+    pub fn regret(self) -> Option<Ratio> {
+        self.cell.regret.filter(|r| self.sound() && r.value.is_finite())
+    }
+
+    /// Minor faults per cycle.
+    pub fn faults(self) -> Option<f64> {
+        self.cell.minor_faults.filter(|f| self.sound() && f.is_finite())
+    }
+
+    /// Resident set of the child.
+    pub fn rss(self) -> Option<Residency> {
+        self.cell.rss_bytes.filter(|_| self.sound())
+    }
+
+    /// Stages of startup in their order.
+    pub fn startup(self) -> &'a [Stage] {
+        if self.sound() { &self.cell.startup } else { &[] }
+    }
+
+    /// Sum of all stages of startup, when there are any.
+    pub fn startup_total(self) -> Option<u64> {
+        let stages = self.startup();
+        (!stages.is_empty()).then(|| stages.iter().fold(0, |sum: u64, stage| sum.saturating_add(stage.ns)))
+    }
+
+    /// The verdict as a sentence.
+    pub fn sentence(self) -> Option<&'a str> {
+        let sentence = self.cell.sentence.trim();
+        (self.sound() && !sentence.is_empty()).then_some(sentence)
+    }
+
+    /// Launches and rounds behind the figures.
+    pub fn basis(self) -> (u32, u32) {
+        (self.cell.launches, self.cell.rounds)
+    }
+
+    /// Why there is no time: `diverged: memory 0 differs at 0x1000`; absent for a cell that has one.
+    pub fn why_missing(self) -> Option<String> {
+        let word = match word(self.cell.equivalence) {
+            Some(word) => word,
+            None if self.cycle().is_none() => "equivalent, but not timed",
+            None => return None,
+        };
+        Some(self.reason().map_or_else(|| word.into(), |reason| format!("{word}: {reason}")))
+    }
+
+    /// What went wrong in a launch of a cell that has figures all the same.
+    pub fn caveat(self) -> Option<&'a str> {
+        self.reason().filter(|_| self.cycle().is_some())
+    }
+
+    fn reason(self) -> Option<&'a str> {
+        self.cell.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty())
+    }
+}
+
+/// The word for an outcome other than `equivalent`.
+pub fn word(equivalence: Equivalence) -> Option<&'static str> {
+    match equivalence {
+        Equivalence::Equivalent => None,
+        Equivalence::Diverged => Some("diverged"),
+        Equivalence::Refused => Some("refused"),
+        Equivalence::Unavailable => Some("unavailable"),
+        Equivalence::NotRun => Some("not run"),
+    }
+}
+
+/// The cells of one workload at one set of parameters: what one table or figure shows.
+#[derive(Clone, Debug)]
+pub struct Group<'a> {
+    /// `group/name`.
+    pub workload: &'a str,
+    /// Parameters of the workload.
+    pub params: &'a Params,
+    /// The strategy that ratios refer to.
+    pub baseline: &'a str,
+    /// How intervals and verdicts were made.
+    pub method: Method,
+    /// Whether the run holds this workload at other parameters too, so that the name alone would be ambiguous.
+    pub several: bool,
+    /// In the order of the summary.
+    pub cells: Vec<Shown<'a>>,
+}
+
+impl<'a> Group<'a> {
+    /// All groups of a summary, in the order in which they first appear.
+    pub fn all(summary: &'a Summary) -> Vec<Group<'a>> {
+        let mut groups: Vec<Group<'a>> = Vec::new();
+        for cell in &summary.cells {
+            let known = groups.iter_mut().find(|g| g.workload == cell.workload && *g.params == cell.params);
+            match known {
+                Some(group) => group.cells.push(Shown::new(cell)),
+                None => groups.push(Group {
+                    workload: &cell.workload,
+                    params: &cell.params,
+                    baseline: &summary.baseline,
+                    method: summary.method,
+                    several: false,
+                    cells: vec![Shown::new(cell)],
+                }),
+            }
+        }
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for group in &groups {
+            *seen.entry(group.workload).or_default() += 1;
+        }
+        for group in &mut groups {
+            group.several = seen[group.workload] > 1;
+        }
+        groups
+    }
+
+    /// The workload's name, with its parameters where the name alone is ambiguous.
+    pub fn title(&self) -> String {
+        if self.several && !self.params.is_empty() {
+            format!("{} ({})", self.workload, self.parameters())
+        } else {
+            self.workload.into()
+        }
+    }
+
+    /// The parameters as `name=value, name=value`; empty when there are none.
+    pub fn parameters(&self) -> String {
+        let pairs: Vec<String> =
+            self.params.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+        pairs.join(", ")
+    }
+
+    /// The title as part of a file name: runs of anything but letters, digits, `.` and `_` become `-`.
+    pub fn slug(&self) -> String {
+        let slug: String = self
+            .title()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' })
+            .collect();
+        let parts: Vec<&str> = slug.split('-').filter(|part| part.chars().any(|c| c != '.')).collect();
+        if parts.is_empty() { "unnamed".into() } else { parts.join("-") }
+    }
+
+    /// The best sound strategy: the shortest median cycle, the first by name among equals. Controls are never it.
+    ///
+    /// This is the strategy that the analysis computes regret against.
+    pub fn best(&self) -> Option<Shown<'a>> {
+        let timed = self.cells.iter().copied().filter(|s| !s.control()).filter(|s| s.cycle().is_some());
+        timed.min_by_key(|s| (s.cycle().map(|q| q.p50), s.name()))
+    }
+
+    /// Contenders (`control == false`) or controls: by `key`, those without it last, in the order of their names.
+    pub fn sorted<K: Ord>(&self, control: bool, key: impl Fn(Shown<'a>) -> Option<K>) -> Vec<Shown<'a>> {
+        let mut cells: Vec<Shown<'a>> =
+            self.cells.iter().copied().filter(|s| s.control() == control).collect();
+        cells.sort_by(|a, b| match (key(*a), key(*b)) {
+            (Some(x), Some(y)) => x.cmp(&y).then(a.name().cmp(b.name())),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (None, None) => a.name().cmp(b.name()),
+        });
+        cells
+    }
+}
+
+/// A JSON value without the quotes of a string.
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A share as a percentage: `99 %`, `99.5 %`, the space being one that does not break.
+pub fn percent(share: f64) -> String {
+    format!("{}\u{a0}%", (share * 1e4).round() / 1e2)
+}
+
+/// Splits prose at its backticks; `true` marks what stood between a pair of them. An unpaired one is only a character.
+pub fn code_spans(text: &str) -> Vec<(bool, &str)> {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len() % 2 == 0 {
+        return vec![(false, text)];
+    }
+    parts
+        .into_iter()
+        .enumerate()
+        .map(|(i, part)| (i % 2 == 1, part))
+        .filter(|(_, part)| !part.is_empty())
+        .collect()
+}
+
+/// Replaces control characters, which would break a terminal's line or an XML file, by a visible sign.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// The part of a strategy's name before the slash.
+pub fn family(strategy: &str) -> &str {
+    strategy.split_once('/').map_or(strategy, |(family, _)| family)
+}
+
+/// The part of a strategy's name after the slash.
+pub fn variant(strategy: &str) -> &str {
+    strategy.split_once('/').map_or(strategy, |(_, variant)| variant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::fixture;
+
+    #[test]
+    fn only_an_equivalent_cell_has_figures() {
+        let summary = fixture::small();
+        for cell in &summary.cells {
+            let shown = Shown::new(cell);
+            let figures = [
+                shown.cycle().is_some(),
+                shown.execute().is_some(),
+                shown.reset().is_some(),
+                shown.overhead().is_some(),
+                shown.ratio().is_some(),
+                shown.regret().is_some(),
+                shown.faults().is_some(),
+                shown.rss().is_some(),
+                !shown.startup().is_empty(),
+                shown.sentence().is_some(),
+                shown.why_missing().is_none(),
+            ];
+            assert!(figures.iter().all(|has| *has == shown.sound()), "{}: {figures:?}", cell.strategy);
+        }
+    }
+
+    #[test]
+    fn the_best_is_sound_and_no_control() {
+        let summary = fixture::summary();
+        for group in Group::all(&summary) {
+            let best = group.best().unwrap();
+            assert!(best.sound() && !best.control());
+            assert_eq!(
+                best.regret().unwrap().value,
+                1.0,
+                "the analysis means the same strategy in {}",
+                group.title()
+            );
+        }
+    }
+
+    #[test]
+    fn slugs_are_safe_in_paths() {
+        let summary = fixture::odd();
+        let groups = Group::all(&summary);
+        assert_eq!(groups[0].slug(), "script-alert-2-script-co-blocks-200");
+    }
+
+    #[test]
+    fn backticks_mark_code_in_pairs() {
+        assert_eq!(code_spans("`a/b` takes 2x"), [(true, "a/b"), (false, " takes 2x")]);
+        assert_eq!(code_spans("one ` alone"), [(false, "one ` alone")]);
+        assert_eq!(percent(0.995), "99.5\u{a0}%");
+    }
+}

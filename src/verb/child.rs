@@ -1,0 +1,18 @@
+//! `child`: one cell of a run.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::cli::ChildArgs;
+use crate::launch::child;
+
+/// Serves the parent.
+///
+/// # Errors
+/// When the specification or the pipe is broken.
+pub fn run(args: &ChildArgs) -> Result<ExitCode> {
+    let spec = serde_json::from_str(&args.spec).context("this verb is for `run` to use")?;
+    child::serve(&spec)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,66 @@
+//! The workloads that come with the binary, modules included: one line each.
+
+use anyhow::{Context, Result};
+
+use super::Workload;
+use super::blocks::Block;
+use super::definition::Definition;
+use crate::measure::row::Params;
+
+/// A guest's definition and its prebuilt module.
+#[derive(Clone, Copy, Debug)]
+pub struct Bundled {
+    definition: &'static str,
+    module: &'static [u8],
+}
+
+macro_rules! bundled {
+    ($($folder:literal, $module:literal;)*) => {
+        [$(Bundled {
+            definition: include_str!(concat!("../../guests/", $folder, "/workload.toml")),
+            module: include_bytes!(concat!("../../guests/prebuilt/", $module, ".wasm")),
+        }),*]
+    };
+}
+
+static ALL: [Bundled; 11] = bundled! {
+    "blocktracker", "blocktracker";
+    "utxo", "utxo";
+    "lru", "lru";
+    "allocate", "allocate";
+    "touch", "touch";
+    "noop", "noop";
+    "other/assemblyscript", "assemblyscript";
+    "other/c", "c";
+    "other/tables", "tables";
+    "other/passive", "passive";
+    "other/two-memories", "two-memories";
+};
+
+/// All bundled workloads, those that are measured by default first.
+pub fn all() -> &'static [Bundled] {
+    &ALL
+}
+
+impl Bundled {
+    /// What the guest's folder says of it.
+    ///
+    /// # Errors
+    /// When its `workload.toml` is malformed.
+    pub fn definition(&self) -> Result<Definition> {
+        Definition::parse(self.definition).context("a bundled workload.toml")
+    }
+
+    /// The module as it was compiled.
+    pub fn module(&self) -> &'static [u8] {
+        self.module
+    }
+
+    /// Settles parameters and blocks.
+    ///
+    /// # Errors
+    /// When a parameter does not fit.
+    pub fn workload(&self, params: Params, blocks: Option<&[Block]>) -> Result<Workload> {
+        self.definition()?.workload(self.module, params, blocks)
+    }
+}

@@ -1,0 +1,191 @@
+//! `workload.toml`: a guest's folder says what it is run with and why.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Workload;
+use super::blocks::{self, Block};
+use crate::measure::row::Params;
+
+/// A workload before its parameters and blocks are settled.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// `group/name`.
+    pub name: String,
+    /// `indexer`, `stress` or `foreign`.
+    pub category: String,
+    /// File name of the prebuilt module.
+    pub module: String,
+    /// What it does, in a line.
+    pub summary: String,
+    /// Why it is here.
+    pub reason: String,
+    /// Where its blocks come from.
+    pub trace: TraceDefinition,
+    /// Parameters with their defaults.
+    #[serde(default)]
+    pub params: Params,
+    /// Parameters that differ under `--profile quick` and `smoke`, where the whole run has to be short.
+    #[serde(default)]
+    pub quick: Params,
+    /// A literal input and what is flushed for it.
+    pub expect: Expect,
+}
+
+/// Where the blocks of a workload come from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TraceDefinition {
+    /// Bitcoin blocks, or words made of the parameters.
+    pub kind: TraceKind,
+    /// Which Bitcoin blocks.
+    #[serde(default)]
+    pub blocks: BlockSource,
+    /// The parameters that follow the height, each as a 32-bit little-endian word.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// Keys of the host's store and the parameters whose decimals they hold.
+    #[serde(default)]
+    pub store: BTreeMap<String, String>,
+}
+
+/// Kinds of input.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum TraceKind {
+    /// Consensus-serialised blocks.
+    Bitcoin,
+    /// 32-bit words.
+    Words,
+}
+
+/// Where Bitcoin blocks come from.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum BlockSource {
+    /// Blocks of the main network.
+    #[default]
+    Real,
+    /// Valid blocks from a seeded generator.
+    Generated,
+}
+
+/// What a guest flushes for a literal input.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The input, in hex.
+    pub input: String,
+    /// Parameters that differ from the defaults.
+    #[serde(default)]
+    pub params: Params,
+    /// SHA-256 of all flushed bytes, in hex.
+    pub flush_sha256: String,
+}
+
+/// Blocks of a trace of words: enough for a rotating footprint to move on.
+const WORD_BLOCKS: u32 = 8;
+
+/// Blocks and the seed that one generated trace is made of.
+const GENERATED_BLOCKS: usize = 4;
+const GENERATOR_SEED: u64 = 1;
+
+impl Definition {
+    /// Reads a definition.
+    ///
+    /// # Errors
+    /// When the text is not of this form, with the line.
+    pub fn parse(text: &str) -> Result<Self> {
+        Ok(toml::from_str(text)?)
+    }
+
+    /// The parameters: defaults, then the profile's, then the user's. Unknown names are for other workloads.
+    pub fn params(&self, quick: bool, chosen: &Params) -> Params {
+        let mut params = self.params.clone();
+        if let Some(bytes) = params.get_mut("page_bytes") {
+            *bytes = reset_strategies::sys::page::size().into();
+        }
+        if quick {
+            params.extend(self.quick.clone());
+        }
+        for (name, value) in chosen {
+            if let Some(param) = params.get_mut(name) {
+                param.clone_from(value);
+            }
+        }
+        params
+    }
+
+    /// Settles the parameters and the blocks; `given` replaces Bitcoin blocks by the user's.
+    ///
+    /// # Errors
+    /// When a parameter is missing or is no number.
+    pub fn workload(&self, module: &[u8], params: Params, given: Option<&[Block]>) -> Result<Workload> {
+        let module = match params.get("memory_pages").and_then(Value::as_u64) {
+            Some(pages @ 1..) => reset_strategies::module::with_initial_pages(module, pages)?.into(),
+            _ => Arc::from(module),
+        };
+        let trace = match self.trace.kind {
+            TraceKind::Words => {
+                let words = self.words(&params)?;
+                (0..WORD_BLOCKS).map(|height| [&height.to_le_bytes(), &words[..]].concat().into()).collect()
+            }
+            TraceKind::Bitcoin => match (given, self.trace.blocks) {
+                (Some(blocks), _) => inputs(blocks),
+                (None, BlockSource::Real) => inputs(&blocks::mainnet()),
+                (None, BlockSource::Generated) => inputs(&generated()),
+            },
+        };
+        let store = self
+            .trace
+            .store
+            .iter()
+            .map(|(key, param)| Ok((key.clone(), self.number(&params, param)?.to_string())))
+            .collect::<Result<_>>()?;
+        Ok(Workload {
+            name: self.name.clone(),
+            category: self.category.clone(),
+            summary: self.summary.clone(),
+            module,
+            trace,
+            store,
+            params,
+        })
+    }
+
+    fn words(&self, params: &Params) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for name in &self.trace.words {
+            let value = self.number(params, name)?;
+            let word = u32::try_from(value).with_context(|| {
+                format!("{}: parameter `{name}` = {value} does not fit 32 bits", self.name)
+            })?;
+            bytes.extend(word.to_le_bytes());
+        }
+        Ok(bytes)
+    }
+
+    fn number(&self, params: &Params, name: &str) -> Result<u64> {
+        match params.get(name) {
+            Some(value) => value.as_u64().with_context(|| {
+                format!("{}: parameter `{name}` = {value} is not a whole number", self.name)
+            }),
+            None => bail!("{}: parameter `{name}` has no default in workload.toml", self.name),
+        }
+    }
+}
+
+/// Full blocks of payments, without the trace's first: that one only funds the others.
+fn generated() -> Vec<Block> {
+    blocks::generate(&blocks::Mix::payments(), GENERATOR_SEED, 1, GENERATED_BLOCKS + 1).split_off(1)
+}
+
+/// What the guest is given for each block.
+pub fn inputs(blocks: &[Block]) -> Vec<Arc<[u8]>> {
+    blocks.iter().map(|block| block.input().into()).collect()
+}

@@ -1,0 +1,252 @@
+//! The host of the metashrew ABI: what an indexer imports, over a key-value state in memory.
+//!
+//! Keys, values, logs and flushes are "arraybuffer" pointers: the u32 little-endian length sits in the four bytes
+//! before the pointer. A flush is the protobuf message `{ repeated bytes list = 1 }` of alternating keys and values.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::{Caller, Extern, Linker, Memory, Result, Trap, bail, format_err};
+
+/// The functions that a guest may import from `env`.
+pub const FUNCTIONS: [&str; 7] =
+    ["__host_len", "__load_input", "__get_len", "__get", "__flush", "__log", "abort"];
+
+/// Whether a guest may import a function of that name.
+pub fn offers(name: &str) -> bool {
+    FUNCTIONS.contains(&name)
+}
+
+/// What the indexer has stored, from block to block.
+pub type Store = HashMap<Box<[u8]>, Box<[u8]>>;
+
+/// The host's state for one block.
+#[derive(Debug)]
+pub struct BlockState {
+    store: Rc<RefCell<Store>>,
+    input: Arc<[u8]>,
+    flushed: Option<Sha256>,
+    log: String,
+}
+
+/// How a block ended.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome", content = "reason")]
+pub enum Outcome {
+    /// `_start` returned.
+    Completed,
+    /// The guest trapped, or a host function refused its arguments.
+    Trapped(String),
+    /// The epoch deadline passed.
+    TimedOut,
+}
+
+impl BlockState {
+    /// An empty state over a store.
+    pub fn new(store: Rc<RefCell<Store>>) -> Self {
+        Self { store, input: Arc::from([]), flushed: None, log: String::new() }
+    }
+
+    /// Gives the guest its next input.
+    pub fn begin(&mut self, input: Arc<[u8]>) {
+        self.input = input;
+    }
+
+    /// Has the digest of flushed bytes computed for this block. Off by default: hashing is not the guest's work.
+    pub fn record(&mut self) {
+        self.flushed = Some(Sha256::new());
+    }
+
+    /// SHA-256 of all that was flushed, in hex, if it was recorded.
+    pub fn digest(&self) -> Option<String> {
+        self.flushed.clone().map(|hash| hex(&hash.finalize()))
+    }
+
+    /// What the guest logged last.
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+}
+
+/// SHA-256 over all keys and values of a store, in key order, each preceded by its length.
+pub fn digest(store: &Store) -> String {
+    let mut entries: Vec<_> = store.iter().collect();
+    entries.sort_unstable();
+    let mut hash = Sha256::new();
+    for part in entries.iter().flat_map(|(key, value)| [key, value]) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize())
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Sorts what an execution returned into an outcome.
+pub fn outcome(result: Result<()>, log: &str) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Completed,
+        Err(error) if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) => Outcome::TimedOut,
+        Err(error) => {
+            let cause = error.root_cause().to_string();
+            Outcome::Trapped(if log.is_empty() { cause } else { format!("{cause}; logged: {log}") })
+        }
+    }
+}
+
+/// Defines the host's functions.
+///
+/// # Errors
+/// When the linker already has one of them.
+pub fn link(linker: &mut Linker<BlockState>) -> Result<()> {
+    linker
+        .func_wrap("env", "__host_len", |caller: Caller<'_, BlockState>| caller.data().input.len() as i32)?;
+    linker.func_wrap("env", "__load_input", |mut caller: Caller<'_, BlockState>, at: i32| {
+        let memory = memory(&mut caller)?;
+        let input = caller.data().input.clone();
+        Ok(memory.write(&mut caller, at as u32 as usize, &input)?)
+    })?;
+    linker.func_wrap("env", "__get_len", |mut caller: Caller<'_, BlockState>, key: i32| {
+        let memory = memory(&mut caller)?;
+        let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        let store = state.store.borrow();
+        Ok(store.get(buffer(bytes, key)?).map_or(0, |value| value.len() as i32))
+    })?;
+    linker.func_wrap("env", "__get", |mut caller: Caller<'_, BlockState>, key: i32, value: i32| {
+        let memory = memory(&mut caller)?;
+        let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        let store = state.store.borrow();
+        let Some(found) = store.get(buffer(bytes, key)?) else { return Ok(()) };
+        let at = value as u32 as usize;
+        let room = bytes.get_mut(at..at + found.len());
+        room.ok_or_else(|| format_err!("__get: the value does not fit the memory at {at:#x}"))?
+            .copy_from_slice(found);
+        Ok(())
+    })?;
+    linker.func_wrap("env", "__flush", |mut caller: Caller<'_, BlockState>, at: i32| {
+        let memory = memory(&mut caller)?;
+        let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        let message = buffer(bytes, at)?;
+        if let Some(hash) = &mut state.flushed {
+            hash.update(message);
+        }
+        let mut store = state.store.borrow_mut();
+        let mut fields = Fields(message);
+        while let Some(key) = fields.next()? {
+            let value = fields.next()?.ok_or_else(|| format_err!("__flush: a key without a value"))?;
+            store.insert(key.into(), value.into());
+        }
+        Ok(())
+    })?;
+    linker.func_wrap("env", "__log", |mut caller: Caller<'_, BlockState>, at: i32| {
+        let memory = memory(&mut caller)?;
+        let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        let text = buffer(bytes, at)?;
+        state.log = String::from_utf8_lossy(&text[..text.len().min(LOG_BYTES)]).into_owned();
+        Ok(())
+    })?;
+    // AssemblyScript's: message, file, line and column; the strings are UTF-16 in the guest's heap.
+    linker.func_wrap(
+        "env",
+        "abort",
+        |_: Caller<'_, BlockState>, _: i32, _: i32, line: i32, column: i32| -> Result<()> {
+            bail!("the guest aborted at {line}:{column}")
+        },
+    )?;
+    Ok(())
+}
+
+/// How much of a log line is kept: enough for a sentence.
+const LOG_BYTES: usize = 512;
+
+fn memory(caller: &mut Caller<'_, BlockState>) -> Result<Memory> {
+    match caller.get_export("memory") {
+        Some(Extern::Memory(memory)) => Ok(memory),
+        _ => bail!("the guest exports no memory"),
+    }
+}
+
+/// The bytes that an arraybuffer pointer stands for.
+fn buffer(memory: &[u8], at: i32) -> Result<&[u8]> {
+    let at = at as u32 as usize;
+    let length = at.checked_sub(4).and_then(|start| memory.get(start..at));
+    let length = length.and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    length
+        .and_then(|length| memory.get(at..at + length as usize))
+        .ok_or_else(|| format_err!("no buffer at {at:#x}: its length or bytes lie outside the memory"))
+}
+
+/// The fields of a flush. Only field 1 of wire type 2 occurs, so a protobuf library would be all unused code.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn next(&mut self) -> Result<Option<&'a [u8]>> {
+        const TAG: u8 = 1 << 3 | 2;
+        let Some((&tag, rest)) = self.0.split_first() else { return Ok(None) };
+        if tag != TAG {
+            bail!("__flush: protobuf tag {tag:#x} where a byte string of field 1 belongs");
+        }
+        self.0 = rest;
+        let length = self.varint()?;
+        let (field, rest) =
+            self.0.split_at_checked(length).ok_or_else(|| format_err!("__flush: a field is cut short"))?;
+        self.0 = rest;
+        Ok(Some(field))
+    }
+
+    fn varint(&mut self) -> Result<usize> {
+        let mut value = 0;
+        for shift in (0..35).step_by(7) {
+            let Some((&byte, rest)) = self.0.split_first() else { break };
+            self.0 = rest;
+            value |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        bail!("__flush: a length is cut short")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_is_split_into_keys_and_values() {
+        let long = [7; 200];
+        let message = [&[0x0a, 1, b'k', 0x0a, 200, 1][..], &long[..]].concat();
+        let mut fields = Fields(&message);
+        assert_eq!(fields.next().unwrap(), Some(&b"k"[..]));
+        assert_eq!(fields.next().unwrap(), Some(&long[..]));
+        assert_eq!(fields.next().unwrap(), None);
+    }
+
+    #[test]
+    fn a_malformed_flush_is_an_error() {
+        for message in [&[0x12, 0][..], &[0x0a][..], &[0x0a, 5, 1][..], &[0x0a, 0xff, 0xff][..]] {
+            assert!(Fields(message).next().is_err(), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_must_lie_inside_the_memory() {
+        let memory = [3, 0, 0, 0, b'a', b'b', b'c'];
+        assert_eq!(buffer(&memory, 4).unwrap(), b"abc");
+        for at in [0, 3, 5, 7, -1] {
+            assert!(buffer(&memory, at).is_err(), "{at}");
+        }
+    }
+
+    #[test]
+    fn the_digest_of_a_store_depends_on_where_keys_end() {
+        let store = |key: &[u8], value: &[u8]| Store::from([(key.into(), value.into())]);
+        assert_ne!(digest(&store(b"a", b"bc")), digest(&store(b"ab", b"c")));
+    }
+}

@@ -1,0 +1,31 @@
+//! The first step: a guest module, a trace of blocks and parameters make a [`Workload`].
+
+pub mod blocks;
+pub mod bundled;
+pub mod definition;
+pub mod host;
+pub mod user;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::measure::row::Params;
+
+/// What every strategy runs alike.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// `group/name`.
+    pub name: String,
+    /// Kind of workload: `indexer`, `stress`, `foreign` or `user`.
+    pub category: String,
+    /// What it does, in a line.
+    pub summary: String,
+    /// The module as the guest's author compiled it, after `memory_pages` was applied.
+    pub module: Arc<[u8]>,
+    /// What the guest is given, in order: each a 4-byte little-endian height and a block.
+    pub trace: Vec<Arc<[u8]>>,
+    /// Keys that are in the host's store before the first block.
+    pub store: BTreeMap<String, String>,
+    /// Parameters that distinguish this workload from others of the same name.
+    pub params: Params,
+}

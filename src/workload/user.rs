@@ -1,0 +1,69 @@
+//! The user's own indexer and blocks.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use reset_strategies::module::{Facts, Item};
+
+use super::blocks::{self, Block};
+use super::definition::inputs;
+use super::{Workload, host};
+
+/// Reads a module and makes a workload of it; without blocks it is given those of the main network.
+///
+/// # Errors
+/// When the file cannot be read, is no module, lacks `_start` or `memory`, or imports what this host does not offer.
+pub fn workload(path: &Path, given: Option<&[Block]>) -> Result<Workload> {
+    let shown = path.display();
+    let module = fs::read(path).with_context(|| format!("cannot read the module {shown}"))?;
+    check(&module).with_context(|| format!("{shown} cannot be run as an indexer"))?;
+    let stem = path.file_stem().map_or_else(|| "module".into(), |stem| stem.to_string_lossy());
+    let mainnet;
+    let blocks = match given {
+        Some(blocks) => blocks,
+        None => {
+            mainnet = blocks::mainnet();
+            &mainnet
+        }
+    };
+    Ok(Workload {
+        name: format!("user/{stem}"),
+        category: "user".into(),
+        summary: format!("{shown}"),
+        module: Arc::from(module),
+        trace: inputs(blocks),
+        store: std::collections::BTreeMap::new(),
+        params: crate::measure::row::Params::new(),
+    })
+}
+
+/// Whether a module speaks the ABI: its imports are ours, and it exports `_start` and `memory`.
+fn check(module: &[u8]) -> Result<()> {
+    if !module.starts_with(b"\0asm") {
+        bail!("it is not a WebAssembly module: it does not begin with \\0asm");
+    }
+    let facts = Facts::read(module).context("it is not a valid WebAssembly module")?;
+    for import in &facts.imports {
+        if import.item != Item::Function || import.module != "env" || !host::offers(&import.name) {
+            bail!(
+                "it imports `{}.{}`, which this host does not offer; it offers {} from `env`",
+                import.module,
+                import.name,
+                host::FUNCTIONS.join(", "),
+            );
+        }
+    }
+    for (name, item, remedy) in [
+        ("_start", Item::Function, "the function that runs a block"),
+        ("memory", Item::Memory, "where blocks are loaded"),
+    ] {
+        if facts.exported(name).is_none_or(|export| export.item != item) {
+            bail!("it exports no `{name}`, {remedy}");
+        }
+    }
+    wasmtime::Module::validate(&wasmtime::Engine::default(), module)
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .context("it is not a valid WebAssembly module")
+}
