@@ -5,8 +5,8 @@ use std::sync::Arc;
 use wasmtime::{Config, Engine, Linker, Module};
 
 use crate::error::Error;
-use crate::fresh::{Fresh, FreshSession};
-use crate::in_place::{Creator, InPlace, InPlaceSession};
+use crate::fresh::FreshSession;
+use crate::in_place::{Creator, InPlaceSession};
 use crate::module::{Facts, instrument};
 use crate::session::Session;
 use crate::strategy::{Availability, Lifecycle, Strategy, Support};
@@ -89,11 +89,9 @@ impl<'wasm> Plan<'wasm> {
 
     /// The engine configuration that the strategy runs under.
     pub fn config(&self) -> Config {
-        let mut config = Config::new();
-        (self.options.configure)(&mut config);
-        match self.strategy.lifecycle() {
-            Lifecycle::Fresh(Fresh { configure, .. }) => configure(&mut config, &self.facts, &self.options),
-            Lifecycle::InPlace(_) => InPlace::configure(&mut config, &self.creator),
+        let mut config = self.strategy.config(&self.facts, &self.options);
+        if let Lifecycle::InPlace(_) = self.strategy.lifecycle() {
+            config.with_host_memory(self.creator.clone());
         }
         config
     }

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use wasmtime::Config;
+
 use crate::fresh::Fresh;
 use crate::in_place::{self, InPlace};
 use crate::module::Facts;
+use crate::plan::Options;
 use crate::sys::Mechanism;
 
 /// One way to reset, named `family/variant`.
@@ -123,6 +126,17 @@ impl Strategy {
             }
         }
         Availability::Available
+    }
+
+    /// The engine settings that it runs under, for a module and a host's options.
+    pub fn config(&self, facts: &Facts, options: &Options) -> Config {
+        let mut config = Config::new();
+        (options.configure)(&mut config);
+        match self.lifecycle {
+            Lifecycle::Fresh(Fresh { configure, .. }) => configure(&mut config, facts, options),
+            Lifecycle::InPlace(_) => InPlace::configure(&mut config),
+        }
+        config
     }
 
     /// Judges a module before it runs.

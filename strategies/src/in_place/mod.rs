@@ -16,8 +16,6 @@ pub(crate) use region::Creator;
 pub(crate) use session::InPlaceSession;
 pub(crate) use support::support;
 
-use std::sync::Arc;
-
 use wasmtime::Config;
 
 use crate::restore::{Copy, Restorer};
@@ -67,8 +65,7 @@ impl InPlace {
     };
 
     /// Sets an engine up to run on our regions.
-    pub(crate) fn configure(config: &mut Config, creator: &Arc<Creator>) {
-        config.with_host_memory(creator.clone());
+    pub(crate) fn configure(config: &mut Config) {
         // wasmtime lays its own image over memories that it mapped itself, and 48 panics on any other.
         config.memory_init_cow(false);
     }
