@@ -1,5 +1,7 @@
 //! The cells of a workload: each strategy's figures, compared with the baseline and with the best.
 
+use std::collections::BTreeSet;
+
 use super::Facts;
 use super::bootstrap::{Estimate, MIN_ROUNDS, Seed, estimate};
 use super::evidence::{Evidence, Group};
@@ -169,10 +171,9 @@ impl<'a> Bench<'a> {
 
     /// The launches with enough paired rounds, and the estimate if they are enough.
     fn compare(&self, above: &Contender, below: &Contender) -> (usize, Option<Estimate>) {
-        let rounds =
-            |contender: &Contender| contender.evidence.times(Phase::Cycle).map(|times| times.rounds.clone());
-        let (Some(a), Some(b)) = (rounds(above), rounds(below)) else { return (0, None) };
-        let paired = Paired::new(&a, &b);
+        let times = (above.evidence.times(Phase::Cycle), below.evidence.times(Phase::Cycle));
+        let (Some(above_times), Some(below_times)) = times else { return (0, None) };
+        let paired = Paired::new(&above_times.rounds, &below_times.rounds);
         let name = [self.group.workload.as_str(), &self.params, above.strategy, below.strategy];
         let estimate = estimate(&paired, Seed(self.facts.seed), &name);
         (paired.with_at_least(MIN_ROUNDS).launches().len(), estimate)
@@ -198,7 +199,7 @@ struct Comparison {
 /// Launches and paired rounds with a cycle time.
 fn counts(evidence: &Evidence) -> (u32, u32) {
     let Some(times) = evidence.times(Phase::Cycle) else { return (0, 0) };
-    let launches: std::collections::BTreeSet<u32> =
+    let launches: BTreeSet<u32> =
         times.rounds.keys().map(|&(launch, _)| launch).chain(times.alone.keys().copied()).collect();
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     (count(launches.len()), count(times.rounds.len()))

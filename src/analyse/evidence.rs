@@ -36,6 +36,8 @@ pub struct Evidence {
     forbidden: BTreeMap<Gravity, BTreeSet<String>>,
     /// Launches that ended badly, and how; they forbid figures only to a cell that was never verified.
     troubles: BTreeSet<(u32, &'static str, String)>,
+    /// Instruments that failed, by metric, and why: their figures are absent, the others stand.
+    unmeasured: BTreeSet<(String, String)>,
     times: BTreeMap<Phase, Times>,
     /// Stages of startup in order of first appearance, with their times in nanoseconds.
     pub startup: Vec<(String, Vec<u64>)>,
@@ -101,6 +103,12 @@ impl Evidence {
         let reason = || row.error.clone().unwrap_or_else(|| "no reason was recorded".to_owned());
         let forbidden = match row.status {
             Status::Ok => return self.add_value(row),
+            // An instrument that is missing or fails leaves its own figure absent, and says nothing about the reset.
+            Status::Refused | Status::Unavailable if of_instrument(row) => return Ok(()),
+            Status::Failed if of_instrument(row) => {
+                self.unmeasured.insert((row.metric.clone(), reason()));
+                return Ok(());
+            }
             Status::Killed => return self.trouble(row.launch, "was killed", reason()),
             Status::Failed => return self.trouble(row.launch, "failed", reason()),
             Status::Diverged => Gravity::Diverged,
@@ -173,20 +181,20 @@ impl Evidence {
             };
             return (equivalence, Some(join(reasons.iter().cloned())));
         }
+        let timed = !self.times.is_empty();
         let troubles =
             self.troubles.iter().map(|(launch, what, reason)| format!("launch {launch} {what}: {reason}"));
-        let troubles = (!self.troubles.is_empty()).then(|| join(troubles));
-        match (self.verified, self.times.is_empty(), troubles) {
-            (true, true, troubles) => (Equivalence::Equivalent, troubles),
-            (true, false, troubles) => (
-                Equivalence::Equivalent,
-                troubles.map(|troubles| {
-                    format!("{troubles}; the figures are from the rounds that were completed")
-                }),
-            ),
-            (false, _, Some(troubles)) => (Equivalence::NotRun, Some(troubles)),
-            (false, true, None) => (Equivalence::NotRun, Some("there are no rows of it".to_owned())),
-            (false, false, None) => {
+        let remain = (self.verified && timed && !self.troubles.is_empty())
+            .then(|| "the figures are from the rounds that were completed".to_owned());
+        let unmeasured =
+            self.unmeasured.iter().map(|(metric, reason)| format!("`{metric}` was not measured: {reason}"));
+        let told = join(troubles.chain(remain).chain(unmeasured));
+        let told = (!told.is_empty()).then_some(told);
+        match (self.verified, timed) {
+            (true, _) => (Equivalence::Equivalent, told),
+            (false, _) if !self.troubles.is_empty() => (Equivalence::NotRun, told),
+            (false, false) => (Equivalence::NotRun, Some("there are no rows of it".to_owned())),
+            (false, true) => {
                 (Equivalence::NotRun, Some("it has times, but no verify row vouches for them".to_owned()))
             }
         }
@@ -195,6 +203,15 @@ impl Evidence {
     /// The times of a phase, if there are any.
     pub fn times(&self, phase: Phase) -> Option<&Times> {
         self.times.get(&phase)
+    }
+}
+
+/// Whether the row is of a counter or of the memory pass, which a cell can do without.
+fn of_instrument(row: &Row) -> bool {
+    match row.phase {
+        Phase::Memory => true,
+        Phase::Execute | Phase::Reset | Phase::Cycle => row.metric != TIME,
+        Phase::Startup | Phase::Verify => false,
     }
 }
 

@@ -23,6 +23,7 @@
 //! - Hyndman, Fan: Sample quantiles in statistical packages, *The American Statistician* 50(4), 1996.
 //! - Ibragimov, Müller: t-statistic based correlation and heterogeneity robust inference, *JBES* 28(4), 2010.
 //! - Kalibera, Jones: Rigorous benchmarking in reasonable time, *ISMM* 2013.
+//! - Lemire: Fast random integer generation in an interval, *ACM TOMACS* 29(1), 2019.
 
 pub mod bootstrap;
 pub mod cells;
@@ -49,7 +50,7 @@ pub const LEVEL: f64 = 0.99;
 
 /// Differences up to this share, either way, are called the same.
 ///
-/// Two per cent is what maintainers ask a nightly run to notice; below it, relinking the same code moves times as much.
+/// Two per cent is the slow-down that a nightly run is asked to find.
 pub const MARGIN: f64 = 0.02;
 
 /// The seed of the resampling unless another is asked for. Any number would do; one that is fixed makes figures
@@ -78,8 +79,9 @@ pub enum Unfit {
     #[error("the rows are of run `{found}` as well as of `{expected}`: a summary speaks of one run")]
     OtherRun { expected: String, found: String },
     #[error(
-        "`{strategy}` on `{workload}` has two times of {phase:?} in launch {launch}, round {round}: \
-         the rows were edited, or two runs were written to one file"
+        "`{strategy}` on `{workload}` has two {} times in launch {launch}, round {round}: \
+         the rows were edited, or two runs were written to one file",
+        format!("{phase:?}").to_lowercase()
     )]
     Repeated { strategy: String, workload: String, phase: Phase, launch: u32, round: u32 },
 }
@@ -101,3 +103,6 @@ pub fn summarise(rows: &[Row], facts: &Facts) -> Result<Summary, Unfit> {
         cells: groups.iter().flat_map(|group| cells::cells(group, facts)).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

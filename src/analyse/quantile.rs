@@ -1,7 +1,7 @@
 //! Quantiles and medians, each with one definition.
 //!
 //! **Quantiles of samples** (`p50`, `p95`, `p99` of block times) use the *nearest rank*: of `n` sorted samples,
-//! the one of rank `ceil(n * percent / 100)`, counted from 1. Hyndman and Fan (1996) call it type 1. It is chosen because
+//! the one of rank `ceil(n * percent / 100)`, counted from 1 (type 1 of Hyndman and Fan 1996). The reasons:
 //!
 //! - every figure is a sample that was measured, and stays an integer in the unit of the rows;
 //! - it never reports a time between two modes (blocks with and without a collection, say) that no block took;
@@ -119,7 +119,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_quantile_is_a_sample_and_grows_with_percent(mut samples in prop::collection::vec(any::<u64>(), 1..80), a in 0_u8..=100, b in 0_u8..=100) {
+        fn a_quantile_is_a_sample_and_grows_with_percent(
+            mut samples in prop::collection::vec(any::<u64>(), 1..80),
+            a in 0_u8..=100,
+            b in 0_u8..=100,
+        ) {
             sort(&mut samples);
             let (low, high) = (quantile(&samples, a.min(b)).unwrap(), quantile(&samples, a.max(b)).unwrap());
             prop_assert!(samples.contains(&low));
@@ -127,7 +131,10 @@ mod tests {
         }
 
         #[test]
-        fn at_least_that_share_is_not_above(mut samples in prop::collection::vec(0_u64..50, 1..80), percent in 0_u8..=100) {
+        fn at_least_that_share_is_not_above(
+            mut samples in prop::collection::vec(0_u64..50, 1..80),
+            percent in 0_u8..=100,
+        ) {
             sort(&mut samples);
             let at = quantile(&samples, percent).unwrap();
             let share = samples.iter().filter(|&&sample| sample <= at).count();

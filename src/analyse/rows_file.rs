@@ -101,7 +101,10 @@ fn lacks_value(row: &Row) -> bool {
 mod tests {
     use super::*;
 
-    const GOOD: &str = r#"{"run":"r","launch":0,"round":1,"strategy":"fresh/relink","workload":"synthetic/noop","phase":"cycle","metric":"time","unit":"ns","value":12,"samples":[11,12,13],"status":"ok"}"#;
+    const GOOD: &str = concat!(
+        r#"{"run":"r","launch":0,"round":1,"strategy":"fresh/relink","workload":"synthetic/noop","#,
+        r#""phase":"cycle","metric":"time","unit":"ns","value":12,"samples":[11,12,13],"status":"ok"}"#,
+    );
 
     fn parsed(text: &str) -> Result<RowsFile, RowsError> {
         parse("rows.ndjson", text.as_bytes())

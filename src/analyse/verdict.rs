@@ -16,7 +16,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{Estimate, MIN_LAUNCHES, MIN_ROUNDS};
+use super::bootstrap::{ADVISED_LAUNCHES, Estimate, MIN_LAUNCHES, MIN_ROUNDS};
 use super::student::two_sided;
 use super::summary::{Equivalence, Ratio, Verdict};
 use super::{LEVEL, MARGIN};
@@ -49,8 +49,8 @@ pub fn verdict(ratio: &Ratio) -> Verdict {
 /// How much more measuring would settle the comparison, if its value stays what it is; `None` if it is settled.
 ///
 /// The interval has to shrink until it either misses 1 or fits the margin, whichever comes first. Its half-width goes
-/// with `t(L-1) / sqrt(L)` in the launches `L`: at first faster than the `1 / sqrt(n)` of textbooks, because Student's quantile
-/// falls too. More rounds in the same launches would not do: they do not tell layouts apart.
+/// with `t(L-1) / sqrt(L)` in the launches `L`: at first faster than the `1 / sqrt(n)` of textbooks, because Student's
+/// quantile falls too. More rounds in the same launches would not do: they do not tell layouts apart.
 pub fn more(estimate: &Estimate) -> Option<More> {
     let ratio = &estimate.ratio;
     if verdict(ratio) != Verdict::Unsure {
@@ -65,6 +65,20 @@ pub fn more(estimate: &Estimate) -> Option<More> {
     let launches = u32::try_from(short + 1).unwrap_or(MOST_LAUNCHES).min(MOST_LAUNCHES);
     let rounds = f64::from(estimate.rounds) / f64::from(estimate.launches) * f64::from(launches);
     Some(More { launches, rounds: rounds.ceil() as u32 })
+}
+
+/// Whether a run that stops early may stop: the interval is narrow for what it shows.
+///
+/// Either its half-width is at most an eighth of the (log) difference, so that more digits would serve nobody, or it
+/// is at most half the margin, from [`ADVISED_LAUNCHES`] on: the width that fewer launches show is itself hardly known.
+///
+/// This asks for the width and not for the verdict, because stopping at the first verdict that comes would break the
+/// promise that [`LEVEL`] makes; [`super::bootstrap`] has the figures.
+pub fn narrow_enough(estimate: &Estimate) -> bool {
+    let ratio = &estimate.ratio;
+    let half = (ratio.high.ln() - ratio.low.ln()) / 2.0;
+    let settled = estimate.launches as usize >= ADVISED_LAUNCHES && half <= (1.0 + MARGIN).ln() / 2.0;
+    settled || half <= ratio.value.ln().abs() / 8.0
 }
 
 /// The comparison of a strategy with another in words.
@@ -102,8 +116,8 @@ pub fn compared(strategy: &str, other: &str, estimate: &Estimate) -> String {
 /// Why two measured strategies have no ratio: too few of their rounds are paired.
 pub fn too_few(strategy: &str, other: &str, launches: usize) -> String {
     format!(
-        "`{strategy}` cannot be compared with `{other}`: {launches} {} at least {MIN_ROUNDS} rounds of both, and it takes \
-         {MIN_LAUNCHES} such launches for an interval; unsure.",
+        "`{strategy}` cannot be compared with `{other}`: {launches} {} at least {MIN_ROUNDS} rounds of both, and \
+         an interval takes {MIN_LAUNCHES} such launches; unsure.",
         if launches == 1 { "launch has" } else { "launches have" },
     )
 }
@@ -205,6 +219,15 @@ mod tests {
         assert_eq!(more(&wide), Some(More { launches: 3, rounds: 60 }));
         assert_eq!(more(&estimate(0.99, 1.0, 1.01, 5, 100)), None);
         assert_eq!(more(&estimate(1e-9, 1.0, 1e9, 2, 10)).unwrap().launches, MOST_LAUNCHES);
+    }
+
+    #[test]
+    fn measuring_may_stop_when_the_interval_is_narrow_for_what_it_shows() {
+        assert!(narrow_enough(&estimate(0.991, 1.0, 1.009, 8, 80)));
+        assert!(!narrow_enough(&estimate(0.991, 1.0, 1.009, 7, 70)), "too few launches to trust the width");
+        assert!(!narrow_enough(&estimate(0.985, 1.0, 1.015, 8, 80)));
+        assert!(narrow_enough(&estimate(0.40, 0.42, 0.44, 3, 30)));
+        assert!(!narrow_enough(&estimate(1.03, 1.05, 1.07, 8, 80)), "a verdict, but not yet a width");
     }
 
     #[test]

@@ -7,7 +7,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use wasmtime::{Engine, Module};
 
-/// The module, and whether it was compiled or loaded. What was compiled is kept for the next child.
+/// The stage of startup in which a module is compiled.
+pub const COMPILE: &str = "compile";
+/// The stage of startup in which a compiled module is mapped.
+pub const LOAD: &str = "load";
+
+/// The module, and the stage in which it was made. What was compiled is kept for the next child.
 ///
 /// # Errors
 /// When the module does not compile, or the folder cannot be written.
@@ -20,7 +25,7 @@ pub fn module(folder: &Path, engine: &Engine, wasm: &[u8]) -> Result<(Module, &'
         // SAFETY: the folder belongs to this run, whose children alone write to it, each file by an atomic rename
         // of what an engine of the same configuration serialised.
         let module = unsafe { Module::deserialize_file(engine, &path) };
-        return Ok((module.map_err(anyhow::Error::from)?, "load"));
+        return Ok((module.map_err(anyhow::Error::from)?, LOAD));
     }
     let module =
         Module::new(engine, wasm).map_err(anyhow::Error::from).context("cannot compile the module")?;
@@ -29,5 +34,5 @@ pub fn module(folder: &Path, engine: &Engine, wasm: &[u8]) -> Result<(Module, &'
     fs::write(&partial, compiled)
         .and_then(|()| fs::rename(&partial, &path))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok((module, "compile"))
+    Ok((module, COMPILE))
 }

@@ -29,7 +29,8 @@ pub enum Profile {
 pub struct Effort {
     /// Time for everything but building, shared by all workloads.
     pub budget: Duration,
-    /// Child processes per cell.
+    /// Child processes per cell. Layout is decided per process, so that an interval narrows with these rather than
+    /// with rounds.
     pub launches: u32,
     /// Fewest and most rounds per launch.
     pub rounds: (u32, u32),
@@ -45,21 +46,21 @@ impl Profile {
         match self {
             Self::Smoke => Effort {
                 budget: Duration::from_secs(10),
-                launches: 2,
-                rounds: (2, 4),
+                launches: 3,
+                rounds: (3, 4),
                 turn: Duration::from_millis(1),
                 memory_pass: Duration::from_millis(20),
             },
             Self::Quick => Effort {
-                budget: Duration::from_secs(100),
-                launches: 3,
-                rounds: (3, 60),
+                budget: Duration::from_secs(90),
+                launches: 6,
+                rounds: (3, 40),
                 turn: Duration::from_millis(4),
                 memory_pass: Duration::from_millis(100),
             },
             Self::Full => Effort {
                 budget: Duration::from_secs(1_200),
-                launches: 5,
+                launches: 10,
                 rounds: (10, 200),
                 turn: Duration::from_millis(10),
                 memory_pass: Duration::from_millis(1_000),

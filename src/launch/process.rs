@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 
-use super::protocol::{Refusal, Reply, Request, Spec};
+use super::protocol::{Refusal, Reply, Request, Spec, Stages};
 use crate::machine::clock;
 
 /// A running child. Dropping it kills the process.
@@ -37,7 +37,7 @@ impl Cell {
     ///
     /// # Errors
     /// When no process can be started.
-    pub fn start(binary: &OsStr, mut spec: Spec) -> Result<Result<(Self, Vec<(String, u64)>), Ended>> {
+    pub fn start(binary: &OsStr, mut spec: Spec) -> Result<Result<(Self, Stages), Ended>> {
         spec.started_ns = clock::monotonic_ns();
         let mut child = Command::new(binary)
             .arg(CHILD_VERB)

@@ -44,11 +44,14 @@ pub enum Request {
     Run { millis: u64 },
 }
 
+/// Stages of startup and their nanoseconds, in the order in which they happened.
+pub type Stages = Vec<(String, u64)>;
+
 /// What the child answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
-    /// The first block has run; stages in nanoseconds, in the order in which they happened.
+    /// The first block has run.
     Ready {
         stages: Vec<(String, u64)>,
     },

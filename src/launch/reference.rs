@@ -62,10 +62,7 @@ pub(super) fn verify(cell: &mut Cell, spec: &Spec, expected: &Reference) -> Resu
 
 fn differs(block: usize, expected: &Observed, observed: &Observed) -> Option<String> {
     if expected.outcome != observed.outcome {
-        Some(format!(
-            "block {block} ended as {:?} where a fresh instance ended as {:?}",
-            observed.outcome, expected.outcome
-        ))
+        Some(format!("block {block} {} where a fresh instance {}", observed.outcome, expected.outcome))
     } else if expected.flushed != observed.flushed {
         Some(format!("block {block} flushed other bytes than a fresh instance"))
     } else {

@@ -4,12 +4,13 @@
 //! last launch memory. A contender that ends, refuses or diverges becomes a row, and the run goes on without it.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::cache::COMPILE;
 use super::plan::{Order, Plan};
 use super::process::{Cell, Ended, unexpected};
 use super::protocol::{Reference, Refusal, Reply, Request, Spec, Verified};
@@ -120,6 +121,14 @@ impl Runner<'_> {
                 contender.cell = None;
             }
         }
+        self.progress.note(&format!(
+            "{}: {} of {} strategies measured, verified in {:.1} s, {:.1} s in all",
+            workload.name,
+            contenders.iter().filter(|contender| !contender.out).count(),
+            self.plan.strategies.len(),
+            verified.as_secs_f64(),
+            began.elapsed().as_secs_f64(),
+        ));
         Ok(())
     }
 
@@ -168,10 +177,7 @@ impl Runner<'_> {
             self.progress.say(&format!("{}: verifying {strategy}", lane.workload.name));
             let reply = match Cell::start(&self.binary, self.spec(lane, strategy, 0))? {
                 Ok((mut cell, stages)) => {
-                    // Only the first child of an engine configuration compiles; the rest load what it left.
-                    for (stage, ns) in stages.iter().filter(|(stage, _)| stage == "compile") {
-                        self.stage(lane, strategy, stage, *ns)?;
-                    }
+                    self.compiled(lane, strategy, &stages)?;
                     cell.ask(&Request::Verify { expected: reference.clone() })?
                 }
                 Err(ended) => Err(ended),
@@ -393,6 +399,14 @@ impl Runner<'_> {
         self.rows.write(&Row { metric: "equivalence".into(), status, error, ..row })
     }
 
+    /// How long compiling took, if this child was the first of its engine configuration; the others load what it
+    /// left, and so does every child whose startup is measured.
+    fn compiled(&mut self, lane: &Lane<'_>, strategy: &str, stages: &[(String, u64)]) -> Result<()> {
+        let Some((stage, ns)) = stages.iter().find(|(stage, _)| stage == COMPILE) else { return Ok(()) };
+        let row = self.row(lane, strategy, Turn::default(), Phase::Verify);
+        self.rows.write(&Row { metric: stage.clone(), unit: Unit::Nanoseconds, value: Some(*ns), ..row })
+    }
+
     fn stage(&mut self, lane: &Lane<'_>, strategy: &str, stage: &str, ns: u64) -> Result<()> {
         let row = self.row(lane, strategy, Turn::default(), Phase::Startup);
         self.rows.write(&Row { metric: stage.into(), unit: Unit::Nanoseconds, value: Some(ns), ..row })
@@ -441,9 +455,4 @@ fn explain(ended: &Ended) -> (Status, String) {
         Ended::Failed(Refusal::Error, reason) => (Status::Failed, reason.clone()),
         Ended::Killed(signal) => (Status::Killed, signal.clone()),
     }
-}
-
-/// The command that runs one cell again.
-pub fn again(run: &Path, strategy: &str, workload: &str, seed: u64) -> String {
-    format!("resetbench run -s {strategy} -w {workload} --seed {seed} --out {}", run.display())
 }

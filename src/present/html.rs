@@ -3,14 +3,17 @@
 //! Everything is inside the file; its content security policy forbids it to fetch anything. Text goes through `maud`,
 //! which escapes it; only the drawings and the stylesheet, both made here, are written as they are.
 
+mod background;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::columns::{Entry, Kind, Line, Sheet};
 use super::figures::{Drawing, Numbers};
 use super::palette::{Palette, Style, dark_rules};
+use super::prose::{code_spans, percent, printable};
 use super::report::{Chapter, Facts};
 use super::units::{bytes, count, ns, ratio};
-use super::view::{Group, Shown, code_spans, percent, printable};
+use super::view::{Group, Shown};
 use crate::analyse::summary::Summary;
 
 /// The whole page.
@@ -31,9 +34,9 @@ pub fn page(facts: &Facts, summary: &Summary, chapters: &[Chapter], palette: &Pa
                 main {
                     (answer(chapters, palette))
                     @for chapter in chapters { (workload(chapter, palette)) }
-                    (soundness(chapters, palette))
-                    (environment(facts))
-                    (reading(summary))
+                    (background::soundness(chapters, palette))
+                    (background::environment(facts))
+                    (background::reading(summary))
                 }
             }
         }
@@ -102,11 +105,11 @@ fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
         @if let Some(words) = best.sentence() { p { (sentence(words)) } }
         dl {
             @if let Some(cycle) = best.cycle() {
-                dt { "cycle" } dd { (ns(cycle.p50)) ", p95 " (ns(cycle.p95)) }
+                dt { "cycle" } dd { (whole(&ns(cycle.p50))) ", p95 " (whole(&ns(cycle.p95))) }
             }
-            @if let Some(rss) = best.rss() { dt { "RSS peak" } dd { (bytes(rss.peak)) } }
+            @if let Some(rss) = best.rss() { dt { "RSS peak" } dd { (whole(&bytes(rss.peak))) } }
             @if let Some(faults) = best.faults() { dt { "faults per block" } dd { (count(faults)) } }
-            @if let Some(startup) = best.startup_total() { dt { "startup" } dd { (ns(startup)) } }
+            @if let Some(startup) = best.startup_total() { dt { "startup" } dd { (whole(&ns(startup))) } }
             @if let Some(next) = next {
                 dt { "next best" }
                 dd {
@@ -138,12 +141,12 @@ fn results(chapter: &Chapter, palette: &Palette) -> Markup {
     let first_control = sheet.lines.iter().position(|line| line.cell.control());
     let span = sheet.columns.len() + 1;
     html! {
+        p.notes {
+            "Medians per block, sorted by cycle. The baseline is " code { (text(group.baseline)) }
+            "; a ratio below 1 is faster, and in brackets is its " (percent(group.method.level)) " interval."
+        }
         div.scroll tabindex="0" role="region" aria-label={ "Results of " (text(&group.title())) } {
             table {
-                caption {
-                    "Medians per block, sorted by cycle. The baseline is " code { (text(group.baseline)) }
-                    "; a ratio below 1 is faster, and in brackets is its " (percent(group.method.level)) " interval."
-                }
                 thead {
                     tr {
                         th scope="col" { "strategy" }
@@ -237,75 +240,6 @@ fn numbers(numbers: &Numbers) -> Markup {
     }
 }
 
-fn soundness(chapters: &[Chapter], palette: &Palette) -> Markup {
-    let findings = super::report::soundness(chapters);
-    html! {
-        section #soundness {
-            h2 { "Soundness" }
-            p {
-                "Every reset is compared with a fresh instance in the same run: memories, their sizes, globals, tables and \
-                 what the host sees. A strategy that leaves something behind on a workload has no time there, however fast \
-                 it was. Equivalence is observed on the blocks of this run; it is not a proof."
-            }
-            div.scroll tabindex="0" role="region" aria-label="Soundness" {
-                table {
-                    thead { tr { th scope="col" { "strategy" } th scope="col" { "equivalent on" } th scope="col" { "otherwise" } } }
-                    tbody {
-                        @for finding in &findings {
-                            tr {
-                                th scope="row" { (named(&finding.strategy, palette)) }
-                                td { (finding.equivalent) " of " (finding.total) }
-                                td.prose {
-                                    @for (reason, workloads) in &finding.otherwise {
-                                        p { (text(reason)) " " span.unit { "(" (text(&workloads.join(", "))) ")" } }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn environment(facts: &Facts) -> Markup {
-    html! {
-        section #environment {
-            h2 { "Environment" }
-            p { "The command of this run:" }
-            pre tabindex="0" { code { (text(&facts.command)) } }
-            dl { @for (name, value) in &facts.machine { dt { (text(name)) } dd { (text(value)) } } }
-            @if !facts.strategies.is_empty() {
-                h3 { "Effective configuration of each strategy" }
-                dl { @for (name, value) in &facts.strategies { dt { code { (text(name)) } } dd { (text(value)) } } }
-            }
-        }
-    }
-}
-
-fn reading(summary: &Summary) -> Markup {
-    html! {
-        section #reading {
-            h2 { "How to read this" }
-            dl {
-                dt { "execute" } dd { "one call of the guest's _start on a block" }
-                dt { "reset" } dd { "bringing the instance back to what it was right after instantiation" }
-                dt { "cycle" } dd { "execute and reset together: what a block costs" }
-                dt { "floor" } dd { "control/oracle, which knows each block's dirty pages beforehand" }
-                dt { "overhead" } dd { "cycle minus the floor's execute" }
-                dt { "vs baseline" } dd { "cycle over the baseline's cycle in the same round" }
-                dt { "vs best" } dd { "cycle over that of the best sound strategy (regret)" }
-                dt { "control" } dd { "a strategy that calibrates or is there to be caught" }
-            }
-            p {
-                "Intervals have a confidence of " (percent(summary.method.level)) "; differences up to "
-                (percent(summary.method.margin)) " either way are called the same. What cannot be computed is unsure."
-            }
-        }
-    }
-}
-
 fn named(name: &str, palette: &Palette) -> Markup {
     html! { (mark(palette.style(name))) (text(name)) }
 }
@@ -329,6 +263,11 @@ fn mark(style: Style) -> Markup {
 /// Prose whose backticks mark code.
 fn sentence(words: &str) -> Markup {
     html! { @for (is_code, part) in code_spans(words) { @if is_code { code { (text(part)) } } @else { (text(part)) } } }
+}
+
+/// A figure that is not torn from its unit.
+fn whole(figure: &str) -> String {
+    figure.replace(' ', "\u{a0}")
 }
 
 fn text(words: &str) -> String {

@@ -3,8 +3,9 @@
 //! The same figures as in the terminal, with whole intervals, since a page is wide.
 
 use super::columns::{Entry, Sheet};
+use super::prose::{code_spans, percent, printable};
 use super::units::ratio;
-use super::view::{Group, code_spans, percent, printable};
+use super::view::Group;
 
 /// The table of one workload with its notes, ending in a newline.
 pub fn table(group: &Group) -> String {

@@ -4,7 +4,7 @@
 //! output is text and pictures. Nothing here measures, decides or computes a statistic.
 //!
 //! - [`view`] holds the rule that a reset which was not observed to be equivalent has no figures; tables and figures
-//!   see cells only through it.
+//!   see cells only through it. [`prose`] makes foreign text safe to write.
 //! - [`units`] turns base units into text, [`palette`] turns strategies into colours and markers.
 //! - [`columns`] decides what a table holds. [`table`] writes the terminal's tables, [`markdown`] those of a README.
 //! - [`figures`] draws: one file per figure, each drawn once for SVG and PNG alike.
@@ -17,6 +17,7 @@ pub mod figures;
 pub mod html;
 pub mod markdown;
 pub mod palette;
+pub mod prose;
 pub mod report;
 pub mod table;
 pub mod units;

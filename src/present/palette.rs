@@ -15,7 +15,9 @@ use super::view::family;
 /// Figures are drawn in `light`; the report's stylesheet swaps in `dark` (see [`dark_rules`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Colour {
+    /// On white, and in every file that is a picture.
     pub light: u32,
+    /// On a dark page.
     pub dark: u32,
 }
 
@@ -151,11 +153,17 @@ pub fn family_rank(name: &str) -> usize {
 /// The shape that tells variants of a family apart without colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
+    /// The first of a family.
     Circle,
+    /// Edges upright.
     Square,
+    /// A triangle on its base.
     Up,
+    /// A square on its corner.
     Diamond,
+    /// A triangle on its tip.
     Down,
+    /// Four arms, upright.
     Cross,
 }
 
@@ -203,7 +211,9 @@ impl Marker {
 /// How one strategy is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
+    /// A shade of the family's colour.
     pub colour: Colour,
+    /// The variant's shape.
     pub marker: Marker,
 }
 

@@ -16,6 +16,7 @@ use super::figures::{self, Drawing};
 use super::html;
 use super::markdown::{code, escape, sentence, table};
 use super::palette::Palette;
+use super::prose::printable;
 use super::view::Group;
 use crate::analyse::summary::Summary;
 use crate::measure::row::Row;
@@ -168,11 +169,10 @@ pub fn markdown(facts: &Facts, summary: &Summary, chapters: &[Chapter]) -> Strin
     }
     for Chapter { group, .. } in chapters {
         let words = match group.best() {
-            Some(best) => [Some(code(best.name())), best.sentence().map(sentence)]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(". "),
+            Some(best) => {
+                let why = best.sentence().map_or(String::new(), |words| format!(" {}", sentence(words)));
+                format!("{} is best.{why}", code(best.name()))
+            }
             None => "no sound strategy has a time here.".into(),
         };
         out += &format!("- **{}**: {words}\n", escape(&group.title()));
@@ -204,7 +204,7 @@ pub fn markdown(facts: &Facts, summary: &Summary, chapters: &[Chapter]) -> Strin
             reasons.join("; ")
         );
     }
-    out += &format!("\n## Environment\n\n```\n{}\n```\n\n", facts.command.replace("```", "'''"));
+    out += &format!("\n## Environment\n\n```\n{}\n```\n\n", printable(&facts.command).replace("```", "'''"));
     for (name, value) in &facts.machine {
         out += &format!("- {}: {}\n", escape(name), escape(value));
     }

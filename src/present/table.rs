@@ -1,20 +1,26 @@
 //! The terminal's table of one workload.
 //!
 //! Eight columns and an interval do not fit 80 characters at their fullest, so the table is laid out several times,
-//! each time a little poorer (see [`Layout`]), until it fits. It is never wrapped: a wrapped table cannot be read.
+//! each time a little poorer (see `Layout`), until it fits. It is never wrapped: a wrapped table cannot be read.
+
+mod fit;
 
 use anstyle::{Effects, Style};
 use unicode_width::UnicodeWidthStr;
 
+use self::fit::{cut, middle, pad_left, pad_right, wrap};
 use super::columns::{Entry, Kind, Line, Sheet};
+use super::prose::{percent, printable};
 use super::units::{Column, plus_minus, ratio};
-use super::view::{Group, percent, printable};
+use super::view::Group;
 use crate::analyse::summary::Ratio;
 
 /// How wide the table may be, and whether it may use bold and dim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// Columns of the terminal; no line is longer.
     pub width: usize,
+    /// Whether escape sequences may be written.
     pub styled: bool,
 }
 
@@ -265,74 +271,6 @@ impl Styles {
     fn dim(&self, text: &str) -> String {
         format!("{}{text}{:#}", self.dim, self.dim)
     }
-}
-
-fn pad_left(text: &str, width: usize) -> String {
-    format!("{}{text}", " ".repeat(width.saturating_sub(text.width())))
-}
-
-fn pad_right(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
-}
-
-/// Cuts a line's end off, leaving a sign that something is missing.
-fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.into();
-    }
-    let mut out = String::new();
-    for c in text.chars() {
-        if out.width() + c.to_string().width() >= width {
-            break;
-        }
-        out.push(c);
-    }
-    out + "…"
-}
-
-/// Cuts a name in its middle: the family and the end of the variant tell more than the letters between.
-fn middle(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.into();
-    }
-    let chars: Vec<char> = text.chars().collect();
-    let half = width.saturating_sub(1);
-    let (mut head, mut tail) = (String::new(), String::new());
-    for c in &chars {
-        if head.width() + c.to_string().width() > half / 2 {
-            break;
-        }
-        head.push(*c);
-    }
-    for c in chars.iter().rev() {
-        if head.width() + tail.width() + c.to_string().width() > half {
-            break;
-        }
-        tail.insert(0, *c);
-    }
-    format!("{head}…{tail}")
-}
-
-/// Breaks prose at spaces; empty prose is no line; continuation lines begin with `indent`. A word longer than a line is cut.
-fn wrap(text: &str, width: usize, indent: &str) -> String {
-    let mut out = String::new();
-    let mut line = String::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let separator = if line.trim().is_empty() { 0 } else { 1 };
-        if separator == 1 && line.width() + separator + word.width() > width {
-            out += &format!("{line}\n");
-            line = indent.to_owned();
-        } else if separator == 1 {
-            line.push(' ');
-        }
-        line += word;
-        line = cut(&line, width);
-    }
-    if !line.trim().is_empty() {
-        out += &format!("{line}\n");
-    }
-    // Spaces that must not break are for this function; a terminal's reader searches for plain ones.
-    out.replace('\u{a0}', " ")
 }
 
 #[cfg(test)]

@@ -7,8 +7,11 @@
 /// A quantity and the units that it may be written in, smallest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
+    /// Nanoseconds to seconds.
     Time,
+    /// Bytes and their binary multiples.
     Bytes,
+    /// Numbers of events, and ratios.
     Count,
 }
 
@@ -17,7 +20,15 @@ impl Quantity {
     fn units(self) -> &'static [(f64, &'static str)] {
         match self {
             Quantity::Time => &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")],
-            Quantity::Bytes => &[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")],
+            Quantity::Bytes => &[
+                (1.0, "B"),
+                (1024.0, "KiB"),
+                (1_048_576.0, "MiB"),
+                (1_073_741_824.0, "GiB"),
+                (1_099_511_627_776.0, "TiB"),
+                (1_125_899_906_842_624.0, "PiB"),
+                (1_152_921_504_606_846_976.0, "EiB"),
+            ],
             Quantity::Count => &[(1.0, ""), (1e3, "thousand"), (1e6, "million")],
         }
     }
@@ -39,12 +50,14 @@ pub fn bytes(value: u64) -> String {
     with_unit(value as f64, Quantity::Bytes)
 }
 
-/// A mean number of events: `0.25`, `2048`.
+/// A mean number of events: `0.25`, `12.8`, `2048`.
 pub fn count(value: f64) -> String {
-    if !value.is_finite() {
-        return "-".into();
+    match value {
+        v if !v.is_finite() => "-".into(),
+        // The third decimal of a mean of counts is noise.
+        v if v > 0.0 && v < 0.995 => format!("{v:.2}"),
+        v => significant(v),
     }
-    significant(value)
 }
 
 /// A ratio with three significant digits; `-` when it is not a number.
@@ -80,11 +93,14 @@ fn with_unit(value: f64, quantity: Quantity) -> String {
     format!("{} {symbol}", significant(value / size))
 }
 
-/// Three significant digits without an exponent; whole numbers stay whole.
+/// Three significant digits, without an exponent up to a million.
 fn significant(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         return "0".into();
+    }
+    if size >= 999_999.5 {
+        return format!("{value:.2e}");
     }
     // Beyond the fourth decimal nobody compares by eye.
     let decimals = match size {
@@ -130,7 +146,9 @@ impl Column {
             .filter(|c| c.decimals == 0 || c.size > 1.0 || quantity == Quantity::Count)
             .max_by_key(|column| {
                 let wide = column.write(largest).chars().count();
-                let kept = if wide <= width { column.digits(smallest).min(digits) as i64 } else { -1 };
+                // Longer numbers are counted digit by digit instead of read.
+                let readable = wide <= width && largest / column.size < 99_999.5;
+                let kept = if readable { column.digits(smallest).min(digits) as i64 } else { -1 };
                 (kept, std::cmp::Reverse(wide), column.size > 1.0)
             })
             .expect("every quantity has a unit")
@@ -172,13 +190,13 @@ mod tests {
             (2_348_000, "2.35 ms"),
             (1_500_000_000, "1.50 s"),
             (1_000_000_000_000, "1000 s"),
-            (u64::MAX, "18446744074 s"),
+            (u64::MAX, "1.84e10 s"),
         ];
         for (value, text) in cases {
             assert_eq!(ns(value), text);
         }
         assert_eq!(signed_ns(-1_234), "-1.23 µs");
-        assert_eq!(signed_ns(i64::MIN), "-9223372037 s");
+        assert_eq!(signed_ns(i64::MIN), "-9.22e9 s");
     }
 
     #[test]
@@ -189,7 +207,7 @@ mod tests {
             (4_096, "4.00 KiB"),
             (1_048_575, "1.00 MiB"),
             (20_237_517, "19.3 MiB"),
-            (1 << 40, "1024 GiB"),
+            (1 << 40, "1.00 TiB"),
         ];
         for (value, text) in cases {
             assert_eq!(bytes(value), text);
@@ -204,6 +222,7 @@ mod tests {
             (0.0123, "0.0123"),
             (9.996, "10.0"),
             (2_880.4, "2880"),
+            (1e12, "1.00e12"),
             (0.000_01, "<0.0001"),
             (f64::NAN, "-"),
             (f64::INFINITY, "-"),
@@ -211,6 +230,10 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(ratio(value), text);
         }
+        assert_eq!(
+            (count(0.1), count(102.4), count(19_000.0)),
+            ("0.10".into(), "102".into(), "19000".into())
+        );
         assert_eq!(plus_minus(1.0, 0.99, 1.03), "±3.0%");
         assert_eq!(plus_minus(0.0, 0.0, 0.0), "");
     }
@@ -222,6 +245,8 @@ mod tests {
             (column.unit, column.write(2_500.0), column.write(14_393_000.0)),
             ("µs", "2.5".into(), "14393.0".into())
         );
+        let column = Column::fit(Quantity::Time, [896.0, 5_793_360.0], 3, 7);
+        assert_eq!((column.unit, column.write(896.0)), ("µs", "0.90".into()));
         let column = Column::fit(Quantity::Time, [170e6, 251.4e6], 3, 7);
         assert_eq!((column.unit, column.write(251.4e6)), ("ms", "251".into()));
         let column = Column::fit(Quantity::Time, [1.0, 1e12], 3, 7);

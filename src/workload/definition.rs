@@ -49,6 +49,9 @@ pub struct TraceDefinition {
     /// The parameters that follow the height, each as a 32-bit little-endian word.
     #[serde(default)]
     pub words: Vec<String>,
+    /// How many blocks a trace of words has.
+    #[serde(default = "word_blocks")]
+    pub length: u32,
     /// Keys of the host's store and the parameters whose decimals they hold.
     #[serde(default)]
     pub store: BTreeMap<String, String>,
@@ -88,8 +91,10 @@ pub struct Expect {
     pub flush_sha256: String,
 }
 
-/// Blocks of a trace of words: enough for a rotating footprint to move on.
-const WORD_BLOCKS: u32 = 8;
+/// Blocks of a trace of words, unless it says: enough for a rotating footprint to move on.
+fn word_blocks() -> u32 {
+    8
+}
 
 /// Blocks and the seed that one generated trace is made of.
 const GENERATED_BLOCKS: usize = 4;
@@ -133,7 +138,9 @@ impl Definition {
         let trace = match self.trace.kind {
             TraceKind::Words => {
                 let words = self.words(&params)?;
-                (0..WORD_BLOCKS).map(|height| [&height.to_le_bytes(), &words[..]].concat().into()).collect()
+                (0..self.trace.length)
+                    .map(|height| [&height.to_le_bytes(), &words[..]].concat().into())
+                    .collect()
             }
             TraceKind::Bitcoin => match (given, self.trace.blocks) {
                 (Some(blocks), _) => inputs(blocks),

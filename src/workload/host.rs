@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -42,6 +43,16 @@ pub enum Outcome {
     Trapped(String),
     /// The epoch deadline passed.
     TimedOut,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completed"),
+            Self::Trapped(reason) => write!(f, "trapped ({reason})"),
+            Self::TimedOut => f.write_str("timed out"),
+        }
+    }
 }
 
 impl BlockState {

@@ -2,6 +2,8 @@
 
 use std::f64::consts::TAU;
 
+use rand::RngExt;
+
 use super::super::MARGIN;
 use super::super::summary::Verdict;
 use super::super::verdict::verdict;

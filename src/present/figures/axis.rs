@@ -6,6 +6,7 @@ use crate::present::units::{self, Column, Quantity};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tick {
     pub at: f64,
+    /// Empty for a place that is marked but not named.
     pub label: String,
 }
 
@@ -51,17 +52,18 @@ impl LogTime {
         self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
     }
 
-    /// Decades, thinned out until at most `most` remain; a single decade gets its 2 and 5 as well.
-    pub fn ticks(&self, most: usize) -> Vec<Tick> {
+    /// All decades; a single one gets its 2 and 5 as well. So many of them have a label that each has `room`.
+    pub fn ticks(&self, room: f64) -> Vec<Tick> {
         let decades = (self.high - self.low) as usize;
-        let step = (decades + 1).div_ceil(most.max(2)).max(1);
+        let step = (room * decades as f64 / (self.to - self.from)).ceil().max(1.0) as usize;
         let mut ticks = Vec::new();
-        for exponent in (self.low..=self.high).step_by(step) {
+        for (i, exponent) in (self.low..=self.high).enumerate() {
             let base = 10u64.saturating_pow(exponent as u32);
             let within: &[u64] = if decades == 1 && exponent < self.high { &[1, 2, 5] } else { &[1] };
             ticks.extend(within.iter().map(|factor| {
                 let value = base.saturating_mul(*factor);
-                Tick { at: self.place(value), label: round_ns(value) }
+                let label = if i.is_multiple_of(step) { round_ns(value) } else { String::new() };
+                Tick { at: self.place(value), label }
             }));
         }
         ticks
@@ -149,21 +151,21 @@ mod tests {
     #[test]
     fn decades_hold_their_values() {
         let axis = LogTime::spanning([2_500, 14_393_000], 0.0, 400.0);
-        assert_eq!(labels(axis.ticks(6)), ["1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms"]);
+        assert_eq!(labels(axis.ticks(80.0)), ["1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms"]);
         assert!(axis.holds(1_000) && !axis.holds(999) && !axis.holds(0));
         assert_eq!((axis.place(1_000), axis.place(100_000_000)), (0.0, 400.0));
         let one = LogTime::spanning([20_000, 90_000], 0.0, 1.0);
-        assert_eq!(labels(one.ticks(6)), ["10 µs", "20 µs", "50 µs", "100 µs"]);
+        assert_eq!(labels(one.ticks(0.2)), ["10 µs", "20 µs", "50 µs", "100 µs"]);
     }
 
     #[test]
     fn extremes_have_an_axis() {
-        assert_eq!(labels(LogTime::spanning([], 0.0, 1.0).ticks(6)), ["1 µs", "10 µs", "100 µs", "1 ms"]);
+        assert_eq!(labels(LogTime::spanning([], 0.0, 1.0).ticks(0.2)), ["1 µs", "10 µs", "100 µs", "1 ms"]);
         assert_eq!(LogTime::spanning([1], 0.0, 1.0).place(1), 0.0);
         let wide = LogTime::spanning([1, 1_000_000_000_000], 0.0, 1.0);
-        assert_eq!(labels(wide.ticks(5)), ["1 ns", "1 µs", "1 ms", "1 s", "1000 s"]);
+        assert_eq!(labels(wide.ticks(0.2))[..4], ["1 ns", "", "", "1 µs"]);
         assert_eq!(wide.place(u64::MAX), 1.0);
-        assert!(LogTime::spanning([u64::MAX], 0.0, 1.0).ticks(5).len() >= 2);
+        assert!(LogTime::spanning([u64::MAX], 0.0, 1.0).ticks(0.2).len() >= 2);
     }
 
     #[test]

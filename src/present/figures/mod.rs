@@ -12,6 +12,7 @@ mod overhead;
 mod parts;
 mod raster;
 mod rss;
+mod series;
 mod startup;
 mod text;
 
@@ -24,7 +25,8 @@ use anyhow::{Context as _, Result};
 use plotters::prelude::{DrawingBackend, SVGBackend};
 
 use super::palette::Palette;
-use super::view::{Group, printable};
+use super::prose::printable;
+use super::view::Group;
 use crate::measure::row::Row;
 
 /// Width of every figure in units of the SVG, which are pixels of the PNG.
@@ -51,18 +53,24 @@ pub trait Figure {
 /// A table of text: the first column names the row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
+    /// Headings of the columns.
     pub head: Vec<String>,
+    /// As many fields as there are headings.
     pub rows: Vec<Vec<String>>,
 }
 
 /// A figure in all its forms.
 #[derive(Clone, Debug)]
 pub struct Drawing {
+    /// Start of the file's name.
     pub kind: &'static str,
     /// Subject and finding in one line.
     pub title: String,
+    /// How to read it.
     pub caption: String,
+    /// The figures behind it.
     pub numbers: Numbers,
+    /// The picture.
     pub svg: String,
 }
 

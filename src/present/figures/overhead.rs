@@ -21,7 +21,9 @@ use crate::present::view::{Group, Shown};
 /// Left edges and widths of the figure's columns.
 const NAME: f64 = 306.0;
 const AXIS: (f64, f64) = (350.0, 690.0);
-const GUTTER: f64 = 52.0;
+const GUTTER: f64 = 62.0;
+/// Room for the label of a tick.
+const TICK: f64 = 76.0;
 const TOTAL: f64 = 806.0;
 const GUEST: f64 = 922.0;
 const BAR: (f64, f64) = (936.0, 1066.0);
@@ -162,7 +164,7 @@ impl Figure for OverheadFigure {
         let positive = self.rows.iter().filter(|line| line.cost.p50 > 0);
         let positive = positive.flat_map(|line| [line.cost.p50, line.cost.p95.max(line.cost.p50)]);
         let axis = LogTime::spanning(positive.filter_map(|v| u64::try_from(v).ok()), left, AXIS.1);
-        x_axis(canvas, &axis.ticks(6), top, bottom)?;
+        x_axis(canvas, &axis.ticks(TICK), top, bottom)?;
         if noise {
             canvas.line((AXIS.0, top), (AXIS.0, bottom), GRID, 1.5)?;
             canvas.text("≤ 0", AXIS.0, bottom + 17.0, SMALL, Align::Middle)?;

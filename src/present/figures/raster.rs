@@ -98,8 +98,7 @@ impl DrawingBackend for Raster<'_> {
         style: &S,
         fill: bool,
     ) -> Drawn {
-        // Both corners are inside for a bitmap, and only the first for an SVG.
-        self.inner.draw_rect(from, (to.0 - 1, to.1 - 1), style, fill)
+        self.inner.draw_rect(from, to, style, fill)
     }
 
     fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(

@@ -3,23 +3,21 @@
 //! Seventeen lines in one panel cannot be told apart. The panels share both axes, so that families can be compared;
 //! each line is named at its end, where it also says how much memory it ended with.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
 use super::axis::Linear;
 use super::canvas::{Align, Canvas, Type};
 use super::parts::{MARGIN, SMALL, heading, heading_height, missing, notes, notes_height};
+use super::series::{Point, Series, series, spread, thin};
 use super::text::cut;
 use super::{Figure, Numbers, WIDTH};
-use crate::measure::row::{Phase, Row, Status, Unit};
+use crate::measure::row::Row;
 use crate::present::palette::{GRID, INK, MUTED, Palette, Style, family_rank};
+use crate::present::prose::printable;
 use crate::present::units::{Column, Quantity, bytes};
-use crate::present::view::{Group, Shown, family, printable, variant};
+use crate::present::view::{Group, Shown, family, variant};
 
-/// Samples kept of a line: more than the panel has units across would only make the file larger.
-const BUCKETS: u64 = 120;
 const COLUMNS: usize = 2;
 /// Labels need this much height each.
 const LABEL_GAP: f64 = 22.0;
@@ -36,7 +34,7 @@ pub struct RssFigure {
     panels: Vec<Panel>,
     numbers: Vec<[String; 6]>,
     missing: Vec<String>,
-    baseline: Option<(String, Vec<(u64, u64)>)>,
+    baseline: Option<(String, Vec<Point>)>,
     longest: u64,
     largest: u64,
 }
@@ -49,7 +47,7 @@ struct Panel {
 struct Line {
     variant: String,
     style: Style,
-    points: Vec<(u64, u64)>,
+    points: Vec<Point>,
 }
 
 impl RssFigure {
@@ -151,7 +149,7 @@ impl RssFigure {
         }
         let ends: Vec<f64> =
             panel.lines.iter().map(|line| line.points.last().map_or(y1, |p| place(p).1)).collect();
-        let labels = spread(&ends, LABEL_GAP, y0 - 6.0, y1);
+        let labels = spread(&ends, LABEL_GAP, y0 - 6.0, y1 - 6.0);
         for (line, label) in panel.lines.iter().zip(labels) {
             let points: Vec<(f64, f64)> = line.points.iter().map(place).collect();
             let Some(end) = points.last().copied() else { continue };
@@ -170,56 +168,7 @@ impl RssFigure {
     }
 }
 
-/// The samples of each sound strategy: those of the launch whose peak is the median of the launches' peaks.
-///
-/// One real launch rather than a mean over launches: a mean would smooth away the peaks that memory limits care about.
-fn series<'a>(group: &Group<'a>, rows: &[Row]) -> BTreeMap<&'a str, Vec<(u64, u64)>> {
-    let mut launches: BTreeMap<&'a str, BTreeMap<u32, Vec<(u64, u64)>>> = BTreeMap::new();
-    for row in rows {
-        let wanted = row.phase == Phase::Memory
-            && row.metric == "rss"
-            && row.unit == Unit::Bytes
-            && row.status == Status::Ok
-            && row.workload == group.workload
-            && row.params == *group.params;
-        if !wanted {
-            continue;
-        }
-        let Some(cell) = group.cells.iter().find(|cell| cell.name() == row.strategy && cell.sound()) else {
-            continue;
-        };
-        if let (Some(at), Some(value)) = (row.at_ns, row.value) {
-            launches.entry(cell.name()).or_default().entry(row.launch).or_default().push((at, value));
-        }
-    }
-    let middle = |launches: BTreeMap<u32, Vec<(u64, u64)>>| {
-        let mut launches: Vec<Vec<(u64, u64)>> = launches.into_values().collect();
-        launches.sort_by_key(|points| points.iter().map(|(_, value)| *value).max());
-        let mut points = launches.swap_remove((launches.len() - 1) / 2);
-        points.sort_unstable();
-        points
-    };
-    launches.into_iter().map(|(name, launches)| (name, middle(launches))).collect()
-}
-
-/// Keeps at most the first, lowest, highest and last sample of each of [`BUCKETS`] stretches of time.
-fn thin(points: &[(u64, u64)]) -> Vec<(u64, u64)> {
-    let Some((last, _)) = points.last() else { return Vec::new() };
-    let mut out: Vec<(u64, u64)> = Vec::new();
-    let bucket = |at: u64| (u128::from(at) * u128::from(BUCKETS) / u128::from(*last).max(1)) as u64;
-    for chunk in points.chunk_by(|a, b| bucket(a.0) == bucket(b.0)) {
-        let lowest = chunk.iter().min_by_key(|(_, value)| *value);
-        let highest = chunk.iter().max_by_key(|(_, value)| *value);
-        let mut kept: Vec<(u64, u64)> =
-            [chunk.first(), lowest, highest, chunk.last()].into_iter().flatten().copied().collect();
-        kept.sort_unstable();
-        kept.dedup();
-        out.extend(kept);
-    }
-    out
-}
-
-fn finding(cells: &[Shown], series: &BTreeMap<&str, Vec<(u64, u64)>>, baseline: &str) -> String {
+fn finding(cells: &[Shown], series: &Series, baseline: &str) -> String {
     // The high-water mark of the tables where there is one: samples can miss the moment of the peak.
     let mark = |name: &str| cells.iter().find(|cell| cell.name() == name)?.rss().map(|rss| rss.peak);
     let sampled = |name: &str| series.get(name)?.iter().map(|(_, value)| *value).max();
@@ -230,23 +179,25 @@ fn finding(cells: &[Shown], series: &BTreeMap<&str, Vec<(u64, u64)>>, baseline: 
     let (Some(least), Some(most)) = (least, most) else {
         return "only controls have figures".into();
     };
+    let size = |name: &str| peak(name).map_or("-".into(), bytes);
     let say = |name: &str| {
-        let size = |name: &str| peak(name).map_or("-".into(), bytes);
         // Equal as far as the text shows: the first by name must not look like the only one.
-        let equal = contenders().filter(|other| size(other) == size(name)).count() - 1;
-        let others = match equal {
+        let others = match contenders().filter(|other| size(other) == size(name)).count() - 1 {
             0 => String::new(),
             1 => " and one other".into(),
             n => format!(" and {n} others"),
         };
         format!("{name}{others} ({})", size(name))
     };
+    if size(least) == size(most) && least != most {
+        return format!("all peak at {}", size(least));
+    }
     let mut text = format!("lowest peak {}", say(least));
     if most != least {
         text += &format!(", highest {}", say(most));
     }
     if peak(baseline).is_some() && ![least, most].contains(&baseline) {
-        text += &format!("; the baseline {baseline} ({})", peak(baseline).map_or("-".into(), bytes));
+        text += &format!("; the baseline {baseline} ({})", size(baseline));
     }
     text
 }
@@ -255,41 +206,6 @@ fn finding(cells: &[Shown], series: &BTreeMap<&str, Vec<(u64, u64)>>, baseline: 
 fn plain(unit: Column, value: u64) -> String {
     let text = unit.write(value as f64);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
-}
-
-/// Moves places apart until they are `gap` from one another, keeping their order and staying between `low` and
-/// `high` as far as there is room.
-fn spread(places: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..places.len()).collect();
-    order.sort_by(|a, b| places[*a].total_cmp(&places[*b]).then(a.cmp(b)));
-    // Neighbours that are too close form a block, placed around the mean of its members.
-    let mut blocks: Vec<(f64, Vec<usize>)> = Vec::new();
-    for index in order {
-        blocks.push((places[index], vec![index]));
-        while blocks.len() > 1 {
-            let (centre, members) = &blocks[blocks.len() - 1];
-            let (before, others) = &blocks[blocks.len() - 2];
-            let need = gap * (members.len() + others.len()) as f64 / 2.0;
-            if centre - before >= need - 1e-9 {
-                break;
-            }
-            let total = (members.len() + others.len()) as f64;
-            let mean = (centre * members.len() as f64 + before * others.len() as f64) / total;
-            let joined = [others.as_slice(), members.as_slice()].concat();
-            let half = gap * (total - 1.0) / 2.0;
-            let mean = mean.min(high - half).max(low + half);
-            blocks.truncate(blocks.len() - 2);
-            blocks.push((mean, joined));
-        }
-    }
-    let mut out = vec![0.0; places.len()];
-    for (centre, members) in blocks {
-        let first = centre - gap * (members.len() as f64 - 1.0) / 2.0;
-        for (i, index) in members.into_iter().enumerate() {
-            out[index] = first + gap * i as f64;
-        }
-    }
-    out
 }
 
 impl Figure for RssFigure {
@@ -333,35 +249,5 @@ impl Figure for RssFigure {
             self.draw_panel(canvas, panel, left, top)?;
         }
         notes(canvas, &self.missing, self.top() + self.grid_height())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_do_not_overlap_and_stay_inside() {
-        let places = [100.0, 101.0, 102.0, 190.0, 191.0, 20.0];
-        let out = spread(&places, 22.0, 10.0, 200.0);
-        let mut sorted = out.clone();
-        sorted.sort_by(f64::total_cmp);
-        assert!(sorted.windows(2).all(|pair| pair[1] - pair[0] >= 21.99), "{out:?}");
-        assert!(sorted[0] >= 10.0 && sorted[5] <= 200.1, "{out:?}");
-        assert!(out[0] < out[1] && out[1] < out[2], "order is kept: {out:?}");
-        assert_eq!(spread(&[], 22.0, 0.0, 1.0), Vec::<f64>::new());
-        assert_eq!(spread(&[5.0], 22.0, 0.0, 10.0), [5.0]);
-    }
-
-    #[test]
-    fn thinning_keeps_peaks_and_ends() {
-        let mut points: Vec<(u64, u64)> = (0..10_000).map(|i| (i, 50)).collect();
-        points[5_000].1 = 999;
-        points[7_001].1 = 1;
-        let thin = thin(&points);
-        assert!(thin.len() < 500);
-        assert!(thin.contains(&(5_000, 999)) && thin.contains(&(7_001, 1)));
-        assert_eq!((thin.first(), thin.last()), (points.first(), points.last()));
-        assert_eq!(super::thin(&[(0, 7)]), [(0, 7)]);
     }
 }

@@ -13,8 +13,9 @@ use super::parts::{
 };
 use super::{Figure, Numbers, WIDTH};
 use crate::present::palette::{INK, Palette, Style, stage};
+use crate::present::prose::printable;
 use crate::present::units::ns;
-use crate::present::view::{Group, printable};
+use crate::present::view::Group;
 
 const NAME: f64 = 306.0;
 const RIGHT: f64 = 1182.0;
@@ -206,8 +207,8 @@ impl Figure for StartupFigure {
             .to_owned();
         if let Some(stage) = self.dominant {
             text += &format!(
-                " Because {} takes most of the time and is much the same for all, the panel on the right repeats the \
-                 bars without it, on an axis of its own.",
+                " Because {} takes most of the time, the panel on the right repeats the bars without it, \
+                 on an axis of its own.",
                 self.stages[stage]
             );
         }

@@ -46,7 +46,8 @@ fn a_report_is_the_same_twice() {
 fn what_diverged_has_no_figure_anywhere() {
     let (_, markdown, html) = written(&fixture::facts(), &fixture::small());
     assert!(!markdown.contains("777"));
-    assert!(!html.contains("777"));
+    // The stylesheet has a grey of that name.
+    assert!(!html.split_once("<body>").unwrap().1.contains("777"));
 }
 
 #[test]
@@ -155,12 +156,4 @@ fn soundness_counts_per_strategy() {
     let free = of("control/madv-free");
     assert_eq!((free.equivalent, free.otherwise.len(), free.otherwise[0].1.len()), (3, 1, 2));
     assert_eq!(of("remap/mmap").otherwise[0].1, ["indexer/tiny-block"]);
-}
-
-/// Writes a whole report into the folder that `RESETBENCH_LOOK` names, for human eyes.
-#[test]
-fn look() {
-    let Some(dir) = std::env::var_os("RESETBENCH_LOOK") else { return };
-    let summary = fixture::summary();
-    write(&Path::new(&dir).join("report"), &fixture::facts(), &summary, &fixture::rows(&summary)).unwrap();
 }

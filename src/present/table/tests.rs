@@ -104,10 +104,3 @@ fn a_caveat_stands_below_figures_that_are_valid() {
     assert!(text.contains("fresh/relink: launch 3 was killed by signal 9"), "{text}");
     assert!(!text.contains("[4]"), "{text}");
 }
-
-#[test]
-fn names_are_cut_in_their_middle() {
-    assert_eq!(middle("fresh/pooling-resident", 22), "fresh/pooling-resident");
-    assert_eq!(middle("fresh/pooling-resident", 11), "fresh…ident");
-    assert_eq!(middle("漢字漢字", 5), "漢…字");
-}

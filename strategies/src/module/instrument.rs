@@ -89,10 +89,11 @@ fn splice(
     for payload in Parser::new(0).parse_all(wasm) {
         let Some((id, range)) = payload?.as_section() else { continue };
         // Custom sections (id 0) may stand anywhere.
-        if id != 0 && order(id) >= order(replaced as u8) {
-            if let Some(write) = write.take() {
-                write(&mut module)?;
-            }
+        if id != 0
+            && order(id) >= order(replaced as u8)
+            && let Some(write) = write.take()
+        {
+            write(&mut module)?;
         }
         if id != replaced as u8 {
             module.section(&RawSection { id, data: bytes(wasm, range) });

@@ -1,0 +1,160 @@
+//! `resetbench run` and `resetbench report` on real guests, end to end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use crate::common::{json, list, read, resetbench, text};
+use serde_json::Value;
+
+/// Runs at the lowest effort into a folder.
+fn run(folder: &Path, arguments: &[&str]) -> Value {
+    resetbench()
+        .args(["run", "--profile", "smoke", "--quiet", "--out"])
+        .arg(folder)
+        .args(arguments)
+        .assert()
+        .success();
+    read(&folder.join("summary.json"))
+}
+
+#[test]
+fn every_strategy_is_judged_on_the_indexers() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let summary = run(&folder, &["-w", "indexer", "--param", "limit_mebibytes=4"]);
+
+    let availability: BTreeMap<_, _> = list(&json(&["list", "--json"]), "strategies")
+        .iter()
+        .map(|s| (text(s, "name").to_owned(), text(s, "availability") == "available"))
+        .collect();
+    let cells = list(&summary, "cells");
+    let strategies: BTreeSet<_> = cells.iter().map(|cell| text(cell, "strategy").to_owned()).collect();
+    assert_eq!(strategies, availability.keys().cloned().collect());
+    let workloads: BTreeSet<_> = cells.iter().map(|cell| text(cell, "workload")).collect();
+    assert_eq!(workloads, BTreeSet::from(["indexer/blocktracker", "indexer/lru", "indexer/utxo"]));
+
+    for cell in cells {
+        let (strategy, found) = (text(cell, "strategy"), text(cell, "equivalence"));
+        let expected = match strategy {
+            "control/none" | "control/zero-all" => "diverged",
+            // Whether freed pages come back as zeros is up to the kernel.
+            "control/madv-free" => continue,
+            _ if availability[strategy] => "equivalent",
+            _ => "unavailable",
+        };
+        assert_eq!(found, expected, "{cell}");
+        let measured = cell["cycle_ns"]["p50"].as_u64();
+        assert_eq!(measured.is_some(), found == "equivalent", "a wrong reset has no time: {cell}");
+        assert_eq!(cell["reason"].is_string(), found != "equivalent", "{cell}");
+        if found == "equivalent" {
+            assert!(measured > Some(0), "{cell}");
+            assert!(cell["rss_bytes"]["peak"].as_u64() > Some(1 << 20), "{cell}");
+            assert!(cell["minor_faults"].is_number(), "{cell}");
+        }
+    }
+
+    for name in ["run.json", "rows.ndjson", "report.html", "report.md"] {
+        assert!(folder.join(name).is_file(), "{name} is missing");
+    }
+    for figure in ["startup", "overhead", "rss"] {
+        for format in ["svg", "png"] {
+            let path = folder.join(format!("{figure}-indexer-utxo.{format}"));
+            assert!(path.metadata().is_ok_and(|file| file.len() > 1_000), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_report_is_drawn_from_saved_files_alone() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let summary = run(&folder, &["-s", "copy/full", "-w", "stress/noop"]);
+    let saved = fs::read(folder.join("overhead-stress-noop.svg")).unwrap();
+    let moved = temporary.path().join("moved");
+    fs::create_dir(&moved).unwrap();
+    for name in ["run.json", "rows.ndjson"] {
+        fs::copy(folder.join(name), moved.join(name)).unwrap();
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    resetbench().arg("report").arg(&moved).assert().success();
+    assert_eq!(read(&moved.join("summary.json")), summary);
+    assert_eq!(fs::read(moved.join("overhead-stress-noop.svg")).unwrap(), saved);
+}
+
+#[test]
+fn the_seed_decides_the_order_of_contenders() {
+    let temporary = tempfile::tempdir().unwrap();
+    let orders = |name: &str, seed: &str| -> Vec<(u64, u64, u64, String)> {
+        let folder = temporary.path().join(name);
+        run(&folder, &["-s", "remap", "-w", "stress/noop", "--seed", seed]);
+        let rows = fs::read_to_string(folder.join("rows.ndjson")).unwrap();
+        rows.lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|row| row["phase"] == "cycle" && row["metric"] == "time")
+            .map(|row| {
+                let number = |key: &str| row[key].as_u64().unwrap();
+                (number("launch"), number("round"), number("order"), text(&row, "strategy").to_owned())
+            })
+            .filter(|(_, round, _, _)| *round < 3)
+            .collect()
+    };
+    let first = orders("first", "7");
+    assert!(first.len() >= 3 * 3 * 4, "{} rows", first.len());
+    assert_eq!(first, orders("again", "7"));
+    assert_ne!(first, orders("other", "8"));
+}
+
+#[test]
+fn ones_own_module_runs_through_all_strategies() {
+    let temporary = tempfile::tempdir().unwrap();
+    let module = temporary.path().join("mine.wasm");
+    let guest = include_bytes!("../../guests/prebuilt/blocktracker.wasm");
+    fs::write(&module, guest).unwrap();
+    let blocks = temporary.path().join("blocks");
+    fs::create_dir(&blocks).unwrap();
+    fs::write(blocks.join("0.hex"), GENESIS).unwrap();
+    let folder = temporary.path().join("run");
+    let summary = run(
+        &folder,
+        &["--module", module.to_str().unwrap(), "--blocks", blocks.to_str().unwrap(), "-s", "dirty"],
+    );
+    let cells = list(&summary, "cells");
+    assert!(cells.iter().all(|cell| text(cell, "workload") == "user/mine"));
+    let equivalent = cells.iter().filter(|cell| text(cell, "equivalence") == "equivalent").count();
+    assert!(equivalent >= 4, "{equivalent} strategies ran");
+    assert_eq!(list(&read(&folder.join("run.json")), "workloads")[0]["blocks"], 1);
+}
+
+#[test]
+fn a_folder_in_use_is_never_overwritten() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("rows.ndjson"), "precious").unwrap();
+    resetbench()
+        .args(["run", "--profile", "smoke", "--quiet", "-s", "copy/full", "-w", "stress/noop", "--out"])
+        .arg(&folder)
+        .assert()
+        .success();
+    assert_eq!(fs::read_to_string(folder.join("rows.ndjson")).unwrap(), "precious");
+    assert!(temporary.path().join("run-2/summary.json").is_file());
+}
+
+#[test]
+fn machine_output_is_alone_on_standard_output() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let arguments = ["run", "--profile", "smoke", "--json", "-s", "copy/full", "-w", "stress/noop", "--out"];
+    let assert = resetbench().args(arguments).arg(&folder).assert().success();
+    let printed: Value = serde_json::from_slice(&assert.get_output().stdout).expect("only JSON");
+    assert_eq!(printed, read(&folder.join("summary.json")));
+}
+
+/// The first block of the main network.
+const GENESIS: &str = "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e\
+    67768f617fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c01010000000100000000000000000000000000000000000000\
+    00000000000000000000000000ffffffff4d04ffff001d0104455468652054696d65732030332f4a616e2f32303039204368616e63656c6c6f\
+    72206f6e206272696e6b206f66207365636f6e64206261696c6f757420666f722062616e6b73ffffffff0100f2052a01000000434104678afd\
+    b0fe5548271967f1a67130b7105cd6a828e03909a67962e0ea1f61deb649f6bc3f4cef38c4f35504e51ec112de5c384df7ba0b8d578a4c702b\
+    6bf11d5fac00000000";
