@@ -2,6 +2,7 @@
 //!
 //! What a child needs is on disk first (see [`staging`]), so that any single cell can be run again by hand.
 
+pub mod batch;
 pub mod cache;
 pub mod child;
 pub mod plan;

@@ -1,12 +1,11 @@
 //! The parent's hold on one child: started, asked, and watched for a sudden end.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
-
-use anyhow::{Context, Result};
 
 use super::protocol::{Refusal, Reply, Request, Spec, Stages};
 use crate::machine::clock;
@@ -21,12 +20,25 @@ pub struct Cell {
 }
 
 /// Why a child gives no figures.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
-    /// It said so itself.
+    /// It said so itself, could not be started, or spoke another protocol.
+    #[error("{1}")]
     Failed(Refusal, String),
     /// A signal ended it, from outside or from the OOM killer.
+    #[error("{0}")]
     Killed(String),
+}
+
+impl Ended {
+    fn broken(what: &str, cause: impl Display) -> Self {
+        Self::Failed(Refusal::Error, format!("{what}: {cause}"))
+    }
+
+    /// An answer to another question than was asked.
+    pub fn unexpected(reply: &Reply) -> Self {
+        Self::broken("an unexpected reply", format_args!("{reply:?}"))
+    }
 }
 
 /// The hidden verb under which the binary is a child.
@@ -36,34 +48,37 @@ impl Cell {
     /// Starts a child and waits until its first block has run.
     ///
     /// # Errors
-    /// When no process can be started.
-    pub fn start(binary: &OsStr, mut spec: Spec) -> Result<Result<(Self, Stages), Ended>> {
+    /// When no process can be started, or it ends before it is ready.
+    pub fn start(binary: &OsStr, mut spec: Spec) -> Result<(Self, Stages), Ended> {
         spec.started_ns = clock::monotonic_ns();
+        let spec = serde_json::to_string(&spec).map_err(|e| Ended::broken("the child's task", e))?;
         let mut child = Command::new(binary)
             .arg(CHILD_VERB)
-            .arg(serde_json::to_string(&spec)?)
+            .arg(spec)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // A Ctrl-C on the terminal is the parent's to handle: it ends its children when their rows are safe.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("cannot start a child for {}", spec.strategy))?;
-        let requests = child.stdin.take().context("the child's standard input")?;
-        let replies = BufReader::new(child.stdout.take().context("the child's standard output")?);
-        let mut errors = child.stderr.take().context("the child's standard error")?;
+            .map_err(|e| Ended::broken("cannot start a child process", e))?;
+        let (requests, replies, mut errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let errors = std::thread::spawn(move || {
             let mut text = String::new();
             // What cannot be read is no reason to fail: this only explains an end that is noticed elsewhere.
-            let _unreadable = errors.read_to_string(&mut text);
+            let _unreadable = errors.as_mut().map(|errors| errors.read_to_string(&mut text));
             text
         });
-        let mut cell = Self { child, requests, replies, errors: Some(errors) };
-        Ok(match cell.receive()? {
-            Ok(Reply::Ready { stages }) => Ok((cell, stages)),
-            Ok(other) => Err(unexpected(&other)),
-            Err(ended) => Err(ended),
-        })
+        let mut cell = Self {
+            child,
+            requests: requests.expect("standard input is piped"),
+            replies: BufReader::new(replies.expect("standard output is piped")),
+            errors: Some(errors),
+        };
+        match cell.receive()? {
+            Reply::Ready { stages } => Ok((cell, stages)),
+            other => Err(Ended::unexpected(&other)),
+        }
     }
 
     /// The child's process id.
@@ -74,24 +89,26 @@ impl Cell {
     /// Sends a request and waits for its reply.
     ///
     /// # Errors
-    /// When a reply is not of our protocol. A child that ended is no error but an [`Ended`].
-    pub fn ask(&mut self, request: &Request) -> Result<Result<Reply, Ended>> {
-        let mut line = serde_json::to_vec(request)?;
+    /// When the child ends instead of answering.
+    pub fn ask(&mut self, request: &Request) -> Result<Reply, Ended> {
+        let mut line = serde_json::to_vec(request).map_err(|e| Ended::broken("a request", e))?;
         line.push(b'\n');
         // A child that is gone is noticed when the reply does not come.
         let _gone = self.requests.write_all(&line).and_then(|()| self.requests.flush());
         self.receive()
     }
 
-    fn receive(&mut self) -> Result<Result<Reply, Ended>> {
+    fn receive(&mut self) -> Result<Reply, Ended> {
         let mut line = String::new();
-        if self.replies.read_line(&mut line)? == 0 {
-            return Ok(Err(self.ended()));
+        let read = self.replies.read_line(&mut line).map_err(|e| Ended::broken("a reply", e))?;
+        if read == 0 {
+            return Err(self.ended());
         }
-        Ok(match serde_json::from_str(&line).context("a reply of a child")? {
-            Reply::Failed { refusal, reason } => Err(Ended::Failed(refusal, reason)),
-            reply => Ok(reply),
-        })
+        match serde_json::from_str(&line) {
+            Ok(Reply::Failed { refusal, reason }) => Err(Ended::Failed(refusal, reason)),
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(Ended::broken("a reply of another protocol", error)),
+        }
     }
 
     /// How the process ended, once its output has.
@@ -116,11 +133,6 @@ impl Drop for Cell {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
-}
-
-/// An answer to another question than was asked.
-pub fn unexpected(reply: &Reply) -> Ended {
-    Ended::Failed(Refusal::Error, format!("an unexpected reply: {reply:?}"))
 }
 
 fn describe(signal: i32) -> String {

@@ -9,12 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use reset_strategies::registry;
 
+use super::batch;
 use super::cache::COMPILE;
 use super::plan::{Order, Plan};
-use super::process::{Cell, Ended, unexpected};
-use super::protocol::{Reference, Refusal, Reply, Request, Spec, Verified};
+use super::process::{Cell, Ended};
+use super::protocol::{Reference, Refusal, Reply, Request, Spec, Stages, Verified};
 use super::staging::{self, Staged};
+use crate::machine;
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::{Sampler, Samples};
 use crate::measure::writer::RowWriter;
@@ -100,36 +103,63 @@ impl Runner<'_> {
         let mut lane = Lane { workload, staged: &staged, launch: 0 };
         let mut order = self.plan.order(index);
         let Some(reference) = self.reference(&lane)? else { return Ok(()) };
-        let mut contenders = self.verify(&lane, &reference)?;
+        let contenders = self.verify(&lane, &reference)?;
         let verified = began.elapsed();
-        let launches = self.plan.effort.launches;
         let memory = self.plan.effort.memory_pass * u32::try_from(contenders.len())?;
-        let timing = share.saturating_sub(verified).saturating_sub(memory) / launches;
-        for launch in 0..launches {
-            if self.stopped() {
-                break;
-            }
-            lane.launch = launch;
-            let until = Instant::now() + timing;
-            self.start(&lane, &mut contenders, &mut order)?;
-            self.rounds(&lane, &mut contenders, &mut order, until)?;
-            self.count(&lane, &mut contenders)?;
-            if launch + 1 == launches {
-                self.memory(&lane, &mut contenders)?;
-            }
-            for contender in &mut contenders {
-                contender.cell = None;
+        let mut batches = self.batches(&lane, contenders);
+        let launches = self.plan.effort.launches;
+        let turns = launches * u32::try_from(batches.len())?;
+        let timing = share.saturating_sub(verified).saturating_sub(memory) / turns;
+        for (batch, contenders) in (0..).zip(&mut batches) {
+            for launch in 0..launches {
+                if self.stopped() {
+                    break;
+                }
+                lane.launch = batch * launches + launch;
+                let until = Instant::now() + timing;
+                self.start(&lane, contenders, &mut order)?;
+                self.rounds(&lane, contenders, &mut order, until)?;
+                self.count(&lane, contenders)?;
+                if launch + 1 == launches {
+                    self.memory(&lane, contenders)?;
+                }
+                for contender in contenders.iter_mut() {
+                    contender.cell = None;
+                }
             }
         }
         self.progress.note(&format!(
             "{}: {} of {} strategies measured, verified in {:.1} s, {:.1} s in all",
             workload.name,
-            contenders.iter().filter(|contender| !contender.out).count(),
+            batches.iter().flatten().filter(|contender| !contender.out).count(),
             self.plan.strategies.len(),
             verified.as_secs_f64(),
             began.elapsed().as_secs_f64(),
         ));
         Ok(())
+    }
+
+    /// All contenders at once where memory allows, else in batches whose launches are numbered on.
+    fn batches(&self, lane: &Lane<'_>, contenders: Vec<Contender>) -> Vec<Vec<Contender>> {
+        let needs: Vec<_> = contenders.iter().map(|contender| contender.verified.peak_rss).collect();
+        let is_yardstick =
+            |index: usize| [registry::BASELINE, registry::FLOOR].contains(&contenders[index].strategy);
+        // A quarter is left to the parent, its sampler and whoever else is on the machine.
+        let room = machine::room_bytes().map_or(u64::MAX, |room| room / 4 * 3);
+        let batches = batch::batches(&needs, is_yardstick, room);
+        if let [_, _, ..] = batches[..] {
+            self.progress.note(&format!(
+                "{}: {} batches, since all contenders at once do not fit into {} MiB",
+                lane.workload.name,
+                batches.len(),
+                room >> 20,
+            ));
+        }
+        let contender = |index: usize| {
+            let Contender { strategy, ref verified, .. } = contenders[index];
+            Contender { strategy, verified: verified.clone(), cell: None, out: false }
+        };
+        batches.into_iter().map(|batch| batch.into_iter().map(contender).collect()).collect()
     }
 
     fn spec(&self, lane: &Lane<'_>, strategy: &str, warm_bytes: u64) -> Spec {
@@ -149,13 +179,10 @@ impl Runner<'_> {
     fn reference(&mut self, lane: &Lane<'_>) -> Result<Option<Reference>> {
         self.progress.say(&format!("{}: running the reference", lane.workload.name));
         let spec = self.spec(lane, REFERENCE, 0);
-        let reply = match Cell::start(&self.binary, spec)? {
-            Ok((mut cell, _)) => cell.ask(&Request::Reference)?,
-            Err(ended) => Err(ended),
-        };
+        let reply = Cell::start(&self.binary, spec).and_then(|(mut cell, _)| cell.ask(&Request::Reference));
         let ended = match reply {
             Ok(Reply::Reference(reference)) => return Ok(Some(reference)),
-            Ok(other) => unexpected(&other),
+            Ok(other) => Ended::unexpected(&other),
             Err(ended) => ended,
         };
         let (_, reason) = explain(&ended);
@@ -175,19 +202,10 @@ impl Runner<'_> {
             }
             let strategy = strategy.name();
             self.progress.say(&format!("{}: verifying {strategy}", lane.workload.name));
-            let reply = match Cell::start(&self.binary, self.spec(lane, strategy, 0))? {
-                Ok((mut cell, stages)) => {
+            let verified = match self.verified(lane, strategy, reference) {
+                Ok((verified, stages)) => {
                     self.compiled(lane, strategy, &stages)?;
-                    cell.ask(&Request::Verify { expected: reference.clone() })?
-                }
-                Err(ended) => Err(ended),
-            };
-            let verified = match reply {
-                Ok(Reply::Verified(verified)) => verified,
-                Ok(other) => {
-                    let (status, reason) = explain(&unexpected(&other));
-                    self.outcome(lane, strategy, status, Some(reason))?;
-                    continue;
+                    verified
                 }
                 Err(ended) => {
                     let (status, reason) = explain(&ended);
@@ -205,6 +223,19 @@ impl Runner<'_> {
         Ok(contenders)
     }
 
+    fn verified(
+        &self,
+        lane: &Lane<'_>,
+        strategy: &str,
+        reference: &Reference,
+    ) -> Result<(Verified, Stages), Ended> {
+        let (mut cell, stages) = Cell::start(&self.binary, self.spec(lane, strategy, 0))?;
+        match cell.ask(&Request::Verify { expected: reference.clone() })? {
+            Reply::Verified(verified) => Ok((verified, stages)),
+            other => Err(Ended::unexpected(&other)),
+        }
+    }
+
     /// Starts one child per contender, one after the other, and writes what their startup took.
     fn start(&mut self, lane: &Lane<'_>, contenders: &mut [Contender], order: &mut Order) -> Result<()> {
         for index in order.shuffled(contenders.len()) {
@@ -219,7 +250,7 @@ impl Runner<'_> {
                 contender.strategy
             ));
             let spec = self.spec(lane, contender.strategy, contender.verified.peak_rss);
-            match Cell::start(&self.binary, spec)? {
+            match Cell::start(&self.binary, spec) {
                 Ok((cell, stages)) => {
                     contender.cell = Some(cell);
                     for (stage, ns) in &stages {
@@ -253,7 +284,7 @@ impl Runner<'_> {
                 let contender = &mut contenders[index];
                 let Some(reply) = self.ask(lane, contender, &Request::Time { passes })? else { continue };
                 let Reply::Timed { execute, reset } = reply else {
-                    bail!("{}: {:?}", contender.strategy, unexpected(&reply));
+                    bail!("{}: {:?}", contender.strategy, Ended::unexpected(&reply));
                 };
                 if warming {
                     traces.push(execute.iter().sum::<u64>() + reset.iter().sum::<u64>());
@@ -292,7 +323,7 @@ impl Runner<'_> {
             }
             let Some(reply) = self.ask(lane, contender, &Request::Count { passes: 1 })? else { continue };
             let Reply::Counted { execute, reset } = reply else {
-                bail!("{}: {:?}", contender.strategy, unexpected(&reply));
+                bail!("{}: {:?}", contender.strategy, Ended::unexpected(&reply));
             };
             let strategy = contender.strategy;
             let cycle = execute.iter().zip(&reset).map(|(execute, reset)| execute + reset).collect();
@@ -331,7 +362,7 @@ impl Runner<'_> {
                         ..row
                     })?;
                 }
-                (Some(other), Ok(_)) => bail!("{}: {:?}", contender.strategy, unexpected(&other)),
+                (Some(other), Ok(_)) => bail!("{}: {:?}", contender.strategy, Ended::unexpected(&other)),
                 // It dropped out, which is written already.
                 (None, _) => {}
             }
@@ -370,7 +401,7 @@ impl Runner<'_> {
         request: &Request,
     ) -> Result<Option<Reply>> {
         let Some(cell) = &mut contender.cell else { return Ok(None) };
-        match cell.ask(request)? {
+        match cell.ask(request) {
             Ok(reply) => Ok(Some(reply)),
             Err(ended) => {
                 self.drop_out(lane, contender, &ended)?;
@@ -401,7 +432,7 @@ impl Runner<'_> {
 
     /// How long compiling took, if this child was the first of its engine configuration; the others load what it
     /// left, and so does every child whose startup is measured.
-    fn compiled(&mut self, lane: &Lane<'_>, strategy: &str, stages: &[(String, u64)]) -> Result<()> {
+    fn compiled(&mut self, lane: &Lane<'_>, strategy: &str, stages: &Stages) -> Result<()> {
         let Some((stage, ns)) = stages.iter().find(|(stage, _)| stage == COMPILE) else { return Ok(()) };
         let row = self.row(lane, strategy, Turn::default(), Phase::Verify);
         self.rows.write(&Row { metric: stage.clone(), unit: Unit::Nanoseconds, value: Some(*ns), ..row })

@@ -154,6 +154,12 @@ pub(crate) fn available_bytes() -> std::io::Result<Option<u64>> {
     System.text("/proc/meminfo").map(|text| memory::available(&text))
 }
 
+/// Bytes that this process and its children can have, now; `None` when the kernel does not say.
+pub(crate) fn room_bytes() -> Option<u64> {
+    let available = available_bytes().ok().flatten();
+    [available, cgroup_headroom()].into_iter().flatten().min()
+}
+
 /// Builds [`Machine::class`], such as `x86_64-amd-epyc-7763-f25m1-4c-linux6.8-4k`; what is unknown is left
 /// out.
 fn class(arch: &str, cpu: &Cpu, release: Option<&str>, page_bytes: u64) -> String {
