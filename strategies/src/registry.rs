@@ -9,7 +9,7 @@ pub const BASELINE: &str = "fresh/relink";
 /// The strategy whose cycle is the floor.
 pub const FLOOR: &str = "control/oracle";
 
-static ALL: [&Strategy; 18] = [
+static ALL: [&Strategy; 19] = [
     &fresh::relink::STRATEGY,
     &fresh::on_demand::COPY,
     &fresh::on_demand::COW,
@@ -24,6 +24,7 @@ static ALL: [&Strategy; 18] = [
     &track::uffd_wp::STRATEGY,
     &restore::MADVISE,
     &restore::MADVISE_COW,
+    &track::hot_cold::STRATEGY,
     &control::NONE,
     &control::ORACLE,
     &control::ZERO_ALL,

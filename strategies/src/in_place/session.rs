@@ -134,7 +134,7 @@ impl TrackedMemory {
         self.runs.clear();
         self.tracker.dirty(&pages, &self.image, &mut self.runs, done)?;
         self.restorer.restore(&mut pages, &self.image, &self.runs, done)?;
-        self.tracker.clean(&mut pages, done)
+        self.tracker.clean(&mut pages, &self.image, done)
     }
 
     /// Brings the size back. Pages beyond it have been cleaned, so that growing again finds zeros.

@@ -3,6 +3,7 @@
 //! A tracker may report too much, never too little: a page that it leaves out keeps what the last block wrote.
 
 pub mod full;
+pub mod hot_cold;
 pub mod mincore;
 pub mod oracle;
 pub mod pagemap;
@@ -49,8 +50,8 @@ pub trait Tracker: Send {
     ///
     /// # Errors
     /// As [`dirty`](Self::dirty).
-    fn clean(&mut self, pages: &mut Pages<'_>, done: &mut Reset) -> io::Result<()> {
-        let (_, _) = (pages, done);
+    fn clean(&mut self, pages: &mut Pages<'_>, image: &Image, done: &mut Reset) -> io::Result<()> {
+        let (_, _, _) = (pages, image, done);
         Ok(())
     }
 }

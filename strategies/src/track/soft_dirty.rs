@@ -39,7 +39,7 @@ impl Tracker for SoftDirty {
         flagged(pagemap, &mut self.entries, pages, pagemap::SOFT_DIRTY, runs, done)
     }
 
-    fn clean(&mut self, _: &mut Pages<'_>, done: &mut Reset) -> io::Result<()> {
+    fn clean(&mut self, _: &mut Pages<'_>, _: &Image, done: &mut Reset) -> io::Result<()> {
         let (_, refs) = self.files.as_mut().ok_or_else(|| io::Error::other("not started"))?;
         done.syscalls += 1;
         refs.soft_dirty()

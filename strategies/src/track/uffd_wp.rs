@@ -54,7 +54,7 @@ impl Tracker for UffdWp {
         Ok(())
     }
 
-    fn clean(&mut self, pages: &mut Pages<'_>, done: &mut Reset) -> io::Result<()> {
+    fn clean(&mut self, pages: &mut Pages<'_>, _: &Image, done: &mut Reset) -> io::Result<()> {
         let addresses = pages.addresses(0..pages.size());
         done.syscalls += self.scanner()?.protect_written(addresses)?;
         Ok(())
