@@ -1,8 +1,8 @@
 //! The reset contract, for every strategy on guests that change everything that they can.
 
-use reset_strategies::contract::State;
+use reset_strategies::contract::{Difference, Edges, State};
 use reset_strategies::module::Facts;
-use reset_strategies::{Availability, Options, Plan, Session, Strategy, registry};
+use reset_strategies::{Availability, Lifecycle, Options, Plan, Session, Strategy, registry};
 use wasmtime::{Linker, Module};
 
 /// Writes to its data segment, to untouched pages, to grown pages, to hidden globals and to tables, and drops segments.
@@ -69,6 +69,12 @@ fn state(session: &mut Session<()>, wasm: &[u8]) -> State {
     State::read(&facts, instance, session.store_mut())
 }
 
+fn difference(fresh: &State, session: &mut Session<()>, wasm: &[u8]) -> Option<Difference> {
+    let facts = Facts::read(wasm).unwrap();
+    let instance = session.instance();
+    fresh.first_difference_in(&facts, instance, session.store_mut())
+}
+
 fn call(session: &mut Session<()>, name: &str) -> Option<i32> {
     let instance = session.instance();
     let store = session.store_mut();
@@ -104,8 +110,24 @@ fn every_sound_strategy_brings_everything_back() {
             session.reset().unwrap_or_else(|e| panic!("{strategy}, block {block}: {e}"));
             let found = state(&mut session, &wasm);
             assert_eq!(fresh.first_difference(&found), None, "{strategy}, block {block}");
+            assert_eq!(difference(&fresh, &mut session, &wasm), None, "{strategy}, block {block}");
             assert_eq!(call(&mut session, "size"), Some(3), "{strategy}, block {block}");
             assert_eq!(call(&mut session, "beyond"), None, "{strategy} reads beyond its memory");
+        }
+        if let Lifecycle::InPlace(_) = strategy.lifecycle() {
+            let facts = Facts::read(&wasm).unwrap();
+            let instance = session.instance();
+            let edges = Edges::of(&facts, instance, session.store_mut()).unwrap();
+            for _ in 0..2 {
+                assert_eq!(
+                    edges.first_difference(&fresh, session.store_mut(), 7).unwrap(),
+                    None,
+                    "{strategy}"
+                );
+                assert_eq!(call(&mut session, "size"), Some(10), "{strategy}");
+                session.reset().unwrap();
+                assert_eq!(difference(&fresh, &mut session, &wasm), None, "{strategy}, after growing");
+            }
         }
         tested += 1;
     }

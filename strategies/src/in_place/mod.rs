@@ -8,6 +8,7 @@ mod session;
 mod support;
 
 pub use backing::Backing;
+pub(crate) use image::is_blank;
 pub use image::{Image, Piece};
 pub use region::{Pages, Region};
 pub use self_test::SHRINK;
