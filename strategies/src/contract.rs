@@ -11,85 +11,134 @@
 //!
 //! after a normal return, a trap, a timeout or an out-of-memory alike. What a strategy cannot restore for a module it
 //! refuses beforehand: there is no third case.
+//!
+//! [`State`] holds what a fresh instance has and finds the first place where another differs. [`Edges`] looks at what
+//! lies beyond a memory's size. Three things are not seen: in a module that is not
+//! [instrumented](crate::module::instrument) what it hides; which object on the garbage-collected heap a reference
+//! designates, other than none; and the host's state, whose values only the host can compare.
 
-use std::fmt;
+mod difference;
+mod edges;
+mod view;
 
-use wasmtime::{Instance, Store, Val};
+pub use difference::{Difference, Value};
+pub use edges::Edges;
 
-use crate::module::{Facts, Item, export_name};
+use wasmtime::{Instance, Store};
+
+use crate::in_place::{Image, Piece, is_blank};
+use crate::module::{Facts, SegmentKind};
+use view::View;
 
 /// The state of an instance, as far as it can be reached from outside.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    memories: Vec<Option<Vec<u8>>>,
-    globals: Vec<Option<Bits>>,
-    tables: Vec<Option<Vec<bool>>>,
+    memories: Vec<Option<Image>>,
+    rest: Rest,
 }
 
-/// A number of any type as its bits, so that NaNs compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Bits(u128);
+/// All state but that of memories.
+#[derive(Clone, Debug, Default)]
+struct Rest {
+    globals: Vec<Option<Value>>,
+    tables: Vec<Option<Vec<Value>>>,
+    drops: Vec<(SegmentKind, u32, Option<Value>)>,
+    /// Whether a function that is not among those known to be referred to is certainly another one.
+    functions_known: bool,
+}
 
 impl State {
     /// Reads the state of an instance. What is neither exported by the module nor by instrumentation stays unknown.
-    pub fn read<T>(facts: &Facts, instance: Instance, store: &mut Store<T>) -> Self {
-        let names = |item: Item, index: usize| {
-            let own = facts.exports.iter().find(|e| e.item == item && e.index as usize == index);
-            own.map_or_else(|| export_name(item, index), |export| export.name.clone())
-        };
-        let memories = (0..facts.memories.len())
-            .map(|index| {
-                let memory = instance.get_memory(&mut *store, &names(Item::Memory, index))?;
-                Some(memory.data(&*store).to_vec())
-            })
-            .collect();
-        let globals = (0..facts.globals.len())
-            .map(|index| {
-                let global = instance.get_global(&mut *store, &names(Item::Global, index))?;
-                bits(&global.get(&mut *store))
-            })
-            .collect();
-        let tables = (0..facts.tables.len())
-            .map(|index| {
-                let table = instance.get_table(&mut *store, &names(Item::Table, index))?;
-                let size = table.size(&*store);
-                Some((0..size).map(|at| table.get(&mut *store, at).is_some_and(|e| !e.is_null())).collect())
-            })
-            .collect();
-        Self { memories, globals, tables }
+    pub fn read<T: 'static>(facts: &Facts, instance: Instance, store: &mut Store<T>) -> Self {
+        let mut view = View::new(facts, instance, store);
+        let memories = (0..facts.memories.len()).map(|index| {
+            let memory = view.memory(index)?;
+            Some(Image::of(memory.data(view.store())))
+        });
+        Self { memories: memories.collect(), rest: Rest::read(&mut view) }
     }
 
     /// The first place where `found` differs from this fresh state, in what both could read.
     pub fn first_difference(&self, found: &Self) -> Option<Difference> {
-        for (index, (fresh, found)) in pairs(&self.memories, &found.memories) {
-            if fresh.len() != found.len() {
-                return Some(Difference::Size { index, fresh: fresh.len(), found: found.len() });
-            }
-            if fresh != found {
-                let offset = fresh.iter().zip(found).position(|(a, b)| a != b)?;
-                let (fresh, found) = (fresh[offset], found[offset]);
-                return Some(Difference::Byte { index, offset, fresh, found });
+        let mut memories = pairs(&self.memories, &found.memories);
+        let bytes = memories.find_map(|(index, fresh, found)| {
+            size_difference(index, fresh, found.size())
+                .or_else(|| byte_difference(index, fresh, found.pieces(0..found.size())))
+        });
+        bytes.or_else(|| self.rest.first_difference(&found.rest))
+    }
+
+    /// The first place where an instance differs from this fresh state, in what could be read of both.
+    ///
+    /// The instance's memories are compared where they are, which costs about as much as `memcmp`.
+    pub fn first_difference_in<T: 'static>(
+        &self,
+        facts: &Facts,
+        instance: Instance,
+        store: &mut Store<T>,
+    ) -> Option<Difference> {
+        let mut view = View::new(facts, instance, store);
+        for (index, fresh) in self.memories.iter().enumerate() {
+            let (Some(fresh), Some(memory)) = (fresh, view.memory(index)) else { continue };
+            let size = memory.data_size(view.store());
+            let difference = size_difference(index, fresh, size).or_else(|| {
+                let all = Piece::Filled(0..size, memory.data(view.store()));
+                byte_difference(index, fresh, std::iter::once(all))
+            });
+            if difference.is_some() {
+                return difference;
             }
         }
-        for (index, (fresh, found)) in pairs(&self.globals, &found.globals) {
-            if fresh != found {
-                return Some(Difference::Global { index, fresh: fresh.0, found: found.0 });
-            }
-        }
-        for (index, (fresh, found)) in pairs(&self.tables, &found.tables) {
-            if fresh.len() != found.len() {
-                return Some(Difference::TableSize { index, fresh: fresh.len(), found: found.len() });
-            }
-            if let Some(slot) = fresh.iter().zip(found).position(|(a, b)| a != b) {
-                return Some(Difference::Element { index, slot });
-            }
-        }
-        None
+        self.rest.first_difference(&Rest::read(&mut view))
     }
 
     /// Bytes in all memories.
     pub fn memory_bytes(&self) -> usize {
-        self.memories.iter().flatten().map(Vec::len).sum()
+        self.memories.iter().flatten().map(Image::size).sum()
+    }
+}
+
+impl Rest {
+    fn read<T: 'static>(view: &mut View<'_, T>) -> Self {
+        let facts = view.facts();
+        let mut globals = vec![None; facts.globals.len()];
+        for index in facts.mutable_globals() {
+            globals[index] = view.global(index);
+        }
+        let mut tables = vec![None; facts.tables.len()];
+        for index in facts.mutable_tables() {
+            tables[index] = view.table(index);
+        }
+        let drops = facts.tracked_drops();
+        let drops = drops.map(|drop| (drop.kind, drop.segment, view.global(drop.flag as usize))).collect();
+        Self { globals, tables, drops, functions_known: view.functions_known() }
+    }
+
+    fn first_difference(&self, found: &Self) -> Option<Difference> {
+        let certain = self.functions_known && found.functions_known;
+        for (index, fresh, found) in pairs(&self.globals, &found.globals) {
+            if fresh.differs(found, certain) {
+                return Some(Difference::Global { index, fresh: *fresh, found: *found });
+            }
+        }
+        for (index, fresh, found) in pairs(&self.tables, &found.tables) {
+            if fresh.len() != found.len() {
+                return Some(Difference::TableSize { index, fresh: fresh.len(), found: found.len() });
+            }
+            let mut slots = fresh.iter().zip(found).enumerate();
+            if let Some((slot, (fresh, found))) =
+                slots.find(|(_, (fresh, found))| fresh.differs(found, certain))
+            {
+                return Some(Difference::Element { index, slot, fresh: *fresh, found: *found });
+            }
+        }
+        let mut drops = self.drops.iter().zip(&found.drops);
+        drops.find_map(|((kind, index, fresh), (_, _, found))| match (fresh, found) {
+            (Some(fresh), Some(found)) if fresh != found => {
+                Some(Difference::Segment { kind: *kind, index: *index, dropped: *found != Value::Bits(0) })
+            }
+            _ => None,
+        })
     }
 }
 
@@ -97,90 +146,60 @@ impl State {
 fn pairs<'a, V>(
     fresh: &'a [Option<V>],
     found: &'a [Option<V>],
-) -> impl Iterator<Item = (usize, (&'a V, &'a V))> {
-    fresh.iter().zip(found).enumerate().filter_map(|(index, pair)| match pair {
-        (Some(fresh), Some(found)) => Some((index, (fresh, found))),
-        _ => None,
-    })
+) -> impl Iterator<Item = (usize, &'a V, &'a V)> {
+    let pairs = fresh.iter().zip(found).enumerate();
+    pairs.filter_map(|(index, (fresh, found))| Some((index, fresh.as_ref()?, found.as_ref()?)))
 }
 
-fn bits(value: &Val) -> Option<Bits> {
-    match value {
-        Val::I32(value) => Some(Bits(u128::from(value.cast_unsigned()))),
-        Val::I64(value) => Some(Bits(u128::from(value.cast_unsigned()))),
-        Val::F32(bits) => Some(Bits(u128::from(*bits))),
-        Val::F64(bits) => Some(Bits(u128::from(*bits))),
-        Val::V128(value) => Some(Bits(value.as_u128())),
-        reference => reference.ref_().map(|r| Bits(u128::from(!r.is_null()))),
+/// To be asked before any byte is read: what lies between the two sizes may be out of reach.
+fn size_difference(index: usize, fresh: &Image, found: usize) -> Option<Difference> {
+    let fresh = fresh.size();
+    (fresh != found).then_some(Difference::Size { index, fresh, found })
+}
+
+fn byte_difference<'a>(
+    index: usize,
+    fresh: &Image,
+    found: impl Iterator<Item = Piece<'a>>,
+) -> Option<Difference> {
+    for found in found {
+        let (range, found) = match found {
+            Piece::Blank(range) => (range, None),
+            Piece::Filled(range, bytes) => (range, Some(bytes)),
+        };
+        for fresh in fresh.pieces(range.clone()) {
+            let (here, fresh) = match fresh {
+                Piece::Blank(range) => (range, None),
+                Piece::Filled(range, bytes) => (range, Some(bytes)),
+            };
+            let found = found.map(|bytes| &bytes[here.start - range.start..here.end - range.start]);
+            if let Some(at) = mismatch(fresh, found) {
+                let byte = |bytes: Option<&[u8]>| bytes.map_or(0, |bytes| bytes[at]);
+                let (fresh, found) = (byte(fresh), byte(found));
+                return Some(Difference::Byte { index, offset: here.start + at, fresh, found });
+            }
+        }
     }
+    None
 }
 
-/// Where an instance first differs from a fresh one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Difference {
-    /// A memory has another size, in bytes.
-    Size {
-        /// The memory.
-        index: usize,
-        /// Bytes in a fresh instance.
-        fresh: usize,
-        /// Bytes found.
-        found: usize,
-    },
-    /// A byte of a memory.
-    Byte {
-        /// The memory.
-        index: usize,
-        /// Where in it.
-        offset: usize,
-        /// The byte of a fresh instance.
-        fresh: u8,
-        /// The byte found.
-        found: u8,
-    },
-    /// A global, as bits.
-    Global {
-        /// Its index.
-        index: usize,
-        /// Its value in a fresh instance.
-        fresh: u128,
-        /// The value found.
-        found: u128,
-    },
-    /// A table has another number of elements.
-    TableSize {
-        /// The table.
-        index: usize,
-        /// Elements in a fresh instance.
-        fresh: usize,
-        /// Elements found.
-        found: usize,
-    },
-    /// An element of a table is null where it should not be, or the other way round.
-    Element {
-        /// The table.
-        index: usize,
-        /// The slot.
-        slot: usize,
-    },
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Size { index, fresh, found } => {
-                write!(f, "memory {index} has {found} bytes where a fresh instance has {fresh}")
+/// Where two runs of the same length first differ; `None` stands for zeros.
+fn mismatch(fresh: Option<&[u8]>, found: Option<&[u8]>) -> Option<usize> {
+    match (fresh, found) {
+        (None, None) => None,
+        (None, Some(bytes)) | (Some(bytes), None) => {
+            if is_blank(bytes) {
+                None
+            } else {
+                bytes.iter().position(|&byte| byte != 0)
             }
-            Self::Byte { index, offset, fresh, found } => {
-                write!(f, "memory {index} at {offset:#x} holds {found:#04x} instead of {fresh:#04x}")
+        }
+        (Some(fresh), Some(found)) => {
+            if fresh == found {
+                None
+            } else {
+                fresh.iter().zip(found).position(|(a, b)| a != b)
             }
-            Self::Global { index, fresh, found } => {
-                write!(f, "global {index} is {found} instead of {fresh}")
-            }
-            Self::TableSize { index, fresh, found } => {
-                write!(f, "table {index} has {found} elements where a fresh instance has {fresh}")
-            }
-            Self::Element { index, slot } => write!(f, "table {index} differs in slot {slot}"),
         }
     }
 }

@@ -27,12 +27,18 @@ pub enum Error {
     /// The bytes are not a module.
     #[error("not a WebAssembly module: {0}")]
     Parse(#[from] wasmparser::BinaryReaderError),
+    /// The bytes are a component.
+    #[error("this is a WebAssembly component; only core modules can be reset")]
+    Component,
     /// The module uses a name that instrumentation reserves.
     #[error("the module exports `{0}`, a name that is reserved for the reset")]
     Reserved(String),
     /// The module could not be rewritten.
     #[error("the module cannot be rewritten: {0}")]
     Rewrite(String),
+    /// The host grew an exported table during a block; the session must not be used again.
+    #[error("a table has grown, and wasmtime cannot shrink it")]
+    TableGrown,
     /// wasmtime failed.
     #[error("{what}")]
     Engine {

@@ -37,12 +37,14 @@ pub mod sys;
 pub mod track;
 
 mod error;
+mod judgement;
 mod plan;
 mod session;
 mod strategy;
 
 pub use error::Error;
+pub use judgement::{Answer, Judgement, Support};
 pub use plan::{Options, Plan};
 pub use session::{Reset, Session};
-pub use strategy::{Availability, Lifecycle, Strategy, Support};
+pub use strategy::{Availability, Lifecycle, Strategy};
 pub use sys::Mechanism;

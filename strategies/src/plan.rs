@@ -7,17 +7,18 @@ use wasmtime::{Config, Engine, Linker, Module};
 use crate::error::Error;
 use crate::fresh::FreshSession;
 use crate::in_place::{Creator, InPlaceSession};
+use crate::judgement::Support;
 use crate::module::{Facts, instrument};
 use crate::session::Session;
-use crate::strategy::{Availability, Lifecycle, Strategy, Support};
+use crate::strategy::{Availability, Lifecycle, Strategy};
 
 /// What a host may choose. The defaults are those of the measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Applied to the engine's configuration before the strategy's own settings.
     pub configure: fn(&mut Config),
-    /// The export that runs a block.
-    pub entry: &'static str,
+    /// The export that runs a block; a session without one is driven through its instance.
+    pub entry: Option<&'static str>,
     /// How many sessions may live at once on one engine; the size of a pool.
     pub sessions: u32,
     /// For pools that keep memory resident: how many bytes of each slot.
@@ -26,7 +27,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { configure: |_| (), entry: "_start", sessions: 1, keep_resident: 64 << 20 }
+        Self { configure: |_| (), entry: Some("_start"), sessions: 1, keep_resident: 64 << 20 }
     }
 }
 

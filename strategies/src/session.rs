@@ -1,6 +1,6 @@
 //! A running instance under a strategy: execute a block, reset, execute the next.
 
-use wasmtime::{Instance, Store};
+use wasmtime::{Instance, Store, TypedFunc, format_err};
 
 use crate::error::Error;
 use crate::fresh::FreshSession;
@@ -69,7 +69,8 @@ impl<T: 'static> Session<T> {
     /// Calls the guest's entry point.
     ///
     /// # Errors
-    /// A trap, or an error of a host function, as wasmtime reports it. The session can be reset afterwards.
+    /// A trap, or an error of a host function, as wasmtime reports it. The session can be reset afterwards. A session
+    /// without an entry point is driven through [`instance`](Self::instance).
     pub fn execute(&mut self) -> wasmtime::Result<()> {
         match &mut self.inner {
             Inner::Fresh(session) => session.execute(),
@@ -87,4 +88,22 @@ impl<T: 'static> Session<T> {
             Inner::InPlace(session) => session.reset(),
         }
     }
+}
+
+/// Looks the entry point up, if there is to be one.
+pub(crate) fn entry<T: 'static>(
+    instance: Instance,
+    store: &mut Store<T>,
+    name: Option<&str>,
+) -> Result<Option<TypedFunc<(), ()>>, Error> {
+    let found = name.map(|name| instance.get_typed_func(store, name)).transpose();
+    found.map_err(Error::engine("the module has no entry point without parameters"))
+}
+
+/// Calls the entry point.
+pub(crate) fn call<T: 'static>(
+    entry: Option<&TypedFunc<(), ()>>,
+    store: &mut Store<T>,
+) -> wasmtime::Result<()> {
+    entry.ok_or_else(|| format_err!("the session was started without an entry point"))?.call(store, ())
 }

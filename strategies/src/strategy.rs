@@ -4,8 +4,9 @@ use std::fmt;
 
 use wasmtime::Config;
 
-use crate::fresh::Fresh;
+use crate::fresh::{self, Fresh};
 use crate::in_place::{self, InPlace};
+use crate::judgement::{Judgement, Support};
 use crate::module::Facts;
 use crate::plan::Options;
 use crate::sys::Mechanism;
@@ -37,18 +38,6 @@ pub enum Availability {
     /// A mechanism is missing.
     Unavailable {
         /// Which one, and why.
-        reason: String,
-    },
-}
-
-/// Whether a strategy can restore everything that a module may change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Support {
-    /// Everything.
-    Supported,
-    /// Not everything: the strategy must not be used on this module.
-    Refused {
-        /// The construct and its index.
         reason: String,
     },
 }
@@ -139,12 +128,17 @@ impl Strategy {
         config
     }
 
-    /// Judges a module before it runs.
-    pub fn support(&self, facts: &Facts) -> Support {
+    /// Judges a module, construct by construct, before it runs.
+    pub fn judge(&self, facts: &Facts) -> Vec<Judgement> {
         match self.lifecycle {
-            Lifecycle::Fresh(_) => Support::Supported,
-            Lifecycle::InPlace(_) => in_place::support(facts),
+            Lifecycle::Fresh(_) => fresh::judge(facts),
+            Lifecycle::InPlace(_) => in_place::judge(facts),
         }
+    }
+
+    /// What follows from [`judge`](Self::judge) for the module.
+    pub fn support(&self, facts: &Facts) -> Support {
+        Support::of(&self.judge(facts))
     }
 }
 

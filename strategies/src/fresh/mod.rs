@@ -8,9 +8,11 @@ pub mod relink;
 use wasmtime::{Config, Engine, Instance, InstancePre, Linker, Module, Store, TypedFunc};
 
 use crate::error::Error;
+use crate::in_place;
+use crate::judgement::{Answer, Judgement};
 use crate::module::Facts;
 use crate::plan::Options;
-use crate::session::Reset;
+use crate::session::{self, Reset};
 
 /// How a fresh strategy makes its instances.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +32,30 @@ pub enum Link {
     Once,
 }
 
+/// Judges a module: wasmtime makes everything anew, even what cannot be brought back.
+pub(crate) fn judge(facts: &Facts) -> Vec<Judgement> {
+    let mut judgements = in_place::judge(facts);
+    for judgement in &mut judgements {
+        if let Answer::Refused { .. } = judgement.answer {
+            judgement.answer = Answer::Restored;
+        }
+    }
+    // All other imports belong to a store, and each instance has a new one.
+    for (index, _) in facts.memories.iter().enumerate().filter(|(_, memory)| memory.imported && memory.shared)
+    {
+        let name = format!("memory {index}");
+        for judgement in judgements.iter_mut().filter(|judgement| judgement.construct == name) {
+            let reason = "is imported and shared, so that it outlives every store".into();
+            judgement.answer = Answer::Refused { reason };
+        }
+    }
+    judgements
+}
+
 pub(crate) struct FreshSession<T: 'static> {
     engine: Engine,
     template: Template<T>,
-    entry: &'static str,
+    entry: Option<&'static str>,
     state: Box<dyn FnMut() -> T>,
     /// Taken only while the old instance is dropped before the new one is made, so that a pool of one is enough.
     live: Option<Live<T>>,
@@ -48,7 +70,7 @@ enum Template<T: 'static> {
 struct Live<T: 'static> {
     store: Store<T>,
     instance: Instance,
-    start: TypedFunc<(), ()>,
+    start: Option<TypedFunc<(), ()>>,
 }
 
 impl<T: 'static> FreshSession<T> {
@@ -56,7 +78,7 @@ impl<T: 'static> FreshSession<T> {
         fresh: Fresh,
         module: &Module,
         linker: &Linker<T>,
-        entry: &'static str,
+        entry: Option<&'static str>,
         state: Box<dyn FnMut() -> T>,
     ) -> Result<Self, Error> {
         let template = match fresh.link {
@@ -81,9 +103,7 @@ impl<T: 'static> FreshSession<T> {
             Template::Once(pre) => pre.instantiate(&mut store),
         }
         .map_err(Error::engine("cannot instantiate the module"))?;
-        let start = instance
-            .get_typed_func(&mut store, self.entry)
-            .map_err(Error::engine("the module has no entry point without parameters"))?;
+        let start = session::entry(instance, &mut store, self.entry)?;
         self.live = Some(Live { store, instance, start });
         Ok(())
     }
@@ -106,7 +126,7 @@ impl<T: 'static> FreshSession<T> {
 
     pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
         let live = self.live_mut();
-        live.start.call(&mut live.store, ())
+        session::call(live.start.as_ref(), &mut live.store)
     }
 
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {

@@ -47,6 +47,9 @@ pub static SCAN: Strategy = Strategy::fresh(
     },
 );
 
+/// As many elements as wasmtime allows a table in the first place.
+const MOST_ELEMENTS: u64 = 10_000_000;
+
 /// A pool that is just large enough: wasmtime's defaults reserve room for a thousand instances.
 fn pool(
     config: &mut Config,
@@ -57,14 +60,16 @@ fn pool(
     let memories = facts.memories.iter().filter(|memory| !memory.imported).count() as u32;
     let tables = facts.tables.iter().filter(|table| !table.imported).count() as u32;
     let elements = facts.tables.iter().map(|table| table.initial).max().unwrap_or(0);
+    // The garbage-collected heap of a store takes a memory too.
+    let heap = u32::from(facts.may_allocate());
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(options.sessions)
-        .total_memories(memories.max(1) * options.sessions)
+        .total_memories((memories.max(1) + heap) * options.sessions)
         .total_tables(tables.max(1) * options.sessions)
         .max_memories_per_module(memories.max(1))
         .max_tables_per_module(tables.max(1))
         // Room to grow, as the other strategies have.
-        .table_elements(usize::try_from(elements).unwrap_or(usize::MAX).max(20_000))
+        .table_elements(elements.clamp(20_000, MOST_ELEMENTS) as usize)
         .max_core_instance_size(1 << 20)
         .max_memory_size(1 << 32);
     tune(&mut pool);

@@ -34,24 +34,28 @@ pub enum Piece<'a> {
 }
 
 impl Image {
-    /// Copies the memory, page by page, leaving out what is blank; gives the blank pages back, since reading mapped
-    /// the page of zeros there and a tracker would count them as touched.
+    /// Takes the image of a memory and gives its blank pages back, since reading mapped the page of zeros there and a
+    /// tracker would count them as touched.
     pub(crate) fn capture(pages: &mut Pages<'_>) -> io::Result<Self> {
-        let (size, page_size) = (pages.size(), page::size());
-        let mut image = Self { size, filled: Vec::new(), content: Vec::new() };
-        let mut blank = Vec::new();
-        for (index, bytes) in pages.bytes().chunks(page_size).enumerate() {
-            let range = index * page_size..index * page_size + bytes.len();
-            if is_blank(bytes) {
-                extend(&mut blank, range);
-            } else {
-                image.fill(range, bytes);
+        let image = Self::of(pages.bytes());
+        for piece in image.pieces(0..image.size) {
+            if let Piece::Blank(range) = piece {
+                pages.discard(range)?;
             }
         }
-        for range in blank {
-            pages.discard(range)?;
-        }
         Ok(image)
+    }
+
+    /// Copies bytes page by page, leaving out what is blank.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut image = Self { size: bytes.len(), filled: Vec::new(), content: Vec::new() };
+        for (index, bytes) in bytes.chunks(page::size()).enumerate() {
+            if !is_blank(bytes) {
+                let start = index * page::size();
+                image.fill(start..start + bytes.len(), bytes);
+            }
+        }
+        image
     }
 
     fn fill(&mut self, range: Range<usize>, bytes: &[u8]) {

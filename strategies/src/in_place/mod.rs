@@ -8,19 +8,23 @@ mod session;
 mod support;
 
 pub use backing::Backing;
+pub(crate) use image::is_blank;
 pub use image::{Image, Piece};
 pub use region::{Pages, Region};
 pub use self_test::SHRINK;
 
 pub(crate) use region::Creator;
 pub(crate) use session::InPlaceSession;
-pub(crate) use support::support;
+pub(crate) use support::judge;
 
 use wasmtime::Config;
 
 use crate::restore::{Copy, Restorer};
 use crate::track::Tracker;
 use crate::track::full::Full;
+
+/// Address space for each memory: all that 32-bit addresses reach, as by wasmtime's own default.
+pub(crate) const RESERVATION: u64 = 1 << 32;
 
 /// The interchangeable parts of an in-place strategy.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +70,8 @@ impl InPlace {
 
     /// Sets an engine up to run on our regions.
     pub(crate) fn configure(config: &mut Config) {
+        // A region never moves: what it cannot grow into now it never will.
+        config.memory_reservation(RESERVATION);
         // wasmtime lays its own image over memories that it mapped itself, and 48 panics on any other.
         config.memory_init_cow(false);
     }

@@ -7,7 +7,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use memmap2::MmapRaw;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
@@ -163,18 +163,18 @@ unsafe impl LinearMemory for Linear {
     }
 }
 
-/// Makes the memories of an engine, and remembers them until a session claims them.
+/// Makes the memories of an engine, and knows them as long as they live.
 #[derive(Debug, Default)]
 pub(crate) struct Creator {
-    unclaimed: Mutex<Vec<Arc<Region>>>,
+    regions: Mutex<Vec<Weak<Region>>>,
 }
 
 impl Creator {
     /// The region whose byte 0 is at `base`.
-    pub(crate) fn claim(&self, base: usize) -> Option<Arc<Region>> {
-        let mut regions = self.unclaimed.lock().expect("no panic while holding the lock");
-        let found = regions.iter().position(|region| region.base() == base)?;
-        Some(regions.swap_remove(found))
+    pub(crate) fn region(&self, base: usize) -> Option<Arc<Region>> {
+        let mut regions = self.regions.lock().expect("no panic while holding the lock");
+        regions.retain(|region| region.strong_count() > 0);
+        regions.iter().filter_map(Weak::upgrade).find(|region| region.base() == base)
     }
 }
 
@@ -192,7 +192,7 @@ unsafe impl MemoryCreator for Creator {
         let region = Region::reserve(minimum, capacity, guard)
             .map_err(|e| format!("cannot reserve {capacity} bytes for a memory: {e}"))?;
         let region = Arc::new(region);
-        self.unclaimed.lock().expect("no panic while holding the lock").push(region.clone());
+        self.regions.lock().expect("no panic while holding the lock").push(Arc::downgrade(&region));
         Ok(Box::new(Linear(region)))
     }
 }

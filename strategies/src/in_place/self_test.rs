@@ -41,7 +41,7 @@ fn shrinks() -> Result<(), String> {
         None => error.to_string(),
     };
     let wasm = wat::parse_str(GUEST).map_err(|e| e.to_string())?;
-    let options = Options { entry: "run", ..Options::default() };
+    let options = Options { entry: Some("run"), ..Options::default() };
     let plan = Plan::unprobed(&PROBE, &wasm, options).map_err(failed)?;
     let engine: Engine = plan.engine().map_err(failed)?;
     let module = Module::new(&engine, plan.wasm()).map_err(|e| e.to_string())?;

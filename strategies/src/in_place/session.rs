@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use wasmtime::{Global, Instance, Linker, Memory, Module, Ref, Store, Table, TypedFunc, Val};
+use wasmtime::{
+    AsContextMut, Global, Instance, Linker, Memory, Module, Ref, RootScope, Store, Table, TypedFunc, Val,
+};
 
 use super::region::Region;
 use super::{Image, InPlace, Scope};
@@ -11,13 +13,13 @@ use crate::error::Error;
 use crate::module::{Facts, Item, export_name};
 use crate::plan::Plan;
 use crate::restore::Restorer;
-use crate::session::Reset;
+use crate::session::{self, Reset};
 use crate::track::Tracker;
 
 pub(crate) struct InPlaceSession<T: 'static> {
     store: Store<T>,
     instance: Instance,
-    start: TypedFunc<(), ()>,
+    start: Option<TypedFunc<(), ()>>,
     state: Box<dyn FnMut() -> T>,
     scope: Scope,
     memories: Vec<TrackedMemory>,
@@ -42,22 +44,20 @@ impl<T: 'static> InPlaceSession<T> {
         parts: InPlace,
         module: &Module,
         linker: &Linker<T>,
-        entry: &'static str,
+        entry: Option<&'static str>,
         mut state: Box<dyn FnMut() -> T>,
     ) -> Result<Self, Error> {
         let mut store = Store::new(module.engine(), state());
         store.set_epoch_deadline(u64::MAX / 2);
         let instance =
             linker.instantiate(&mut store, module).map_err(Error::engine("cannot instantiate the module"))?;
-        let start = instance
-            .get_typed_func(&mut store, entry)
-            .map_err(Error::engine("the module has no entry point without parameters"))?;
+        let start = session::entry(instance, &mut store, entry)?;
         let facts = plan.facts();
         let mut memories = Vec::new();
         for index in 0..facts.memories.len() {
             let name = export_name(Item::Memory, index);
             let memory = instance.get_memory(&mut store, &name).ok_or_else(|| missing(plan, &name))?;
-            let region = plan.creator().claim(memory.data_ptr(&store).addr());
+            let region = plan.creator().region(memory.data_ptr(&store).addr());
             let region = region.ok_or_else(|| missing(plan, "the region of a memory"))?;
             memories.push(
                 TrackedMemory::new(parts, memory, region)
@@ -84,7 +84,7 @@ impl<T: 'static> InPlaceSession<T> {
     }
 
     pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
-        self.start.call(&mut self.store, ())
+        session::call(self.start.as_ref(), &mut self.store)
     }
 
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
@@ -104,6 +104,10 @@ impl<T: 'static> InPlaceSession<T> {
         }
         if self.scope.tables {
             for (table, elements) in &self.tables {
+                // The guest cannot have grown it, or it would have been refused.
+                if table.size(&self.store) != elements.len() as u64 {
+                    return Err(Error::TableGrown);
+                }
                 for (index, element) in (0..).zip(elements) {
                     table
                         .set(&mut self.store, index, element.clone())
@@ -111,6 +115,8 @@ impl<T: 'static> InPlaceSession<T> {
                 }
             }
         }
+        // An exception that nobody caught waits in the store.
+        RootScope::new(&mut self.store).as_context_mut().take_pending_exception();
         *self.store.data_mut() = (self.state)();
         Ok(done)
     }
@@ -159,7 +165,8 @@ fn snapshot_globals<T>(
     store: &mut Store<T>,
 ) -> Result<Vec<(Global, Val)>, Error> {
     let mut globals = Vec::new();
-    for (index, _) in facts.globals.iter().enumerate().filter(|(_, global)| global.mutable) {
+    let flags = facts.tracked_drops().map(|drop| drop.flag as usize);
+    for index in facts.mutable_globals().chain(flags) {
         let name = export_name(Item::Global, index);
         let global = instance.get_global(&mut *store, &name).ok_or_else(|| missing(plan, &name))?;
         globals.push((global, global.get(&mut *store)));
@@ -174,7 +181,7 @@ fn snapshot_tables<T>(
     store: &mut Store<T>,
 ) -> Result<Vec<(Table, Vec<Ref>)>, Error> {
     let mut tables = Vec::new();
-    for (index, _) in facts.tables.iter().enumerate().filter(|(_, table)| table.written) {
+    for index in facts.mutable_tables() {
         let name = export_name(Item::Table, index);
         let table = instance.get_table(&mut *store, &name).ok_or_else(|| missing(plan, &name))?;
         let elements = (0..table.size(&*store)).filter_map(|at| table.get(&mut *store, at)).collect();

@@ -1,67 +1,220 @@
 //! What an in-place reset can restore, construct by construct.
+//!
+//! All in-place strategies answer alike: they differ in how they restore, not in what.
+
+use std::collections::HashMap;
 
 use wasmparser::ValType;
 
-use crate::module::Facts;
-use crate::strategy::Support;
+use super::RESERVATION;
+use crate::judgement::{Answer, Judgement};
+use crate::module::{Facts, Global, Import, Item, Memory, Segment, Start, Table, is_function};
 
-/// Judges a module for every in-place strategy; they differ in how they restore, not in what.
-pub(crate) fn support(facts: &Facts) -> Support {
-    match first_obstacle(facts) {
-        Some(reason) => Support::Refused { reason },
-        None => Support::Supported,
+/// How much memory a snapshot is taken of, all memories together: a full copy writes as much at each reset.
+const MOST_INITIAL_BYTES: u64 = 2 << 30;
+
+/// How many elements of tables are written back, all tables together: as many as wasmtime allows one table.
+const MOST_ELEMENTS: u64 = 10_000_000;
+
+/// The start function may call this: it ends the instantiation with an error.
+const DIVERGES: &str = "env.abort";
+
+/// Judges everything in a module that execution could change, by kind and index.
+pub(crate) fn judge(facts: &Facts) -> Vec<Judgement> {
+    let mut judgements = Vec::new();
+    let mut add = |construct: String, detail: String, answer: Answer| {
+        judgements.push(Judgement { construct, detail, answer });
+    };
+    let names = Names::of(facts);
+    let mut bytes = 0_u64;
+    for (index, ty) in facts.memories.iter().enumerate() {
+        bytes = bytes.saturating_add(ty.initial_bytes());
+        add(
+            format!("memory {index}"),
+            names.describe(Item::Memory, index, memory_type(ty)),
+            memory(ty, bytes),
+        );
+    }
+    let mut elements = 0_u64;
+    for (index, ty) in facts.tables.iter().enumerate() {
+        elements = elements.saturating_add(if ty.is_mutable() { ty.initial } else { 0 });
+        add(
+            format!("table {index}"),
+            names.describe(Item::Table, index, table_type(ty)),
+            table(ty, elements),
+        );
+    }
+    for (index, ty) in facts.globals.iter().enumerate().filter(|(_, global)| global.mutable) {
+        let described = names.describe(Item::Global, index, format!("mut {}", ty.ty));
+        add(format!("global {index}"), described, global(ty));
+    }
+    for (kind, instruction, segments) in
+        [("data", "data.drop", &facts.data), ("element", "elem.drop", &facts.elements)]
+    {
+        for (index, ty) in segments.iter().enumerate().filter(|(_, segment)| segment.passive) {
+            let described = ty.dropped.map_or_else(
+                || "passive, never dropped".into(),
+                |function| format!("passive, dropped by {instruction} in function {function}"),
+            );
+            add(format!("{kind} segment {index}"), described, segment(ty, instruction));
+        }
+    }
+    if let Some(index) = facts.heap_type {
+        add(format!("type {index}"), "structs or arrays on a garbage-collected heap".into(), heap(facts));
+    }
+    if let Some(index) = facts.continuation_type {
+        let reason = "is a continuation: its stack cannot be brought back".into();
+        add(format!("type {index}"), "continuations".into(), Answer::Refused { reason });
+    }
+    if facts.tags > 0 {
+        add("tags".into(), format!("{} kinds of exceptions", facts.tags), Answer::NotNeeded);
+    }
+    if let Some(function) = facts.wait {
+        // On a memory that is not shared it traps; one that is shared is refused for itself.
+        add(format!("function {function}"), "waits for other threads".into(), Answer::NotNeeded);
+    }
+    if let Some(found) = &facts.start {
+        let described = match &found.may_call[..] {
+            [] => "runs once, before the snapshot, and calls no import".into(),
+            imports => format!("runs once, before the snapshot, and may call {}", imports.join(", ")),
+        };
+        add(format!("start function {}", found.function), described, start(found));
+    }
+    judgements
+}
+
+fn refused(reason: impl Into<String>) -> Answer {
+    Answer::Refused { reason: reason.into() }
+}
+
+/// `bytes` are the initial bytes of all memories up to this one.
+fn memory(memory: &Memory, bytes: u64) -> Answer {
+    if memory.imported {
+        refused("is imported, so that others may write to it")
+    } else if memory.shared {
+        refused("is shared, so that other threads may write during a reset")
+    } else if memory.page_size_log2 != 16 {
+        refused("has a custom page size, which need not fall on OS pages")
+    } else if memory.maximum_bytes() > RESERVATION {
+        refused("has 64-bit addresses and no maximum within the 4 GiB that are reserved")
+    } else if bytes > MOST_INITIAL_BYTES {
+        let (found, most) = (bytes >> 20, MOST_INITIAL_BYTES >> 20);
+        refused(format!(
+            "brings the initial size to {found} MiB, and a snapshot is taken of {most} MiB at most"
+        ))
+    } else {
+        Answer::Restored
     }
 }
 
-fn first_obstacle(facts: &Facts) -> Option<String> {
-    for (index, memory) in facts.memories.iter().enumerate() {
-        let what = if memory.imported {
-            "is imported, so that others may write to it"
-        } else if memory.shared {
-            "is shared, so that other threads may write during a reset"
-        } else if memory.memory64 {
-            "has 64-bit addresses, beyond our reservation"
-        } else if memory.page_size_log2 != 16 {
-            "has a custom page size, which need not fall on OS pages"
-        } else {
-            continue;
-        };
-        return Some(format!("memory {index} {what}"));
+/// `elements` are the initial elements of all tables up to this one that can change.
+fn table(table: &Table, elements: u64) -> Answer {
+    if table.imported {
+        refused("is imported, so that others may write to it")
+    } else if let Some(function) = table.writers.get("table.grow") {
+        refused(format!("is grown by table.grow (function {function}), and wasmtime cannot shrink a table"))
+    } else if !table.is_mutable() {
+        Answer::NotNeeded
+    } else if !table.inert && !is_function(table.element) {
+        refused("can be written and begins with references to what may change in itself")
+    } else if elements > MOST_ELEMENTS {
+        refused(format!("brings the elements to write back to {elements}, and {MOST_ELEMENTS} are the most"))
+    } else {
+        Answer::Restored
     }
-    for (index, table) in facts.tables.iter().enumerate() {
-        let what = if table.imported {
-            "is imported, so that others may write to it"
-        } else if table.grown {
-            "is grown by table.grow, and wasmtime cannot shrink a table"
-        } else if table.written && !table.functions {
-            "is written and holds references other than functions"
-        } else {
-            continue;
-        };
-        return Some(format!("table {index} {what}"));
+}
+
+fn global(global: &Global) -> Answer {
+    match global.ty {
+        _ if global.imported => refused("is imported and mutable, so that others may write to it"),
+        ValType::Ref(ty) if !global.inert && !is_function(ty) => {
+            refused("is mutable and begins with a reference to what may change in itself")
+        }
+        _ => Answer::Restored,
     }
-    for (index, global) in facts.globals.iter().enumerate().filter(|(_, global)| global.mutable) {
-        let what = if global.imported {
-            "is imported and mutable, so that others may write to it"
-        } else if matches!(global.ty, ValType::Ref(_)) {
-            "is a mutable reference"
-        } else {
-            continue;
-        };
-        return Some(format!("global {index} {what}"));
+}
+
+fn segment(segment: &Segment, instruction: &str) -> Answer {
+    match (segment.dropped, segment.array) {
+        (None, _) => Answer::NotNeeded,
+        (Some(_), None) => Answer::Restored,
+        (Some(_), Some(array)) => {
+            refused(format!("is dropped by {instruction} and read by {array}, which is not rewritten"))
+        }
     }
-    if let Some(index) = facts.dropped_data.first() {
-        return Some(format!("data segment {index} is dropped by data.drop, which cannot be undone"));
+}
+
+/// Nothing on the heap outlives a reset as long as no place that is restored refers to it.
+fn heap(facts: &Facts) -> Answer {
+    if facts.allocates {
+        refused("lives on a heap that cannot be brought back, and a constant expression allocates there")
+    } else if facts.start.is_some() {
+        refused("lives on a heap that cannot be brought back, and the start function may allocate there")
+    } else {
+        Answer::Restored
     }
-    if let Some(index) = facts.dropped_elements.first() {
-        return Some(format!("element segment {index} is dropped by elem.drop, which cannot be undone"));
+}
+
+fn start(start: &Start) -> Answer {
+    match start.may_call.iter().find(|name| *name != DIVERGES) {
+        Some(import) => refused(format!("may call {import}, whose answer may differ per block")),
+        None => Answer::NotNeeded,
     }
-    if let Some(index) = facts.gc_type {
-        return Some(format!("type {index} is garbage-collected, and the heap cannot be reset"));
+}
+
+fn memory_type(memory: &Memory) -> String {
+    let mut text = format!("{} pages", memory.initial);
+    if memory.page_size_log2 != 16 {
+        text += &format!(" of 2^{} bytes", memory.page_size_log2);
     }
-    facts.start.as_ref().and_then(|start| {
-        let import = start.may_call.iter().find(|name| *name != "env.abort")?;
-        let function = start.function;
-        Some(format!("start function {function} may call {import}, whose answer may differ per block"))
-    })
+    match memory.maximum {
+        Some(maximum) if maximum == memory.initial => text += ", fixed",
+        Some(maximum) => text += &format!(", at most {maximum}"),
+        None => {}
+    }
+    for (is, what) in [(memory.memory64, ", 64-bit"), (memory.shared, ", shared")] {
+        text += if is { what } else { "" };
+    }
+    text
+}
+
+fn table_type(table: &Table) -> String {
+    let mut text = format!("{} {}", table.initial, table.element);
+    for (instruction, function) in &table.writers {
+        text += &format!(", {instruction} in function {function}");
+    }
+    if table.writers.is_empty() {
+        text += ", never written";
+    }
+    text
+}
+
+/// What the module calls its items.
+struct Names<'a> {
+    imports: HashMap<(Item, usize), &'a Import>,
+    exports: HashMap<(Item, usize), &'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn of(facts: &'a Facts) -> Self {
+        let mut next = HashMap::new();
+        let imports = facts.imports.iter().map(|import| {
+            let index: &mut usize = next.entry(import.item).or_default();
+            *index += 1;
+            ((import.item, *index - 1), import)
+        });
+        Self { imports: imports.collect(), exports: facts.export_names() }
+    }
+
+    /// Adds to a description where an item comes from and under which name the host sees it.
+    fn describe(&self, item: Item, index: usize, mut text: String) -> String {
+        if let Some(Import { module, name, .. }) = self.imports.get(&(item, index)) {
+            text += &format!(", imported from {module}.{name}");
+        }
+        match self.exports.get(&(item, index)) {
+            Some(name) => text += &format!(", exported as `{name}`"),
+            None => text += ", hidden",
+        }
+        text
+    }
 }

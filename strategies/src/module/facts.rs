@@ -1,11 +1,8 @@
-//! Facts about a module, read from its binary: everything that execution can change.
+//! Facts about a module: everything in it that execution can change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use wasmparser::{
-    BinaryReaderError, CompositeInnerType, ExternalKind, FunctionBody, Operator, Parser, Payload, TypeRef,
-    ValType,
-};
+use wasmparser::{RefType, ValType};
 
 /// What a module imports, defines and does, as far as a reset is concerned.
 #[derive(Clone, Debug, Default)]
@@ -20,19 +17,26 @@ pub struct Facts {
     pub tables: Vec<Table>,
     /// Globals by index, imported ones first.
     pub globals: Vec<Global>,
+    /// Data segments by index.
+    pub data: Vec<Segment>,
+    /// Element segments by index.
+    pub elements: Vec<Segment>,
     /// The start function, if there is one.
     pub start: Option<Start>,
-    /// Data segments that some instruction drops.
-    pub dropped_data: BTreeSet<u32>,
-    /// Element segments that some instruction drops.
-    pub dropped_elements: BTreeSet<u32>,
-    /// The first garbage-collected type, by index.
-    pub gc_type: Option<u32>,
+    /// The first type of structs or arrays, whose values live on a heap.
+    pub heap_type: Option<u32>,
+    /// The first type of continuations.
+    pub continuation_type: Option<u32>,
+    /// Whether a constant expression puts something on the heap when the module is instantiated.
+    pub allocates: bool,
     /// Imported and defined exception tags.
-    pub tags: u32,
-    functions: u32,
-    imported_functions: Vec<String>,
-    calls: Vec<Calls>,
+    pub tags: usize,
+    /// The first function that waits for another thread.
+    pub wait: Option<u32>,
+    /// Types in the type section, those of recursion groups counted one by one.
+    pub(super) types: u32,
+    /// Functions that a reference may designate.
+    pub(super) referenced: BTreeSet<u32>,
 }
 
 /// An import.
@@ -58,7 +62,7 @@ pub struct Export {
 }
 
 /// Kinds of things that are imported or exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Item {
     /// A function.
     Function,
@@ -90,18 +94,24 @@ pub struct Memory {
 }
 
 /// A table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// Whether another instance or the host owns it.
     pub imported: bool,
+    /// Whether the host can reach it.
+    pub exported: bool,
     /// Initial number of elements.
     pub initial: u64,
-    /// Whether some instruction writes to it.
-    pub written: bool,
-    /// Whether some instruction grows it.
-    pub grown: bool,
-    /// Whether its elements are functions.
-    pub functions: bool,
+    /// Maximum number of elements.
+    pub maximum: Option<u64>,
+    /// 64-bit indices.
+    pub table64: bool,
+    /// The type of its elements.
+    pub element: RefType,
+    /// Whether what it holds in a fresh instance cannot change in itself: nulls, functions, small numbers.
+    pub inert: bool,
+    /// The instructions that change it, each with the first function that has it.
+    pub writers: BTreeMap<&'static str, u32>,
 }
 
 /// A global.
@@ -113,6 +123,21 @@ pub struct Global {
     pub mutable: bool,
     /// Its type.
     pub ty: ValType,
+    /// Whether what it holds in a fresh instance cannot change in itself.
+    pub inert: bool,
+}
+
+/// A data or element segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Whether it is there to be copied from at run time. All others count as dropped from the start.
+    pub passive: bool,
+    /// The first function that drops it.
+    pub dropped: Option<u32>,
+    /// An instruction that makes an array from it.
+    pub array: Option<&'static str>,
+    /// For elements that are not listed as functions, their type.
+    pub(super) element: Option<RefType>,
 }
 
 /// The start function.
@@ -124,198 +149,128 @@ pub struct Start {
     pub may_call: Vec<String>,
 }
 
-/// What one function may call.
-#[derive(Clone, Debug, Default)]
-struct Calls {
-    direct: Vec<u32>,
-    /// `call_indirect` or `call_ref`: anything.
-    indirect: bool,
+/// The two kinds of segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SegmentKind {
+    /// Bytes for memories.
+    Data,
+    /// References for tables.
+    Element,
+}
+
+/// A segment whose drop [`instrument`](super::instrument) turns into state that can be brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TrackedDrop {
+    pub kind: SegmentKind,
+    /// Index of the segment.
+    pub segment: u32,
+    /// Index of the global that says whether it was dropped.
+    pub flag: u32,
+    /// Index of the empty segment that stands in for it once it was.
+    pub empty: u32,
 }
 
 impl Facts {
-    /// Reads the facts from a module's binary.
-    ///
-    /// # Errors
-    /// When the bytes are not a wasm module. The module is not validated: the engine does that.
-    pub fn read(wasm: &[u8]) -> Result<Self, BinaryReaderError> {
-        let mut facts = Self::default();
-        let mut start = None;
-        for payload in Parser::new(0).parse_all(wasm) {
-            match payload? {
-                Payload::TypeSection(types) => {
-                    let mut index = 0;
-                    for group in types {
-                        for ty in group?.into_types() {
-                            if !matches!(ty.composite_type.inner, CompositeInnerType::Func(_)) {
-                                facts.gc_type.get_or_insert(index);
-                            }
-                            index += 1;
-                        }
-                    }
-                }
-                Payload::ImportSection(imports) => {
-                    for import in imports.into_imports() {
-                        facts.import(&import?);
-                    }
-                }
-                Payload::FunctionSection(functions) => facts.functions += functions.count(),
-                Payload::TableSection(tables) => {
-                    for table in tables {
-                        facts.tables.push(Table::new(&table?.ty, false));
-                    }
-                }
-                Payload::MemorySection(memories) => {
-                    for memory in memories {
-                        facts.memories.push(Memory::new(&memory?, false));
-                    }
-                }
-                Payload::TagSection(tags) => facts.tags += tags.count(),
-                Payload::GlobalSection(globals) => {
-                    for global in globals {
-                        facts.globals.push(Global::new(global?.ty, false));
-                    }
-                }
-                Payload::ExportSection(exports) => {
-                    for export in exports {
-                        facts.export(&export?);
-                    }
-                }
-                Payload::StartSection { func, .. } => start = Some(func),
-                Payload::CodeSectionEntry(body) => facts.body(&body)?,
-                _ => {}
-            }
-        }
-        facts.start = start.map(|function| facts.reach(function));
-        Ok(facts)
-    }
-
     /// The export of that name.
     pub fn exported(&self, name: &str) -> Option<&Export> {
         self.exports.iter().find(|export| export.name == name)
     }
 
-    fn import(&mut self, import: &wasmparser::Import<'_>) {
-        let item = match import.ty {
-            TypeRef::Func(_) | TypeRef::FuncExact(_) => {
-                self.functions += 1;
-                self.imported_functions.push(format!("{}.{}", import.module, import.name));
-                Item::Function
-            }
-            TypeRef::Table(ty) => {
-                self.tables.push(Table::new(&ty, true));
-                Item::Table
-            }
-            TypeRef::Memory(ty) => {
-                self.memories.push(Memory::new(&ty, true));
-                Item::Memory
-            }
-            TypeRef::Global(ty) => {
-                self.globals.push(Global::new(ty, true));
-                Item::Global
-            }
-            TypeRef::Tag(_) => {
-                self.tags += 1;
-                Item::Tag
-            }
+    /// The module's own names for what it exports, by kind and index.
+    pub(crate) fn export_names(&self) -> HashMap<(Item, usize), &str> {
+        let exports = self.exports.iter();
+        exports.map(|export| ((export.item, export.index as usize), export.name.as_str())).collect()
+    }
+
+    /// Whether execution may put something on the garbage-collected heap: structs and arrays, exceptions, references
+    /// of the host.
+    pub(crate) fn may_allocate(&self) -> bool {
+        self.heap_type.is_some()
+            || self.tags > 0
+            || self.tables.iter().any(|table| !is_function(table.element))
+            || self.globals.iter().any(|global| matches!(global.ty, ValType::Ref(ty) if !is_function(ty)))
+    }
+
+    /// Globals that can change, by index.
+    pub(crate) fn mutable_globals(&self) -> impl Iterator<Item = usize> {
+        indices(&self.globals, |global| global.mutable)
+    }
+
+    /// Tables that can change, by index.
+    pub(crate) fn mutable_tables(&self) -> impl Iterator<Item = usize> {
+        indices(&self.tables, Table::is_mutable)
+    }
+
+    /// Segments whose drop is made restorable.
+    pub(crate) fn tracked_drops(&self) -> impl Iterator<Item = TrackedDrop> {
+        let empties = |kind, segments: &[Segment]| {
+            let tracked: Vec<_> = indices(segments, Segment::is_tracked).collect();
+            (segments.len()..).zip(tracked).map(move |(empty, segment)| (kind, segment, empty))
         };
-        self.imports.push(Import { module: import.module.into(), name: import.name.into(), item });
+        let data = empties(SegmentKind::Data, &self.data);
+        let elements = empties(SegmentKind::Element, &self.elements);
+        (self.globals.len()..).zip(data.chain(elements)).map(|(flag, (kind, segment, empty))| TrackedDrop {
+            kind,
+            segment: segment as u32,
+            flag: flag as u32,
+            empty: empty as u32,
+        })
     }
 
-    fn export(&mut self, export: &wasmparser::Export<'_>) {
-        let item = match export.kind {
-            ExternalKind::Func | ExternalKind::FuncExact => Item::Function,
-            ExternalKind::Table => Item::Table,
-            ExternalKind::Memory => Item::Memory,
-            ExternalKind::Global => Item::Global,
-            ExternalKind::Tag => Item::Tag,
-        };
-        self.exports.push(Export { name: export.name.into(), item, index: export.index });
-    }
-
-    fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), BinaryReaderError> {
-        let mut calls = Calls::default();
-        for operator in body.get_operators_reader()? {
-            match operator? {
-                Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                    calls.direct.push(function_index);
-                }
-                Operator::CallIndirect { .. }
-                | Operator::ReturnCallIndirect { .. }
-                | Operator::CallRef { .. }
-                | Operator::ReturnCallRef { .. } => calls.indirect = true,
-                Operator::TableSet { table }
-                | Operator::TableFill { table }
-                | Operator::TableInit { table, .. }
-                | Operator::TableCopy { dst_table: table, .. } => {
-                    if let Some(table) = self.tables.get_mut(table as usize) {
-                        table.written = true;
-                    }
-                }
-                Operator::TableGrow { table } => {
-                    if let Some(table) = self.tables.get_mut(table as usize) {
-                        (table.written, table.grown) = (true, true);
-                    }
-                }
-                Operator::DataDrop { data_index } => {
-                    self.dropped_data.insert(data_index);
-                }
-                Operator::ElemDrop { elem_index } => {
-                    self.dropped_elements.insert(elem_index);
-                }
-                _ => {}
-            }
-        }
-        self.calls.push(calls);
-        Ok(())
-    }
-
-    /// Follows the calls from a function; an indirect call may reach every function.
-    fn reach(&self, start: u32) -> Start {
-        let imported = self.imported_functions.len();
-        let mut seen = vec![false; self.functions as usize];
-        let mut open = vec![start];
-        while let Some(function) = open.pop() {
-            let function = function as usize;
-            if function >= seen.len() || std::mem::replace(&mut seen[function], true) {
-                continue;
-            }
-            let Some(calls) = function.checked_sub(imported).and_then(|own| self.calls.get(own)) else {
-                continue;
-            };
-            if calls.indirect {
-                seen.fill(true);
-                break;
-            }
-            open.extend(&calls.direct);
-        }
-        let may_call = self.imported_functions.iter().zip(seen);
-        let may_call = may_call.filter(|(_, seen)| *seen).map(|(name, _)| name.clone()).collect();
-        Start { function: start, may_call }
+    /// The functions by which tables and globals are compared: all that a reference may designate, where some place
+    /// that can change holds references to functions.
+    pub(crate) fn comparable_functions(&self) -> impl Iterator<Item = u32> {
+        let table = self.tables.iter().any(|table| table.is_mutable() && is_function(table.element));
+        let global = self
+            .globals
+            .iter()
+            .any(|global| matches!(global.ty, ValType::Ref(ty) if global.mutable && is_function(ty)));
+        self.referenced.iter().copied().filter(move |_| table || global)
     }
 }
 
 impl Memory {
-    fn new(ty: &wasmparser::MemoryType, imported: bool) -> Self {
-        Self {
-            imported,
-            initial: ty.initial,
-            maximum: ty.maximum,
-            page_size_log2: ty.page_size_log2.unwrap_or(16),
-            memory64: ty.memory64,
-            shared: ty.shared,
-        }
+    /// Initial size in bytes.
+    pub fn initial_bytes(&self) -> u64 {
+        self.initial.saturating_mul(self.page_bytes())
+    }
+
+    /// The size in bytes that it can never exceed.
+    pub fn maximum_bytes(&self) -> u64 {
+        let addressable = if self.memory64 { u64::MAX } else { 1 << 32 };
+        let maximum = self.maximum.unwrap_or(u64::MAX);
+        maximum.saturating_mul(self.page_bytes()).min(addressable)
+    }
+
+    fn page_bytes(&self) -> u64 {
+        1_u64.checked_shl(self.page_size_log2).unwrap_or(u64::MAX)
     }
 }
 
 impl Table {
-    fn new(ty: &wasmparser::TableType, imported: bool) -> Self {
-        let functions = ty.element_type.is_func_ref();
-        Self { imported, initial: ty.initial, written: false, grown: false, functions }
+    /// Whether it can change: some instruction does it, or the host can.
+    pub fn is_mutable(&self) -> bool {
+        self.exported || !self.writers.is_empty()
     }
 }
 
-impl Global {
-    fn new(ty: wasmparser::GlobalType, imported: bool) -> Self {
-        Self { imported, mutable: ty.mutable, ty: ty.content_type }
+impl Segment {
+    /// Whether its drop is rewritten. Instructions that make arrays from it are not, so that then the drop is not either.
+    fn is_tracked(&self) -> bool {
+        self.passive && self.dropped.is_some() && self.array.is_none()
     }
+}
+
+/// Whether references of that type are functions.
+pub(crate) fn is_function(ty: RefType) -> bool {
+    use wasmparser::{AbstractHeapType, HeapType};
+    match ty.heap_type() {
+        HeapType::Abstract { ty, .. } => matches!(ty, AbstractHeapType::Func | AbstractHeapType::NoFunc),
+        // Or structs, arrays, continuations: those are for `Facts::heap_type` and `Facts::continuation_type` to tell.
+        HeapType::Concrete(_) | HeapType::Exact(_) => true,
+    }
+}
+
+fn indices<T>(items: &[T], wanted: impl Fn(&T) -> bool) -> impl Iterator<Item = usize> {
+    items.iter().enumerate().filter(move |(_, item)| wanted(item)).map(|(index, _)| index)
 }

@@ -1,15 +1,14 @@
-//! Rewriting a module without touching its code.
+//! Rewriting a module so that everything that changes can be reached.
 //!
-//! Sections are copied as they are; only the export section (or the memory section) is written anew, so that
-//! function bodies stay byte-identical and the compiled code is the same.
-
-use std::ops::Range;
+//! What is hidden is exported under reserved names. Function bodies stay byte-identical, so that the compiled code is
+//! the same, except in a module that drops passive segments (see [`drops`](super::drops)).
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{ExportKind, ExportSection, MemorySection, RawSection, SectionId};
-use wasmparser::{Parser, Payload};
+use wasm_encoder::{ExportKind, ExportSection, MemorySection, SectionId};
+use wasmparser::{BinaryReader, MemorySectionReader, Validator, WasmFeatures};
 
-use super::{Facts, Item};
+use super::sections::Sections;
+use super::{Facts, Item, drops};
 use crate::error::Error;
 
 /// Reserved: names of the exports that [`instrument`] adds begin with this.
@@ -27,28 +26,36 @@ pub(crate) fn export_name(item: Item, index: usize) -> String {
     format!("{EXPORT_PREFIX}{kind}:{index}")
 }
 
-/// Exports every memory, every mutable global and every written table under a reserved name.
+/// Exports under reserved names every memory, mutable global and table that can change, and what says whether a
+/// segment was dropped.
 ///
 /// # Errors
-/// When the module cannot be parsed, or uses the reserved prefix itself.
+/// When the module cannot be parsed, is invalid where it would be rewritten, or uses the reserved prefix itself.
 pub fn instrument(wasm: &[u8], facts: &Facts) -> Result<Vec<u8>, Error> {
     if let Some(export) = facts.exports.iter().find(|export| export.name.starts_with(EXPORT_PREFIX)) {
         return Err(Error::Reserved(export.name.clone()));
     }
-    let mut exports = ExportSection::new();
-    for export in &facts.exports {
-        exports.export(&export.name, encoded(export.item), export.index);
-    }
     let memories = (0..facts.memories.len()).map(|index| (Item::Memory, index));
-    let globals = indices(&facts.globals, |global| global.mutable).map(|index| (Item::Global, index));
-    let tables = indices(&facts.tables, |table| table.written).map(|index| (Item::Table, index));
-    for (item, index) in memories.chain(globals).chain(tables) {
+    let globals = facts.mutable_globals().map(|index| (Item::Global, index));
+    let flags = facts.tracked_drops().map(|drop| (Item::Global, drop.flag as usize));
+    let tables = facts.mutable_tables().map(|index| (Item::Table, index));
+    let functions = facts.comparable_functions().map(|index| (Item::Function, index as usize));
+    let mut exports = ExportSection::new();
+    for (item, index) in memories.chain(globals).chain(flags).chain(tables).chain(functions) {
         exports.export(&export_name(item, index), encoded(item), index as u32);
     }
-    splice(wasm, SectionId::Export, |module| {
-        module.section(&exports);
-        Ok(())
-    })
+    let drops = facts.tracked_drops().next().is_some();
+    if drops || facts.comparable_functions().next().is_some() {
+        // What is added could make an invalid module valid: new segments have indices, and `ref.func` may name any
+        // function that is exported.
+        Validator::new_with_features(WasmFeatures::all()).validate_all(wasm)?;
+    }
+    let mut sections = Sections::of(wasm)?;
+    sections.append(&exports)?;
+    if drops {
+        drops::track(&mut sections, facts)?;
+    }
+    Ok(sections.finish())
 }
 
 /// Rewrites the initial size of the module's own first memory, in its pages.
@@ -56,77 +63,20 @@ pub fn instrument(wasm: &[u8], facts: &Facts) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// When the module cannot be parsed or has no memory of its own.
 pub fn with_initial_pages(wasm: &[u8], pages: u64) -> Result<Vec<u8>, Error> {
+    let mut sections = Sections::of(wasm)?;
     let mut memories = MemorySection::new();
-    for payload in Parser::new(0).parse_all(wasm) {
-        if let Payload::MemorySection(section) = payload? {
-            for (index, memory) in section.into_iter().enumerate() {
-                let mut ty = RoundtripReencoder.memory_type(memory?).map_err(Error::rewrite)?;
-                if index == 0 {
-                    ty.minimum = pages;
-                    ty.maximum = ty.maximum.map(|maximum| maximum.max(pages));
-                }
-                memories.memory(ty);
-            }
+    let old =
+        sections.get(SectionId::Memory).ok_or_else(|| Error::rewrite("the module defines no memory"))?;
+    for (index, memory) in MemorySectionReader::new(BinaryReader::new(old, 0))?.into_iter().enumerate() {
+        let mut ty = RoundtripReencoder.memory_type(memory?).map_err(Error::rewrite)?;
+        if index == 0 {
+            ty.minimum = pages;
+            ty.maximum = ty.maximum.map(|maximum| maximum.max(pages));
         }
+        memories.memory(ty);
     }
-    if memories.is_empty() {
-        return Err(Error::rewrite("the module defines no memory"));
-    }
-    splice(wasm, SectionId::Memory, |module| {
-        module.section(&memories);
-        Ok(())
-    })
-}
-
-/// Copies every section as it is, except one, which is written anew in its canonical place.
-fn splice(
-    wasm: &[u8],
-    replaced: SectionId,
-    write: impl FnOnce(&mut wasm_encoder::Module) -> Result<(), Error>,
-) -> Result<Vec<u8>, Error> {
-    let mut module = wasm_encoder::Module::new();
-    let mut write = Some(write);
-    for payload in Parser::new(0).parse_all(wasm) {
-        let Some((id, range)) = payload?.as_section() else { continue };
-        // Custom sections (id 0) may stand anywhere.
-        if id != 0
-            && order(id) >= order(replaced as u8)
-            && let Some(write) = write.take()
-        {
-            write(&mut module)?;
-        }
-        if id != replaced as u8 {
-            module.section(&RawSection { id, data: bytes(wasm, range) });
-        }
-    }
-    if let Some(write) = write {
-        write(&mut module)?;
-    }
-    Ok(module.finish())
-}
-
-/// Where a section stands in a module: the tag section and the data count section are out of the order of their ids.
-fn order(id: u8) -> u8 {
-    const ORDER: [SectionId; 13] = [
-        SectionId::Type,
-        SectionId::Import,
-        SectionId::Function,
-        SectionId::Table,
-        SectionId::Memory,
-        SectionId::Tag,
-        SectionId::Global,
-        SectionId::Export,
-        SectionId::Start,
-        SectionId::Element,
-        SectionId::DataCount,
-        SectionId::Code,
-        SectionId::Data,
-    ];
-    ORDER.iter().position(|&section| section as u8 == id).map_or(u8::MAX, |place| place as u8)
-}
-
-fn bytes(wasm: &[u8], range: Range<usize>) -> &[u8] {
-    &wasm[range]
+    sections.replace(&memories);
+    Ok(sections.finish())
 }
 
 fn encoded(item: Item) -> ExportKind {
@@ -137,8 +87,4 @@ fn encoded(item: Item) -> ExportKind {
         Item::Global => ExportKind::Global,
         Item::Tag => ExportKind::Tag,
     }
-}
-
-fn indices<T>(items: &[T], wanted: impl Fn(&T) -> bool) -> impl Iterator<Item = usize> {
-    items.iter().enumerate().filter(move |(_, item)| wanted(item)).map(|(index, _)| index)
 }
