@@ -4,6 +4,12 @@
 
 pub mod cache;
 pub mod child;
+mod counters;
+mod crew;
+pub mod folder;
+pub mod harness;
+pub mod in_process;
+pub mod landscape;
 pub mod plan;
 pub mod process;
 pub mod protocol;
@@ -11,3 +17,4 @@ pub mod record;
 pub mod reference;
 pub mod runner;
 pub mod staging;
+mod waste;

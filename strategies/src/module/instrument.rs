@@ -6,7 +6,9 @@
 use std::ops::Range;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{ExportKind, ExportSection, MemorySection, RawSection, SectionId};
+use wasm_encoder::{
+    ConstExpr, DataCountSection, DataSection, ExportKind, ExportSection, MemorySection, RawSection, SectionId,
+};
 use wasmparser::{Parser, Payload};
 
 use super::{Facts, Item};
@@ -78,6 +80,37 @@ pub fn with_initial_pages(wasm: &[u8], pages: u64) -> Result<Vec<u8>, Error> {
     })
 }
 
+/// Adds an active data segment to the module's first memory, behind its own ones.
+///
+/// # Errors
+/// When the module cannot be parsed.
+pub fn with_image(wasm: &[u8], offset: u32, content: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut data = DataSection::new();
+    let mut counted = false;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::DataSection(section) => {
+                RoundtripReencoder.parse_data_section(&mut data, section).map_err(Error::rewrite)?;
+            }
+            Payload::DataCountSection { .. } => counted = true,
+            _ => {}
+        }
+    }
+    data.active(0, &ConstExpr::i32_const(offset.cast_signed()), content.iter().copied());
+    let count = data.len();
+    let wasm = splice(wasm, SectionId::Data, |module| {
+        module.section(&data);
+        Ok(())
+    })?;
+    if !counted {
+        return Ok(wasm);
+    }
+    splice(&wasm, SectionId::DataCount, |module| {
+        module.section(&DataCountSection { count });
+        Ok(())
+    })
+}
+
 /// Copies every section as it is, except one, which is written anew in its canonical place.
 fn splice(
     wasm: &[u8],
@@ -89,10 +122,11 @@ fn splice(
     for payload in Parser::new(0).parse_all(wasm) {
         let Some((id, range)) = payload?.as_section() else { continue };
         // Custom sections (id 0) may stand anywhere.
-        if id != 0 && order(id) >= order(replaced as u8) {
-            if let Some(write) = write.take() {
-                write(&mut module)?;
-            }
+        if id != 0
+            && order(id) >= order(replaced as u8)
+            && let Some(write) = write.take()
+        {
+            write(&mut module)?;
         }
         if id != replaced as u8 {
             module.section(&RawSection { id, data: bytes(wasm, range) });
