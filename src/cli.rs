@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::gate::export::Format;
 use crate::launch::plan::Profile;
 
 /// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.
@@ -27,6 +28,16 @@ pub enum Verb {
     Run(RunArgs),
     /// Draw tables and figures from the files of a run.
     Report(ReportArgs),
+    /// Say what changed from one run to another.
+    Compare(CompareArgs),
+    /// Judge a night against its baseline: exit 0 fine, 1 regression, 2 noisy, 3 unusable.
+    Check(CheckArgs),
+    /// Print a run in the format of someone else's dashboard.
+    Export(ExportArgs),
+    /// Put the runs of many machines into one report.
+    Merge(MergeArgs),
+    /// Try whether differences are called where there are none, and found where they were planted.
+    Trust(TrustArgs),
     /// Be one cell of a run (started by `run`).
     #[command(hide = true)]
     Child(ChildArgs),
@@ -52,6 +63,10 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value = "quick")]
     pub profile: Profile,
 
+    /// Which workloads: those of indexers and the like, or the landscape of dirty pages, shapes and sizes.
+    #[arg(long, value_enum, default_value = "standard")]
+    pub suite: Suite,
+
     #[command(flatten)]
     pub filter: Filter,
 
@@ -65,6 +80,11 @@ pub struct RunArgs {
     /// How long one block may take before it counts as timed out, in seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub timeout: u64,
+
+    /// Run the baseline a second time, as `fresh/relink#2`: what differs between the two is noise, and `check` needs to
+    /// know how much of it there was.
+    #[arg(long)]
+    pub aa: bool,
 
     /// Draw all orders from this seed instead of a new one.
     #[arg(long)]
@@ -81,6 +101,15 @@ pub struct RunArgs {
     /// Say nothing but results and warnings.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// Collections of workloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// The bundled workloads, or those that are asked for.
+    Standard,
+    /// `stress/touch` over dirty pages, shape, motion, image, growth, history and threads, as far as the time goes.
+    Landscape,
 }
 
 /// Which strategies and workloads.
@@ -120,6 +149,101 @@ pub struct Own {
 pub struct ReportArgs {
     /// The folder of a run.
     pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The folder of the earlier run.
+    pub a: PathBuf,
+
+    /// The folder of the later run.
+    pub b: PathBuf,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The folder of the run to judge, measured with `--aa`.
+    pub folder: PathBuf,
+
+    /// The folder of the run that was accepted, on the same class of machine.
+    #[arg(long, value_name = "FOLDER")]
+    pub baseline: PathBuf,
+
+    /// Past nights, from whose wobble the thresholds are made.
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+
+    /// Append this night to the history.
+    #[arg(long, requires = "history")]
+    pub record: bool,
+
+    /// Measure what looks like a regression once more, and report it only if it shows again.
+    #[arg(long)]
+    pub rerun: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// What to print.
+    #[arg(long, value_enum)]
+    pub format: Format,
+
+    /// The folder of a run.
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The folders of the runs.
+    #[arg(required = true)]
+    pub folders: Vec<PathBuf>,
+
+    /// Write `fleet.json` and `fleet.md` there.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Comparisons of the baseline with itself.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub aa: usize,
+
+    /// Comparisons with a slow-down in execute, and as many with one in the reset.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub planted: usize,
+
+    /// The slow-down, in thousandths of a cycle.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub per_mille: u32,
+
+    /// Child processes per contender and comparison.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub launches: u32,
+
+    /// Time for the rounds of a comparison with itself.
+    #[arg(long, default_value_t = 2.0, value_name = "SECONDS")]
+    pub aa_seconds: f64,
+
+    /// Time for the rounds of a comparison with a slow-down.
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    pub seconds: f64,
+
+    /// Leave the other core alone.
+    #[arg(long)]
+    pub quiet_core: bool,
 }
 
 #[derive(Debug, Args)]

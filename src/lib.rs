@@ -6,6 +6,7 @@
 
 pub mod analyse;
 pub mod cli;
+pub mod gate;
 pub mod launch;
 pub mod machine;
 pub mod measure;

@@ -13,6 +13,11 @@ fn main() -> ExitCode {
         Verb::List(args) => verb::list::run(&args),
         Verb::Run(args) => verb::run::run(&args),
         Verb::Report(args) => verb::report::run(&args),
+        Verb::Compare(args) => verb::compare::run(&args),
+        Verb::Check(args) => verb::check::run(&args),
+        Verb::Export(args) => verb::export::run(&args),
+        Verb::Trust(args) => verb::trust::run(&args),
+        Verb::Merge(args) => verb::merge::run(&args),
         Verb::Child(args) => verb::child::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -12,6 +12,8 @@
 //! | interval of a ratio, launches being the unit | [`bootstrap`], [`student`] |
 //! | faster, slower, same, unsure, and the sentence | [`verdict`] |
 //! | all of it into cells | [`cells`] |
+//! | where one strategy overtakes another | [`crossover`] |
+//! | the folder of a run | [`saved`] |
 //!
 //! A figure that cannot be computed is absent. A cell whose reset was not found equal to a fresh instance has no
 //! figures, even when its rows hold some: a wrong reset has no time.
@@ -27,11 +29,13 @@
 
 pub mod bootstrap;
 pub mod cells;
+pub mod crossover;
 pub mod evidence;
 pub mod figures;
 pub mod paired;
 pub mod quantile;
 pub mod rows_file;
+pub mod saved;
 pub mod student;
 pub mod summary;
 pub mod verdict;

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use reset_strategies::{Error, Options, Plan, Session, registry};
-use wasmtime::{Engine, Linker};
+use wasmtime::{Engine, Linker, Module};
 
+use super::crew::Crew;
+use super::plan::PlantedIn;
 use super::protocol::{Observed, Refusal, Reply, Request, Spec};
-use super::{reference, staging};
+use super::waste::Waste;
+use super::{counters, reference, staging};
 use crate::machine::clock;
-use crate::measure::{faults::Usage, warm};
+use crate::measure::warm;
 use crate::workload::host::{self, BlockState, Outcome, Store};
 
 /// Ticks of the epoch that make up a block's timeout. Few, so that the ticking thread is hardly ever awake.
@@ -36,14 +39,15 @@ pub fn options() -> Options {
 /// When the pipe breaks; whatever concerns the cell is told to the parent instead.
 pub fn serve(spec: &Spec) -> Result<()> {
     let mut stages = Stages::since(spec.started_ns);
-    let mut cell = match Cell::start(spec, &mut stages) {
-        Ok(cell) => cell,
+    let ground = Ground::lay(spec, &mut stages);
+    let mut crew = match ground.and_then(|ground| Crew::start(Arc::new(ground), &mut stages)) {
+        Ok(crew) => crew,
         Err(error) => return answer(&failed(&error)),
     };
-    answer(&Reply::Ready { stages: stages.done })?;
+    answer(&Reply::Ready { stages: stages.done() })?;
     for line in io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line?).context("a request of the parent")?;
-        answer(&cell.handle(request).unwrap_or_else(|error| failed(&error)))?;
+        answer(&crew.handle(&request).unwrap_or_else(|error| failed(&error)))?;
     }
     Ok(())
 }
@@ -65,15 +69,26 @@ fn failed(error: &anyhow::Error) -> Reply {
 }
 
 /// Times the stages of startup.
-struct Stages {
+pub struct Stages {
     done: Vec<(String, u64)>,
     last: Instant,
 }
 
 impl Stages {
+    /// Begins with the time since the parent started this process.
     fn since(started_ns: u64) -> Self {
         let process = clock::monotonic_ns().saturating_sub(started_ns);
         Self { done: vec![("process".into(), process)], last: Instant::now() }
+    }
+
+    /// Begins here, in a process that runs already.
+    pub fn here() -> Self {
+        Self { done: Vec::new(), last: Instant::now() }
+    }
+
+    /// The stages in nanoseconds, in the order in which they happened.
+    pub fn done(self) -> Vec<(String, u64)> {
+        self.done
     }
 
     /// Begins the next stage here: what came before is no part of startup.
@@ -92,16 +107,20 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A session with its blocks.
-pub(super) struct Cell {
+/// What the sessions of a process share: the blocks, the engine and the compiled module.
+pub struct Ground {
     spec: Spec,
     trace: Vec<Arc<[u8]>>,
-    store: Rc<RefCell<Store>>,
-    pub(super) session: Session<BlockState>,
+    plan: Plan<'static>,
+    module: Module,
 }
 
-impl Cell {
-    fn start(spec: &Spec, stages: &mut Stages) -> Result<Self> {
+impl Ground {
+    /// Reads the files, warms the memory, and makes engine and module.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the strategy cannot run the module here.
+    pub fn lay(spec: &Spec, stages: &mut Stages) -> Result<Self> {
         let strategy = registry::find(&spec.strategy)
             .with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
         let trace = staging::read_trace(&spec.trace)?;
@@ -110,23 +129,56 @@ impl Cell {
         warm::warm(spec.warm_bytes)?;
         stages.skip();
 
-        let plan = Plan::new(strategy, &wasm, options())?;
+        let plan = Plan::new(strategy, &wasm, Options { sessions: spec.threads, ..options() })?.into_owned();
         stages.end("judge");
         let engine = plan.engine()?;
         stages.end("engine");
         let (module, stage) = super::cache::module(&spec.cache, &engine, plan.wasm())?;
         stages.end(stage);
+        tick(&engine, spec.timeout_ms);
+        Ok(Self { spec: spec.clone(), trace, plan, module })
+    }
+
+    /// Instances at once.
+    pub(super) fn threads(&self) -> u32 {
+        self.spec.threads
+    }
+}
+
+/// A session with its blocks.
+pub struct Cell {
+    spec: Spec,
+    trace: Vec<Arc<[u8]>>,
+    store: Rc<RefCell<Store>>,
+    waste: Waste,
+    pub(super) session: Session<BlockState>,
+}
+
+/// Samples of each block in nanoseconds, in trace order.
+#[derive(Clone, Debug, Default)]
+pub struct Timed {
+    pub execute: Vec<u64>,
+    pub reset: Vec<u64>,
+}
+
+impl Cell {
+    /// Starts a session and runs the first block.
+    ///
+    /// # Errors
+    /// When the module cannot be linked or instantiated, or the first reset fails.
+    pub fn on(ground: &Ground, stages: &mut Stages) -> Result<Self> {
+        let Ground { spec, trace, plan, module } = ground;
         let store = Rc::new(RefCell::new(initial(spec)));
-        let mut linker = Linker::new(&engine);
+        let mut linker = Linker::new(module.engine());
         host::link(&mut linker).map_err(anyhow::Error::from)?;
         stages.end("link");
-        let session = plan.start(&module, &linker, {
+        let session = plan.start(module, &linker, {
             let store = store.clone();
             move || BlockState::new(store.clone())
         })?;
         stages.end("instantiate");
-        tick(&engine, spec.timeout_ms);
-        let mut cell = Self { spec: spec.clone(), trace, store, session };
+        let waste = Waste::new(spec.planted);
+        let mut cell = Self { spec: spec.clone(), trace: trace.clone(), store, waste, session };
         if !cell.trace.is_empty() {
             cell.execute(0);
             stages.end("first-block");
@@ -136,40 +188,17 @@ impl Cell {
         Ok(cell)
     }
 
-    fn handle(&mut self, request: Request) -> Result<Reply> {
-        Ok(match request {
+    pub(super) fn handle(&mut self, request: &Request) -> Result<Reply> {
+        Ok(match *request {
             Request::Reference => Reply::Reference(reference::observe(self)?),
-            Request::Verify { expected } => {
-                Reply::Verified(reference::verify(self, &self.spec.clone(), &expected)?)
+            Request::Verify { ref expected } => {
+                Reply::Verified(reference::verify(self, &self.spec.clone(), expected)?)
             }
             Request::Time { passes } => {
-                let (mut execute, mut reset) = (Vec::new(), Vec::new());
-                self.each_block(passes, |cell, block| {
-                    let started = Instant::now();
-                    let outcome = cell.call();
-                    let executed = Instant::now();
-                    cell.session.reset()?;
-                    let done = Instant::now();
-                    execute.push(nanos(executed - started));
-                    reset.push(nanos(done - executed));
-                    cell.check(block, outcome)
-                })?;
+                let Timed { execute, reset } = self.time(passes)?;
                 Reply::Timed { execute, reset }
             }
-            Request::Count { passes } => {
-                let (mut execute, mut reset) = (Vec::new(), Vec::new());
-                self.each_block(passes, |cell, block| {
-                    let started = Usage::process()?;
-                    let outcome = cell.call();
-                    let executed = Usage::process()?;
-                    cell.session.reset()?;
-                    let done = Usage::process()?;
-                    execute.push(executed.delta(&started).minor_faults);
-                    reset.push(done.delta(&executed).minor_faults);
-                    cell.check(block, outcome)
-                })?;
-                Reply::Counted { execute, reset }
-            }
+            Request::Count { passes } => Reply::Counted(counters::count(self, passes)?),
             Request::Run { millis } => {
                 let until = Instant::now() + Duration::from_millis(millis);
                 let mut blocks = 0;
@@ -186,8 +215,34 @@ impl Cell {
         })
     }
 
+    /// Times each block of whole traces.
+    ///
+    /// # Errors
+    /// When a reset fails or a block times out.
+    pub fn time(&mut self, passes: u32) -> Result<Timed> {
+        let mut timed = Timed::default();
+        self.each_block(passes, |cell, block| {
+            let started = Instant::now();
+            let outcome = cell.call();
+            cell.waste.spin(PlantedIn::Execute);
+            let executed = Instant::now();
+            cell.session.reset()?;
+            cell.waste.spin(PlantedIn::Reset);
+            let done = Instant::now();
+            timed.execute.push(nanos(executed - started));
+            timed.reset.push(nanos(done - executed));
+            cell.check(block, outcome)
+        })?;
+        self.waste.settle(&timed);
+        Ok(timed)
+    }
+
     /// Runs whole traces, each from the initial store.
-    fn each_block(&mut self, passes: u32, mut run: impl FnMut(&mut Self, usize) -> Result<()>) -> Result<()> {
+    pub(super) fn each_block(
+        &mut self,
+        passes: u32,
+        mut run: impl FnMut(&mut Self, usize) -> Result<()>,
+    ) -> Result<()> {
         for _ in 0..passes {
             self.rewind();
             for block in 0..self.trace.len() {
@@ -196,6 +251,10 @@ impl Cell {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn strategy(&self) -> &str {
+        &self.spec.strategy
     }
 
     pub(super) fn blocks(&self) -> usize {
@@ -219,7 +278,7 @@ impl Cell {
         store.data_mut().begin(self.trace[block].clone());
     }
 
-    fn call(&mut self) -> wasmtime::Result<()> {
+    pub(super) fn call(&mut self) -> wasmtime::Result<()> {
         self.session.execute()
     }
 
@@ -244,7 +303,7 @@ impl Cell {
     }
 
     /// A timeout while measuring would be a time that means nothing.
-    fn check(&self, block: usize, result: wasmtime::Result<()>) -> Result<()> {
+    pub(super) fn check(&self, block: usize, result: wasmtime::Result<()>) -> Result<()> {
         match host::outcome(result, "") {
             Outcome::TimedOut => {
                 bail!("block {block} took longer than {} ms while it was measured", self.spec.timeout_ms)

@@ -5,6 +5,12 @@
 pub mod batch;
 pub mod cache;
 pub mod child;
+mod counters;
+mod crew;
+pub mod folder;
+pub mod harness;
+pub mod in_process;
+pub mod landscape;
 pub mod plan;
 pub mod process;
 pub mod protocol;
@@ -12,3 +18,4 @@ pub mod record;
 pub mod reference;
 pub mod runner;
 pub mod staging;
+mod waste;

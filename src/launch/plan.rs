@@ -36,6 +36,8 @@ pub struct Effort {
     pub rounds: (u32, u32),
     /// Time that one contender should take in one round, so that clock and pipes do not matter.
     pub turn: Duration,
+    /// Time for the rounds of one workload, where the number of workloads is open.
+    pub cell: Duration,
     /// How long memory is sampled per cell.
     pub memory_pass: Duration,
 }
@@ -49,6 +51,7 @@ impl Profile {
                 launches: 3,
                 rounds: (3, 4),
                 turn: Duration::from_millis(1),
+                cell: Duration::from_millis(100),
                 memory_pass: Duration::from_millis(20),
             },
             Self::Quick => Effort {
@@ -56,6 +59,7 @@ impl Profile {
                 launches: 6,
                 rounds: (3, 40),
                 turn: Duration::from_millis(4),
+                cell: Duration::from_millis(2_000),
                 memory_pass: Duration::from_millis(100),
             },
             Self::Full => Effort {
@@ -63,6 +67,7 @@ impl Profile {
                 launches: 10,
                 rounds: (10, 200),
                 turn: Duration::from_millis(10),
+                cell: Duration::from_millis(10_000),
                 memory_pass: Duration::from_millis(1_000),
             },
         }
@@ -74,10 +79,62 @@ impl Profile {
     }
 }
 
+/// A strategy under the name by which rows speak of it.
+#[derive(Clone, Debug)]
+pub struct Contender {
+    pub name: String,
+    pub strategy: &'static Strategy,
+    /// Whether it may be recommended: controls, a second baseline and one that was slowed down may not.
+    pub control: bool,
+    /// Time that its child wastes on purpose.
+    pub planted: Option<Planted>,
+}
+
+/// Time wasted on purpose, to see whether it is found. Its share and phase are part of the contender's name and of
+/// `run.json`, so that no result can carry it unseen.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Planted {
+    pub phase: PlantedIn,
+    /// Thousandths of the contender's own median cycle.
+    pub per_mille: u32,
+}
+
+/// Where time is wasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlantedIn {
+    Execute,
+    Reset,
+}
+
+impl Contender {
+    /// A strategy under its own name.
+    pub fn new(strategy: &'static Strategy) -> Self {
+        Self { name: strategy.name().into(), strategy, control: strategy.is_control(), planted: None }
+    }
+
+    /// The baseline a second time: what differs between the two is noise.
+    pub fn again() -> Self {
+        let baseline =
+            Self::new(registry::find(registry::BASELINE).expect("the registry's own test covers this"));
+        Self { name: AGAIN.into(), control: true, ..baseline }
+    }
+
+    /// The baseline a second time, slowed down.
+    pub fn planted(planted: Planted) -> Self {
+        let Planted { phase, per_mille } = planted;
+        let name = format!("{}#planted-{phase:?}-{per_mille}-per-mille", registry::BASELINE).to_lowercase();
+        Self { name, planted: Some(planted), ..Self::again() }
+    }
+}
+
+/// The name of the baseline's second contender, which makes an A/A pair with the first.
+pub const AGAIN: &str = "fresh/relink#2";
+
 /// A run, settled before anything is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub strategies: Vec<&'static Strategy>,
+    pub contenders: Vec<Contender>,
     pub workloads: Vec<Workload>,
     pub effort: Effort,
     pub seed: u64,
@@ -85,16 +142,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The strategies, with the baseline and the floor added where a filter left them out: without them there is
+    /// The contenders, with the baseline and the floor added where a filter left them out: without them there is
     /// nothing to compare with.
-    pub fn with_yardsticks(mut strategies: Vec<&'static Strategy>) -> Vec<&'static Strategy> {
+    pub fn with_yardsticks(mut strategies: Vec<&'static Strategy>) -> Vec<Contender> {
         for name in [registry::BASELINE, registry::FLOOR] {
             let yardstick = registry::find(name).expect("the registry's own test covers this");
             if !strategies.iter().any(|strategy| strategy.name() == name) {
                 strategies.push(yardstick);
             }
         }
-        strategies
+        strategies.into_iter().map(Contender::new).collect()
     }
 
     /// The random order of everything that is shuffled for one workload.
@@ -124,7 +181,7 @@ mod tests {
 
     fn plan(seed: u64) -> Plan {
         Plan {
-            strategies: Vec::new(),
+            contenders: Vec::new(),
             workloads: Vec::new(),
             effort: Profile::Smoke.effort(),
             seed,
@@ -151,7 +208,17 @@ mod tests {
     #[test]
     fn baseline_and_floor_are_always_there() {
         let chosen = vec![registry::find("copy/full").unwrap()];
-        let names: Vec<_> = Plan::with_yardsticks(chosen).iter().map(|s| s.name()).collect();
+        let names: Vec<_> = Plan::with_yardsticks(chosen).into_iter().map(|c| c.name).collect();
         assert_eq!(names, ["copy/full", "fresh/relink", "control/oracle"]);
+    }
+
+    #[test]
+    fn whoever_is_not_a_plain_strategy_says_so_by_name() {
+        let again = Contender::again();
+        assert_eq!(again.name, format!("{}#2", registry::BASELINE));
+        assert!(again.control && again.planted.is_none());
+        let planted = Contender::planted(Planted { phase: PlantedIn::Reset, per_mille: 20 });
+        assert_eq!(planted.name, "fresh/relink#planted-reset-20-per-mille");
+        assert!(planted.control);
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::Planted;
+use crate::measure::row::{Phase, Unit};
 use crate::workload::host::Outcome;
 
 /// Which cell a child runs, and where its files are.
@@ -12,12 +14,17 @@ use crate::workload::host::Outcome;
 pub struct Spec {
     /// The strategy's name.
     pub strategy: String,
+    /// Time to waste on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted: Option<Planted>,
     /// The module, as it came.
     pub module: PathBuf,
     /// The blocks (see [`super::staging`]).
     pub trace: PathBuf,
     /// Keys that the host's store begins with.
     pub store: BTreeMap<String, String>,
+    /// Instances at once, each on a thread of its own.
+    pub threads: u32,
     /// Where compiled modules are kept.
     pub cache: PathBuf,
     /// How long a block may take.
@@ -36,9 +43,9 @@ pub enum Request {
     Reference,
     /// Run the trace and compare with this reference, untimed.
     Verify { expected: Reference },
-    /// Run whole traces and time each block.
+    /// Run whole traces and time each block; of several threads, the blocks of one follow those of the other.
     Time { passes: u32 },
-    /// Run whole traces and count faults for each block.
+    /// Run whole traces and count what each block causes.
     Count { passes: u32 },
     /// Run whole traces for at least this long while the parent samples memory.
     Run { millis: u64 },
@@ -62,11 +69,8 @@ pub enum Reply {
         execute: Vec<u64>,
         reset: Vec<u64>,
     },
-    /// Minor faults per block, in trace order.
-    Counted {
-        execute: Vec<u64>,
-        reset: Vec<u64>,
-    },
+    /// What was counted.
+    Counted(Vec<Count>),
     /// Blocks that were run.
     Ran {
         blocks: u64,
@@ -76,6 +80,15 @@ pub enum Reply {
         refusal: Refusal,
         reason: String,
     },
+}
+
+/// One counter over the blocks of a pass, in trace order.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Count {
+    pub phase: Phase,
+    pub metric: String,
+    pub unit: Unit,
+    pub samples: Vec<u64>,
 }
 
 /// Kinds of failure that a summary tells apart.

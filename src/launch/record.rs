@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
 use super::child::options;
-use super::plan::{Plan, Profile};
+use super::harness::Harness;
+use super::plan::{AGAIN, Contender, Plan, Planted, Profile};
 use crate::machine::{Machine, Noise};
 use crate::measure::row::Params;
 use crate::workload::{Workload, host};
@@ -40,12 +41,21 @@ pub struct Record {
     pub command: String,
     pub baseline: String,
     pub floor: String,
+    /// The baseline's second contender, if there was one: the two make an A/A pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
     pub wasmtime: String,
     pub machine: Machine,
     /// How noisy the machine was just before.
     pub noise: Noise,
+    /// What the harness itself takes, measured after the cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harness: Option<Harness>,
     pub strategies: Vec<StrategyRecord>,
     pub workloads: Vec<WorkloadRecord>,
+    /// Places of the landscape that were not measured; for want of time unless it says otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// A strategy as it ran.
@@ -59,6 +69,9 @@ pub struct StrategyRecord {
     pub unavailable: Option<String>,
     /// The effective engine configuration.
     pub configuration: String,
+    /// Time wasted on purpose; absent from every real result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted: Option<Planted>,
 }
 
 /// A workload as it ran.
@@ -92,11 +105,14 @@ impl Record {
             command,
             baseline: registry::BASELINE.into(),
             floor: registry::FLOOR.into(),
+            again: plan.contenders.iter().find(|contender| contender.name == AGAIN).map(|c| c.name.clone()),
             wasmtime: wasmtime_version().into(),
             machine: Machine::read(),
             noise,
-            strategies: plan.strategies.iter().copied().map(StrategyRecord::new).collect(),
+            harness: None,
+            strategies: plan.contenders.iter().map(StrategyRecord::new).collect(),
             workloads: plan.workloads.iter().map(WorkloadRecord::new).collect(),
+            left_out: Vec::new(),
         }
     }
 
@@ -134,24 +150,27 @@ impl Record {
 }
 
 impl StrategyRecord {
-    fn new(strategy: &Strategy) -> Self {
+    fn new(contender: &Contender) -> Self {
+        let strategy = contender.strategy;
         let unavailable = match strategy.availability() {
             Availability::Available => None,
             Availability::Unavailable { reason } => Some(reason),
         };
         Self {
-            name: strategy.name().into(),
+            name: contender.name.clone(),
             family: strategy.family().into(),
-            control: strategy.is_control(),
+            control: contender.control,
             summary: strategy.summary().into(),
             unavailable,
             configuration: configuration(strategy),
+            planted: contender.planted,
         }
     }
 }
 
 impl WorkloadRecord {
-    fn new(workload: &Workload) -> Self {
+    /// Describes a workload.
+    pub fn new(workload: &Workload) -> Self {
         let mut trace = Sha256::new();
         workload.trace.iter().for_each(|input| trace.update(input));
         Self {

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use reset_strategies::registry;
 
 use super::batch;
 use super::cache::COMPILE;
-use super::plan::{Order, Plan};
+use super::plan::{self, Order, Plan};
 use super::process::{Cell, Ended};
-use super::protocol::{Reference, Refusal, Reply, Request, Spec, Stages, Verified};
+use super::protocol::{Count, Reference, Refusal, Reply, Request, Spec, Stages, Verified};
 use super::staging::{self, Staged};
 use crate::machine;
 use crate::measure::row::{Phase, Row, Status, Unit};
@@ -25,10 +25,10 @@ use crate::progress::Progress;
 use crate::workload::Workload;
 
 /// Where the strategies' own comparison comes from: the plainest way to have a fresh instance.
-const REFERENCE: &str = "fresh/on-demand-copy";
+pub(super) const REFERENCE: &str = "fresh/on-demand-copy";
 
 /// How often memory is sampled: the sampler's cost stays below a thousandth of a core.
-const SAMPLE_EVERY: Duration = Duration::from_millis(5);
+pub(super) const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 
 /// Most whole traces that a contender runs in one round.
 const MAX_PASSES: u32 = 1_000;
@@ -50,8 +50,10 @@ pub struct Runner<'a> {
 }
 
 /// A strategy that is in the race, and the processes that run it.
-struct Contender {
-    strategy: &'static str,
+struct Contender<'a> {
+    /// As rows name it.
+    strategy: &'a str,
+    plan: &'a plan::Contender,
     verified: Verified,
     cell: Option<Cell>,
     /// Set once: a cell that failed is not started again.
@@ -72,7 +74,7 @@ struct Turn {
     order: Option<u32>,
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
     /// Measures everything, or what can be measured until it is interrupted.
     ///
     /// # Errors
@@ -87,17 +89,22 @@ impl Runner<'_> {
             // What earlier workloads left of the budget is shared by the rest.
             let left = self.plan.effort.budget.saturating_sub(began.elapsed());
             let share = left / u32::try_from(count - index)?;
-            self.workload(workload, index, share)?;
+            self.workload(workload, index, Some(share))?;
         }
         self.progress.finish();
         Ok(())
     }
 
-    fn stopped(&self) -> bool {
+    /// Whether the user wants it to end.
+    pub fn stopped(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    fn workload(&mut self, workload: &Workload, index: usize, share: Duration) -> Result<()> {
+    /// Measures all contenders on one workload, within its share of the budget, or as long as the effort has for one.
+    ///
+    /// # Errors
+    /// As for [`Runner::run`].
+    pub fn workload(&mut self, workload: &Workload, index: usize, share: Option<Duration>) -> Result<()> {
         let began = Instant::now();
         let staged = staging::stage(&self.staging, workload)?;
         let mut lane = Lane { workload, staged: &staged, launch: 0 };
@@ -109,7 +116,9 @@ impl Runner<'_> {
         let mut batches = self.batches(&lane, contenders);
         let launches = self.plan.effort.launches;
         let turns = launches * u32::try_from(batches.len())?;
-        let timing = share.saturating_sub(verified).saturating_sub(memory) / turns;
+        let timing = share
+            .map_or(self.plan.effort.cell, |share| share.saturating_sub(verified).saturating_sub(memory));
+        let timing = timing / turns;
         for (batch, contenders) in (0..).zip(&mut batches) {
             for launch in 0..launches {
                 if self.stopped() {
@@ -132,7 +141,7 @@ impl Runner<'_> {
             "{}: {} of {} strategies measured, verified in {:.1} s, {:.1} s in all",
             workload.name,
             batches.iter().flatten().filter(|contender| !contender.out).count(),
-            self.plan.strategies.len(),
+            self.plan.contenders.len(),
             verified.as_secs_f64(),
             began.elapsed().as_secs_f64(),
         ));
@@ -140,7 +149,7 @@ impl Runner<'_> {
     }
 
     /// All contenders at once where memory allows, else in batches whose launches are numbered on.
-    fn batches(&self, lane: &Lane<'_>, contenders: Vec<Contender>) -> Vec<Vec<Contender>> {
+    fn batches(&self, lane: &Lane<'_>, contenders: Vec<Contender<'a>>) -> Vec<Vec<Contender<'a>>> {
         let needs: Vec<_> = contenders.iter().map(|contender| contender.verified.peak_rss).collect();
         let is_yardstick =
             |index: usize| [registry::BASELINE, registry::FLOOR].contains(&contenders[index].strategy);
@@ -156,19 +165,28 @@ impl Runner<'_> {
             ));
         }
         let contender = |index: usize| {
-            let Contender { strategy, ref verified, .. } = contenders[index];
-            Contender { strategy, verified: verified.clone(), cell: None, out: false }
+            let Contender { strategy, plan, ref verified, .. } = contenders[index];
+            Contender { strategy, plan, verified: verified.clone(), cell: None, out: false }
         };
         batches.into_iter().map(|batch| batch.into_iter().map(contender).collect()).collect()
     }
 
-    fn spec(&self, lane: &Lane<'_>, strategy: &str, warm_bytes: u64) -> Spec {
+    /// What the child of a contender is told.
+    pub(super) fn spec(
+        &self,
+        workload: &Workload,
+        staged: &Staged,
+        contender: &plan::Contender,
+        warm_bytes: u64,
+    ) -> Spec {
         Spec {
-            strategy: strategy.into(),
-            module: lane.staged.module.clone(),
-            trace: lane.staged.trace.clone(),
-            store: lane.workload.store.clone(),
-            cache: lane.staged.cache.clone(),
+            strategy: contender.strategy.name().into(),
+            planted: contender.planted,
+            module: staged.module.clone(),
+            trace: staged.trace.clone(),
+            store: workload.store.clone(),
+            threads: workload.threads,
+            cache: staged.cache.clone(),
             timeout_ms: u64::try_from(self.plan.timeout.as_millis()).unwrap_or(u64::MAX),
             warm_bytes,
             started_ns: 0,
@@ -178,7 +196,8 @@ impl Runner<'_> {
     /// What fresh instances make of the trace. Without it nothing can be compared, so that every cell says why.
     fn reference(&mut self, lane: &Lane<'_>) -> Result<Option<Reference>> {
         self.progress.say(&format!("{}: running the reference", lane.workload.name));
-        let spec = self.spec(lane, REFERENCE, 0);
+        let fresh = registry::find(REFERENCE).context("the strategy that references come from")?;
+        let spec = self.spec(lane.workload, lane.staged, &plan::Contender::new(fresh), 0);
         let reply = Cell::start(&self.binary, spec).and_then(|(mut cell, _)| cell.ask(&Request::Reference));
         let ended = match reply {
             Ok(Reply::Reference(reference)) => return Ok(Some(reference)),
@@ -186,23 +205,23 @@ impl Runner<'_> {
             Err(ended) => ended,
         };
         let (_, reason) = explain(&ended);
-        for strategy in &self.plan.strategies {
+        for contender in &self.plan.contenders {
             let reason = format!("the reference ({REFERENCE}) did not run: {reason}");
-            self.outcome(lane, strategy.name(), Status::Failed, Some(reason))?;
+            self.outcome(lane, &contender.name, Status::Failed, Some(reason))?;
         }
         Ok(None)
     }
 
     /// Checks every cell in a child of its own; only those that pass are timed.
-    fn verify(&mut self, lane: &Lane<'_>, reference: &Reference) -> Result<Vec<Contender>> {
+    fn verify(&mut self, lane: &Lane<'_>, reference: &Reference) -> Result<Vec<Contender<'a>>> {
         let mut contenders = Vec::new();
-        for strategy in &self.plan.strategies {
+        for plan in &self.plan.contenders {
             if self.stopped() {
                 break;
             }
-            let strategy = strategy.name();
+            let strategy = plan.name.as_str();
             self.progress.say(&format!("{}: verifying {strategy}", lane.workload.name));
-            let verified = match self.verified(lane, strategy, reference) {
+            let verified = match self.verified(lane, plan, reference) {
                 Ok((verified, stages)) => {
                     self.compiled(lane, strategy, &stages)?;
                     verified
@@ -218,7 +237,7 @@ impl Runner<'_> {
                 continue;
             }
             self.outcome(lane, strategy, Status::Ok, None)?;
-            contenders.push(Contender { strategy, verified, cell: None, out: false });
+            contenders.push(Contender { strategy, plan, verified, cell: None, out: false });
         }
         Ok(contenders)
     }
@@ -226,10 +245,11 @@ impl Runner<'_> {
     fn verified(
         &self,
         lane: &Lane<'_>,
-        strategy: &str,
+        contender: &plan::Contender,
         reference: &Reference,
     ) -> Result<(Verified, Stages), Ended> {
-        let (mut cell, stages) = Cell::start(&self.binary, self.spec(lane, strategy, 0))?;
+        let spec = self.spec(lane.workload, lane.staged, contender, 0);
+        let (mut cell, stages) = Cell::start(&self.binary, spec)?;
         match cell.ask(&Request::Verify { expected: reference.clone() })? {
             Reply::Verified(verified) => Ok((verified, stages)),
             other => Err(Ended::unexpected(&other)),
@@ -237,7 +257,7 @@ impl Runner<'_> {
     }
 
     /// Starts one child per contender, one after the other, and writes what their startup took.
-    fn start(&mut self, lane: &Lane<'_>, contenders: &mut [Contender], order: &mut Order) -> Result<()> {
+    fn start(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>], order: &mut Order) -> Result<()> {
         for index in order.shuffled(contenders.len()) {
             let contender = &mut contenders[index];
             if contender.out || self.stopped() {
@@ -249,7 +269,7 @@ impl Runner<'_> {
                 lane.launch + 1,
                 contender.strategy
             ));
-            let spec = self.spec(lane, contender.strategy, contender.verified.peak_rss);
+            let spec = self.spec(lane.workload, lane.staged, contender.plan, contender.verified.peak_rss);
             match Cell::start(&self.binary, spec) {
                 Ok((cell, stages)) => {
                     contender.cell = Some(cell);
@@ -268,7 +288,7 @@ impl Runner<'_> {
     fn rounds(
         &mut self,
         lane: &Lane<'_>,
-        contenders: &mut [Contender],
+        contenders: &mut [Contender<'a>],
         order: &mut Order,
         until: Instant,
     ) -> Result<()> {
@@ -315,29 +335,25 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// The counter pass: faults per block, in one pass of the trace after a pass that warms up.
-    fn count(&mut self, lane: &Lane<'_>, contenders: &mut [Contender]) -> Result<()> {
+    /// The counter pass: faults, system calls and interrupts per block, in one pass of the trace after a pass that warms up.
+    fn count(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>]) -> Result<()> {
         for contender in contenders {
             if self.stopped() {
                 return Ok(());
             }
             let Some(reply) = self.ask(lane, contender, &Request::Count { passes: 1 })? else { continue };
-            let Reply::Counted { execute, reset } = reply else {
+            let Reply::Counted(counts) = reply else {
                 bail!("{}: {:?}", contender.strategy, Ended::unexpected(&reply));
             };
-            let strategy = contender.strategy;
-            let cycle = execute.iter().zip(&reset).map(|(execute, reset)| execute + reset).collect();
-            for (phase, samples) in [(Phase::Execute, execute), (Phase::Reset, reset), (Phase::Cycle, cycle)]
-            {
-                let metric = ("minor_faults", Unit::Count);
-                self.sampled(lane, strategy, Turn::default(), phase, metric, samples)?;
+            for Count { phase, metric, unit, samples } in counts {
+                self.sampled(lane, contender.strategy, Turn::default(), phase, (&metric, unit), samples)?;
             }
         }
         Ok(())
     }
 
     /// The memory pass: each contender runs alone while its residency is sampled from here.
-    fn memory(&mut self, lane: &Lane<'_>, contenders: &mut [Contender]) -> Result<()> {
+    fn memory(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>]) -> Result<()> {
         let millis = u64::try_from(self.plan.effort.memory_pass.as_millis())?;
         for contender in contenders {
             if self.stopped() {
@@ -372,32 +388,14 @@ impl Runner<'_> {
 
     fn residency(&mut self, lane: &Lane<'_>, strategy: &str, samples: &Samples) -> Result<()> {
         let row = self.row(lane, strategy, Turn::default(), Phase::Memory);
-        let row = Row { unit: Unit::Bytes, ..row };
-        for sample in &samples.series {
-            self.rows.write(&Row {
-                metric: "rss".into(),
-                value: Some(sample.rss_bytes),
-                at_ns: Some(sample.at_ns),
-                ..row.clone()
-            })?;
-        }
-        for (metric, value) in [
-            ("peak_rss", samples.peak_bytes),
-            ("page_tables", samples.page_table_bytes),
-            ("pss", samples.rollup.and_then(|rollup| rollup.pss_bytes)),
-        ] {
-            if value.is_some() {
-                self.rows.write(&Row { metric: metric.into(), value, ..row.clone() })?;
-            }
-        }
-        Ok(())
+        residency(&row, samples).iter().try_for_each(|row| self.rows.write(row))
     }
 
     /// Asks a contender that is still in the race; one that ends instead of answering drops out.
     fn ask(
         &mut self,
         lane: &Lane<'_>,
-        contender: &mut Contender,
+        contender: &mut Contender<'a>,
         request: &Request,
     ) -> Result<Option<Reply>> {
         let Some(cell) = &mut contender.cell else { return Ok(None) };
@@ -410,7 +408,7 @@ impl Runner<'_> {
         }
     }
 
-    fn drop_out(&mut self, lane: &Lane<'_>, contender: &mut Contender, ended: &Ended) -> Result<()> {
+    fn drop_out(&mut self, lane: &Lane<'_>, contender: &mut Contender<'a>, ended: &Ended) -> Result<()> {
         contender.cell = None;
         contender.out = true;
         let (status, reason) = explain(ended);
@@ -477,6 +475,38 @@ impl Runner<'_> {
             error: None,
         }
     }
+}
+
+/// The rows of a memory pass; `row` holds what they have in common.
+pub(super) fn residency(row: &Row, samples: &Samples) -> Vec<Row> {
+    let row = Row { unit: Unit::Bytes, ..row.clone() };
+    let series = samples.series.iter().map(|sample| Row {
+        metric: "rss".into(),
+        value: Some(sample.rss_bytes),
+        at_ns: Some(sample.at_ns),
+        ..row.clone()
+    });
+    let rollup = samples.rollup.unwrap_or_default();
+    let once = [
+        ("peak_rss", samples.peak_bytes),
+        ("page_tables", samples.page_table_bytes),
+        ("pss", rollup.pss_bytes),
+        ("anonymous", rollup.anonymous_bytes),
+        ("file", rollup.file_bytes),
+        ("shared_memory", rollup.shared_memory_bytes),
+    ];
+    let once = once.into_iter().filter(|(_, value)| value.is_some()).map(|(metric, value)| Row {
+        metric: metric.into(),
+        value,
+        ..row.clone()
+    });
+    let cost = samples.cost.map(|cost| Row {
+        metric: "sampler_time".into(),
+        unit: Unit::Nanoseconds,
+        value: Some(cost.cpu_ns),
+        ..row.clone()
+    });
+    series.chain(once).chain(cost).collect()
 }
 
 fn explain(ended: &Ended) -> (Status, String) {

@@ -13,7 +13,7 @@ mod frequency;
 mod limits;
 mod memory;
 mod noise;
-mod perf;
+pub(crate) mod perf;
 mod source;
 mod virtualisation;
 

@@ -40,10 +40,14 @@ pub enum Probe {
 }
 
 /// What is counted, by its kind and number in `linux/perf_event.h`.
-#[derive(Clone, Copy)]
-enum Event {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
     /// `PERF_TYPE_HARDWARE`, `PERF_COUNT_HW_INSTRUCTIONS`
     Instructions,
+    /// `PERF_TYPE_HARDWARE`, `PERF_COUNT_HW_CPU_CYCLES`
+    Cycles,
+    /// `PERF_TYPE_HW_CACHE`: `DTLB`, `OP_READ`, `RESULT_MISS`
+    DataTlbLoadMisses,
     /// `PERF_TYPE_SOFTWARE`, `PERF_COUNT_SW_PAGE_FAULTS`
     PageFaults,
 }
@@ -114,11 +118,33 @@ fn judge(outcome: io::Result<u64>, paranoid: Option<i64>) -> Probe {
 /// # Errors
 /// The system's error if the counter cannot be opened or read.
 fn count(event: Event, work: impl FnOnce() -> u64) -> io::Result<u64> {
-    let mut counter = open(event)?;
+    let mut counter = Counter::open(event)?;
     black_box(work());
-    let mut value = [0; 8];
-    counter.read_exact(&mut value)?;
-    Ok(u64::from_ne_bytes(value))
+    counter.read()
+}
+
+/// A counter of the thread that opened it, user mode only.
+#[derive(Debug)]
+pub(crate) struct Counter(File);
+
+impl Counter {
+    /// Opens a counter that counts already.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub(crate) fn open(event: Event) -> io::Result<Self> {
+        open(event).map(Self)
+    }
+
+    /// The count so far.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub(crate) fn read(&mut self) -> io::Result<u64> {
+        let mut value = [0; 8];
+        self.0.read_exact(&mut value)?;
+        Ok(u64::from_ne_bytes(value))
+    }
 }
 
 /// `struct perf_event_attr` in its first published size, which every kernel accepts; libc does not wrap it.
@@ -147,6 +173,8 @@ fn open(event: Event) -> io::Result<File> {
     const USER_MODE_ONLY: u64 = 1 << 5 | 1 << 6;
     let (kind, config) = match event {
         Event::Instructions => (0, 1),
+        Event::Cycles => (0, 0),
+        Event::DataTlbLoadMisses => (3, 3 | 1 << 16),
         Event::PageFaults => (1, 2),
     };
     let mut attributes =

@@ -1,6 +1,8 @@
 //! Measuring: rows, clocks of the process, and memory seen from outside.
 
 pub mod faults;
+pub mod interrupts;
+pub mod perf;
 pub mod row;
 pub mod sampler;
 pub mod warm;

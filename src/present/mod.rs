@@ -15,6 +15,7 @@
 pub mod columns;
 pub mod figures;
 pub mod html;
+pub mod landscape;
 pub mod markdown;
 pub mod palette;
 pub mod prose;

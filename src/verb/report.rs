@@ -5,11 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::analyse::{self, SEED, rows_file, summary::Summary};
+use crate::analyse::{saved::Saved, summary::Summary};
 use crate::cli::ReportArgs;
-use crate::launch::record::Record;
-use crate::measure::row::Row;
-use crate::present::{report, table, view::Group};
+use crate::present::{landscape, report, table, view::Group};
 
 /// Draws a run again.
 ///
@@ -18,40 +16,29 @@ use crate::present::{report, table, view::Group};
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let run = Files::read(&args.folder)?;
     let written = run.present(&args.folder)?;
-    print!("{}", run.tables());
+    print!("{}", run.tables()?);
     eprintln!("{} files in {}", written.len(), args.folder.display());
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a run left on disk, and what follows from it.
+/// What a run left on disk, to be presented.
 #[derive(Debug)]
 pub struct Files {
-    record: Record,
-    rows: Vec<Row>,
-    /// What the rows say.
-    pub summary: Summary,
+    saved: Saved,
 }
 
 impl Files {
-    /// Reads `run.json` and `rows.ndjson`, and summarises the rows.
+    /// Reads the folder of a run.
     ///
     /// # Errors
     /// When a file is missing or malformed.
     pub fn read(folder: &Path) -> Result<Self> {
-        let record = Record::read(&folder.join("run.json"))?;
-        let file = rows_file::read(&folder.join("rows.ndjson"))?;
-        let contenders = || record.strategies.iter();
-        let facts = analyse::Facts {
-            run: record.run.clone(),
-            baseline: record.baseline.clone(),
-            contenders: contenders().map(|strategy| strategy.name.clone()).collect(),
-            controls: contenders().filter(|s| s.control).map(|s| s.name.clone()).collect(),
-            floor: record.floor.clone(),
-            seed: SEED,
-        };
-        let mut summary = analyse::summarise(&file.rows, &facts)?;
-        summary.notes.extend(file.notes);
-        Ok(Self { record, rows: file.rows, summary })
+        Ok(Self { saved: Saved::read(folder)? })
+    }
+
+    /// What the rows say.
+    pub fn summary(&self) -> &Summary {
+        &self.saved.summary
     }
 
     /// Writes `summary.json` and the report.
@@ -60,21 +47,33 @@ impl Files {
     /// When the folder cannot be written.
     pub fn present(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let path = folder.join("summary.json");
-        let text = serde_json::to_string_pretty(&self.summary)? + "\n";
+        let text = serde_json::to_string_pretty(self.summary())? + "\n";
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut written = report::write(folder, &self.facts(), &self.summary, &self.rows)
+        let mut written = report::write(folder, &self.facts(), self.summary(), &self.saved.rows)
             .with_context(|| format!("cannot draw the report in {}", folder.display()))?;
         written.insert(0, path);
+        if let Some(landscape) = self.saved.landscape()? {
+            let path = folder.join("landscape.json");
+            let text = serde_json::to_string_pretty(&landscape)? + "\n";
+            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            written.push(path);
+        }
         Ok(written)
     }
 
-    /// The tables, for a terminal.
-    pub fn tables(&self) -> String {
-        table::tables(&Group::all(&self.summary), table::Options::for_stdout())
+    /// The tables, for a terminal; a landscape has too many of them, and is told by its slices.
+    ///
+    /// # Errors
+    /// When the rows are unfit.
+    pub fn tables(&self) -> Result<String> {
+        Ok(match self.saved.landscape()? {
+            Some(landscape) => landscape::text(&landscape),
+            None => table::tables(&Group::all(self.summary()), table::Options::for_stdout()),
+        })
     }
 
     fn facts(&self) -> report::Facts {
-        let record = &self.record;
+        let record = &self.saved.record;
         let line = |name: &str, text: String| (name.to_owned(), text);
         report::Facts {
             title: "Resetting a WebAssembly instance between blocks".into(),

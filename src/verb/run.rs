@@ -1,7 +1,6 @@
 //! `run`: verify and measure, then summarise and draw.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,10 +14,11 @@ use serde_json::Value;
 use super::report::Files;
 use super::select::matching;
 use crate::analyse::summary::{Cell, Equivalence};
-use crate::cli::{Own, RunArgs};
-use crate::launch::plan::Plan;
+use crate::cli::{Own, RunArgs, Suite};
+use crate::launch::plan::{Contender, Plan};
 use crate::launch::record::Record;
 use crate::launch::runner::Runner;
+use crate::launch::{folder, harness, landscape};
 use crate::machine;
 use crate::measure::row::Params;
 use crate::measure::writer::RowWriter;
@@ -39,9 +39,11 @@ const WATCH: Duration = Duration::from_millis(300);
 /// When the command line names what is not there, or files cannot be written.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
+    let mut contenders = Plan::with_yardsticks(strategies);
+    contenders.extend(args.aa.then(Contender::again));
     let plan = Plan {
-        strategies: Plan::with_yardsticks(strategies),
-        workloads: workloads(args)?,
+        contenders,
+        workloads: if args.suite == Suite::Landscape { no_workloads(args)? } else { workloads(args)? },
         effort: args.profile.effort(),
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: Duration::from_secs(args.timeout),
@@ -49,7 +51,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let interrupted = Arc::new(AtomicBool::new(false));
     watch_for_interrupt(&interrupted)?;
     let progress = Progress::new(args.quiet);
-    let folder = fresh_folder(args.out.as_deref())?;
+    let folder = folder::fresh(&wanted_folder(args.out.as_deref()))?;
     let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     announce(&progress, &plan, &folder);
 
@@ -67,14 +69,26 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         progress: &progress,
         interrupted: &interrupted,
     };
-    let outcome = runner.run();
+    let outcome = match args.suite {
+        Suite::Standard => runner.run(),
+        Suite::Landscape => landscape::explore(&mut runner).map(|explored| {
+            record.workloads = explored.measured;
+            record.left_out = explored.left_out;
+        }),
+    };
     let stopped = interrupted.load(Ordering::Relaxed);
+    if outcome.is_ok() && !stopped {
+        record.harness = harness::measure(&runner)?;
+    }
     record.finish(stopped || outcome.is_err());
     record.write(&folder.join("run.json"))?;
     outcome?;
     if stopped && fs::metadata(folder.join("rows.ndjson")).is_ok_and(|rows| rows.len() == 0) {
         eprintln!("interrupted before anything was measured");
         return Ok(ExitCode::from(INTERRUPTED));
+    }
+    if let (Some(harness), false) = (&record.harness, args.quiet) {
+        eprintln!("{}", harness.sentence());
     }
     present(args, &folder, stopped)
 }
@@ -84,9 +98,9 @@ fn present(args: &RunArgs, folder: &Path, stopped: bool) -> Result<ExitCode> {
     let files = Files::read(folder)?;
     files.present(folder)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&files.summary)?);
+        println!("{}", serde_json::to_string_pretty(files.summary())?);
     } else {
-        print!("{}", files.tables());
+        print!("{}", files.tables()?);
     }
     if !args.quiet {
         eprintln!("\nrows, summary, figures and report.html are in {}", folder.display());
@@ -95,7 +109,7 @@ fn present(args: &RunArgs, folder: &Path, stopped: bool) -> Result<ExitCode> {
         eprintln!("interrupted: what was measured until then is kept");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    let cells = &files.summary.cells;
+    let cells = &files.summary().cells;
     for cell in cells.iter().filter(|cell| unsound(cell)) {
         let reason = cell.reason.as_deref().unwrap_or_default();
         eprintln!("error: {} on {} is not equal to a fresh instance: {reason}", cell.strategy, cell.workload);
@@ -113,10 +127,13 @@ fn unsound(cell: &Cell) -> bool {
 }
 
 fn announce(progress: &Progress, plan: &Plan, folder: &Path) {
-    let names: Vec<_> = plan.workloads.iter().map(|workload| workload.name.as_str()).collect();
+    let mut names: Vec<_> = plan.workloads.iter().map(|workload| workload.name.as_str()).collect();
+    if names.is_empty() {
+        names.push("the landscape");
+    }
     progress.note(&format!(
         "{} strategies on {}; about {} s, seed {}, into {}",
-        plan.strategies.len(),
+        plan.contenders.len(),
         names.join(", "),
         plan.effort.budget.as_secs(),
         plan.seed,
@@ -134,6 +151,15 @@ fn watch_for_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
         eprintln!("\nstopping after this step; Ctrl-C again to stop at once");
     })
     .context("cannot watch for Ctrl-C")
+}
+
+/// The landscape has workloads of its own.
+fn no_workloads(args: &RunArgs) -> Result<Vec<Workload>> {
+    let own = args.own.module.is_some() || args.own.blocks.is_some();
+    if own || !args.filter.workloads.is_empty() || !args.params.is_empty() {
+        bail!("--suite landscape chooses workload and parameters itself: only strategies can be filtered");
+    }
+    Ok(Vec::new())
 }
 
 /// The workloads that the command line asks for.
@@ -202,33 +228,11 @@ fn check_params<'a>(chosen: &Params, definitions: impl Iterator<Item = &'a Defin
     Ok(())
 }
 
-/// Makes a folder that did not exist: the one asked for, or that name with the next free number.
-fn fresh_folder(asked: Option<&Path>) -> Result<PathBuf> {
+/// The folder that is asked for, or one named by the time.
+fn wanted_folder(asked: Option<&Path>) -> PathBuf {
     let default = || {
         let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         Path::new("resetbench-results").join(now.replace(':', "").trim_end_matches('Z'))
     };
-    let wanted = asked.map_or_else(default, Path::to_path_buf);
-    if let Some(parent) = wanted.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-    }
-    for number in 1.. {
-        let folder = if number == 1 {
-            wanted.clone()
-        } else {
-            let mut name = wanted.clone().into_os_string();
-            name.push(format!("-{number}"));
-            name.into()
-        };
-        match fs::create_dir(&folder) {
-            Ok(()) => return Ok(folder),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                return Err(error).with_context(|| {
-                    format!("cannot make {}: choose another folder with --out", folder.display())
-                });
-            }
-        }
-    }
-    unreachable!("there is always a next number")
+    asked.map_or_else(default, Path::to_path_buf)
 }

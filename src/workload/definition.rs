@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use reset_strategies::module::{with_image, with_initial_pages};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -96,6 +97,14 @@ fn word_blocks() -> u32 {
     8
 }
 
+/// Where an added image begins: behind the stack and the data of the guest, whose arena lies there.
+const IMAGE_AT: u32 = 2 << 20;
+
+/// Bytes of which no page is all zeros, nor any two alike.
+fn image(kib: u64) -> Vec<u8> {
+    (1..=kib * 128).flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect()
+}
+
 /// Blocks and the seed that one generated trace is made of.
 const GENERATED_BLOCKS: usize = 4;
 const GENERATOR_SEED: u64 = 1;
@@ -131,15 +140,26 @@ impl Definition {
     /// # Errors
     /// When a parameter is missing or is no number.
     pub fn workload(&self, module: &[u8], params: Params, given: Option<&[Block]>) -> Result<Workload> {
-        let module = match params.get("memory_pages").and_then(Value::as_u64) {
-            Some(pages @ 1..) => reset_strategies::module::with_initial_pages(module, pages)?.into(),
-            _ => Arc::from(module),
-        };
+        let host = |name: &str| params.get(name).and_then(Value::as_u64).filter(|&value| value > 0);
+        let mut module = module.to_vec();
+        if let Some(pages) = host("memory_pages") {
+            module = with_initial_pages(&module, pages)?;
+        }
+        if let Some(kib) = host("image_kib") {
+            module = with_image(&module, IMAGE_AT, &image(kib))?;
+        }
         let trace = match self.trace.kind {
             TraceKind::Words => {
-                let words = self.words(&params)?;
+                let usual = self.words(&params)?;
+                let spike = host("spike").map(|dirty| {
+                    let mut spiked = params.clone();
+                    spiked.insert("dirty".into(), dirty.into());
+                    self.words(&spiked)
+                });
+                let first = spike.transpose()?.unwrap_or_else(|| usual.clone());
+                let words = |height| if height == 0 { &first[..] } else { &usual };
                 (0..self.trace.length)
-                    .map(|height| [&height.to_le_bytes(), &words[..]].concat().into())
+                    .map(|height| [&height.to_le_bytes(), words(height)].concat().into())
                     .collect()
             }
             TraceKind::Bitcoin => match (given, self.trace.blocks) {
@@ -158,9 +178,10 @@ impl Definition {
             name: self.name.clone(),
             category: self.category.clone(),
             summary: self.summary.clone(),
-            module,
+            module: module.into(),
             trace,
             store,
+            threads: host("threads").map_or(Ok(1), u32::try_from).context("parameter `threads`")?,
             params,
         })
     }

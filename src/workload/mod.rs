@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod bundled;
 pub mod definition;
 pub mod host;
+pub mod landscape;
 pub mod user;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub struct Workload {
     pub trace: Vec<Arc<[u8]>>,
     /// Keys that are in the host's store before the first block.
     pub store: BTreeMap<String, String>,
+    /// Instances at once, each on a thread of its own.
+    pub threads: u32,
     /// Parameters that distinguish this workload from others of the same name.
     pub params: Params,
 }

@@ -35,6 +35,7 @@ pub fn workload(path: &Path, given: Option<&[Block]>) -> Result<Workload> {
         module: Arc::from(module),
         trace: inputs(blocks),
         store: std::collections::BTreeMap::new(),
+        threads: 1,
         params: crate::measure::row::Params::new(),
     })
 }

@@ -73,6 +73,12 @@ impl<'wasm> Plan<'wasm> {
         Ok(Self { strategy, options, facts, wasm, creator: Arc::default() })
     }
 
+    /// The plan with a copy of the module, so that it can outlive the bytes that it was made from.
+    pub fn into_owned(self) -> Plan<'static> {
+        let Self { strategy, options, facts, wasm, creator } = self;
+        Plan { strategy, options, facts, wasm: wasm.into_owned().into(), creator }
+    }
+
     /// The strategy.
     pub fn strategy(&self) -> &'static Strategy {
         self.strategy

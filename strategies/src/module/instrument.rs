@@ -4,7 +4,9 @@
 //! the same, except in a module that drops passive segments (see [`drops`](super::drops)).
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{ExportKind, ExportSection, MemorySection, SectionId};
+use wasm_encoder::{
+    ConstExpr, DataCountSection, DataSection, ExportKind, ExportSection, MemorySection, SectionId,
+};
 use wasmparser::{BinaryReader, MemorySectionReader, Validator, WasmFeatures};
 
 use super::sections::Sections;
@@ -76,6 +78,21 @@ pub fn with_initial_pages(wasm: &[u8], pages: u64) -> Result<Vec<u8>, Error> {
         memories.memory(ty);
     }
     sections.replace(&memories);
+    Ok(sections.finish())
+}
+
+/// Adds an active data segment to the module's first memory, behind its own ones.
+///
+/// # Errors
+/// When the module cannot be parsed.
+pub fn with_image(wasm: &[u8], offset: u32, content: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut sections = Sections::of(wasm)?;
+    let mut data = DataSection::new();
+    data.active(0, &ConstExpr::i32_const(offset.cast_signed()), content.iter().copied());
+    if sections.get(SectionId::DataCount).is_some() {
+        sections.append(&DataCountSection { count: 1 })?;
+    }
+    sections.append(&data)?;
     Ok(sections.finish())
 }
 

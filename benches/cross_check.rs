@@ -1,0 +1,131 @@
+//! Someone else's instrument on the same work: plain criterion calling wasmtime directly, without any of our code around
+//! the block, next to our own figure of the same cell, in turns. They have to agree within 5 %.
+//!
+//! What is timed is the same on both sides: call, drop the store, instantiate anew. Ours reads the clock three times per
+//! block, criterion's once per sample; hence the block is chosen to take long enough for that not to matter.
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use criterion::Criterion;
+use reset_strategies::{Plan, registry};
+use resetbench::analyse::quantile::median;
+use resetbench::launch::child::options;
+use resetbench::launch::in_process::{Bench, Course};
+use resetbench::launch::plan::Contender;
+use resetbench::workload::host::{self, BlockState};
+use wasmtime::{InstancePre, Linker, Module, Store, TypedFunc};
+
+/// How far the two may be apart.
+const AGREE: f64 = 0.05;
+
+/// Turns of each instrument, so that a drift of the machine meets both.
+const TURNS: usize = 5;
+
+fn main() -> Result<()> {
+    let mut setup = common::Setup::new("cross_check")?;
+    let workload = setup.workload("stress/touch", &[("dirty", 256)])?;
+    let common::Setup { criterion, bench, quick, .. } = &mut setup;
+    let course = bench.course(&workload)?;
+    let mut apart = Vec::new();
+    for name in ["fresh/on-demand-cow", "fresh/pooling"] {
+        let contender = Contender::new(registry::find(name).expect("a registered strategy"));
+        let turns = if *quick { 2 } else { TURNS };
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for turn in 0..turns {
+            theirs.extend(plain(criterion, &course, &contender, turn)?);
+            ours.extend(own(criterion, bench, &course, &contender, turn)?);
+        }
+        // A filter left them out.
+        let (Some(ours), Some(theirs)) = (median(&mut ours), median(&mut theirs)) else { continue };
+        let difference = ours / theirs - 1.0;
+        println!(
+            "cross-check {name}: ours {:.2} us, plain criterion and wasmtime {:.2} us, {:+.1} %",
+            ours / 1e3,
+            theirs / 1e3,
+            difference * 100.0
+        );
+        if difference.abs() > AGREE {
+            apart.push(name);
+        }
+    }
+    // A few milliseconds prove nothing: a quick run only shows that both instruments work.
+    ensure!(apart.is_empty() || *quick, "more than {} % apart: {}", AGREE * 100.0, apart.join(", "));
+    setup.close()
+}
+
+/// Nanoseconds per block by our harness, one per sample of criterion's.
+fn own(
+    criterion: &mut Criterion,
+    bench: &mut Bench,
+    course: &Course,
+    contender: &Contender,
+    turn: usize,
+) -> Result<Vec<f64>> {
+    let Some(mut subject) = bench.subject(course, contender)? else { return Ok(Vec::new()) };
+    let mut samples = Vec::new();
+    let mut failed = None;
+    criterion.bench_function(&format!("resetbench/{}/{turn}", contender.name), |bencher| {
+        bencher.iter_custom(|iters| {
+            let timed = bench.time(&mut subject, iters).unwrap_or_else(|error| {
+                failed.get_or_insert(error);
+                Default::default()
+            });
+            let cycles: u64 = timed.execute.iter().chain(&timed.reset).sum();
+            let per_block = cycles as f64 / timed.execute.len().max(1) as f64;
+            samples.push(per_block);
+            Duration::from_nanos((per_block * iters as f64).max(1.0) as u64)
+        });
+    });
+    failed.map_or_else(|| bench.finish(subject), Err)?;
+    Ok(samples)
+}
+
+/// Nanoseconds per block by criterion, which calls wasmtime as any host would.
+fn plain(criterion: &mut Criterion, course: &Course, contender: &Contender, turn: usize) -> Result<Vec<f64>> {
+    // Only the engine's settings come from us: they are what the strategy is.
+    let plan = Plan::new(contender.strategy, course.module(), options())?;
+    let engine = plan.engine()?;
+    let module = Module::new(&engine, course.module()).map_err(anyhow::Error::from)?;
+    let mut linker = Linker::new(&engine);
+    host::link(&mut linker).map_err(anyhow::Error::from)?;
+    let pre = linker.instantiate_pre(&module).map_err(anyhow::Error::from)?;
+    let states = Rc::new(RefCell::new(host::Store::new()));
+    let fresh = || instantiate(&pre, BlockState::new(states.clone()));
+
+    let mut live = Some(fresh());
+    let next = Cell::new(0);
+    let mut samples = Vec::new();
+    criterion.bench_function(&format!("plain/{}/{turn}", contender.name), |bencher| {
+        bencher.iter_custom(|iters| {
+            let started = Instant::now();
+            for _ in 0..iters {
+                let (mut store, start) = live.take().expect("one instance lives between blocks");
+                let input = &course.trace()[next.get() % course.trace().len()];
+                next.set(next.get() + 1);
+                store.data_mut().begin(input.clone());
+                start.call(&mut store, ()).expect("the block runs through");
+                drop(store);
+                live = Some(fresh());
+            }
+            let elapsed = started.elapsed();
+            samples.push(elapsed.as_nanos() as f64 / iters as f64);
+            elapsed
+        });
+    });
+    Ok(samples)
+}
+
+type Instance = (Store<BlockState>, TypedFunc<(), ()>);
+
+fn instantiate(pre: &InstancePre<BlockState>, state: BlockState) -> Instance {
+    let mut store = Store::new(pre.module().engine(), state);
+    store.set_epoch_deadline(u64::MAX / 2);
+    let instance = pre.instantiate(&mut store).expect("the module instantiates");
+    let start = instance.get_typed_func(&mut store, "_start").expect("the module has an entry point");
+    (store, start)
+}

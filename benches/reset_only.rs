@@ -1,0 +1,13 @@
+//! The reset alone. Beware: a lazy reset leaves its cost to the next block's page faults, which only the cycle shows.
+
+mod common;
+
+use anyhow::Result;
+
+fn main() -> Result<()> {
+    let mut setup = common::Setup::new("reset_only")?;
+    for workload in setup.workloads()? {
+        setup.cells("reset", &workload, |timed| timed.reset.iter().sum())?;
+    }
+    setup.close()
+}

@@ -1,0 +1,86 @@
+//! What a run left in its folder, read back.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::crossover::{self, Landscape};
+use super::summary::{self, Summary};
+use super::{Facts, SEED, rows_file, summarise};
+use crate::launch::record::Record;
+use crate::measure::row::Row;
+
+/// The files of a run, and what follows from them.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    pub record: Record,
+    /// Empty where only `summary.json` was kept.
+    pub rows: Vec<Row>,
+    /// What the rows say.
+    pub summary: Summary,
+}
+
+impl Saved {
+    /// Reads `run.json` and `rows.ndjson`, and summarises the rows. Where no rows were kept, `summary.json` stands in for
+    /// them, and a note says so.
+    ///
+    /// # Errors
+    /// When a file is missing, malformed, of another schema, or speaks of another run.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let record = Record::read(&folder.join("run.json"))?;
+        let rows = folder.join("rows.ndjson");
+        if !rows.exists() && folder.join("summary.json").exists() {
+            return Self::without_rows(folder, record);
+        }
+        let file = rows_file::read(&rows)?;
+        let mut summary = summarise(&file.rows, &facts(&record))?;
+        summary.notes.extend(file.notes);
+        Ok(Self { record, rows: file.rows, summary })
+    }
+
+    /// The landscape, if the run is one.
+    ///
+    /// # Errors
+    /// When the rows are unfit.
+    pub fn landscape(&self) -> Result<Option<Landscape>> {
+        let left_out = &self.record.left_out;
+        let landscape = crossover::landscape(&self.rows, &self.summary, &facts(&self.record), left_out)?;
+        let curves = landscape.slices.iter().any(|slice| slice.best.len() > 1);
+        Ok((curves || !left_out.is_empty()).then_some(landscape))
+    }
+
+    fn without_rows(folder: &Path, record: Record) -> Result<Self> {
+        let path = folder.join("summary.json");
+        let shown = path.display();
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
+        let value: serde_json::Value =
+            serde_json::from_str(&text).with_context(|| format!("{shown} is malformed"))?;
+        // Looked at first: a summary of another version need not have our fields.
+        if value["schema"] != summary::SCHEMA {
+            bail!("{shown} has schema {}, and this program reads {}", value["schema"], summary::SCHEMA);
+        }
+        let mut summary: Summary =
+            serde_json::from_value(value).with_context(|| format!("{shown} is malformed"))?;
+        ensure!(
+            summary.run == record.run,
+            "{shown} is of run `{}`, and run.json beside it of `{}`",
+            summary.run,
+            record.run
+        );
+        summary.notes.push(format!("{shown} is taken at its word: there is no rows.ndjson beside it"));
+        Ok(Self { record, rows: Vec::new(), summary })
+    }
+}
+
+/// What the rows do not say about their run.
+fn facts(record: &Record) -> Facts {
+    Facts {
+        run: record.run.clone(),
+        baseline: record.baseline.clone(),
+        contenders: record.strategies.iter().map(|strategy| strategy.name.clone()).collect(),
+        controls: record.strategies.iter().filter(|s| s.control).map(|s| s.name.clone()).collect(),
+        floor: record.floor.clone(),
+        seed: SEED,
+    }
+}

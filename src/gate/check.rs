@@ -1,0 +1,320 @@
+//! A night against its baseline: fine, regression, or noisy.
+//!
+//! Three things make a finding: a change beyond the series' own [`threshold`](super::threshold), an A/A pair that held still
+//! meanwhile, and, where it was asked for, a second run that shows the same. A reset that is no longer equal to a fresh
+//! instance is a regression on any night: noise does not do that.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::compare::{list, times, turned, word};
+use super::history::History;
+use super::likeness::{self, Unlike};
+use super::series::{Metric, Series, change, place, ratios};
+use super::threshold::{Threshold, threshold};
+use crate::analyse::saved::Saved;
+use crate::analyse::summary::{Cell, Equivalence, Ratio};
+
+/// Version of the report's JSON.
+pub const SCHEMA: u32 = 1;
+
+/// What a night was.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Fine,
+    Regression,
+    /// The baseline differed from itself: nothing can be said of the others.
+    Noisy,
+}
+
+/// Input of which no night can be judged.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    #[error(transparent)]
+    Unlike(#[from] Unlike),
+    #[error(
+        "the baseline is of machine class `{baseline}` and this night of `{night}`: a class needs a baseline of its own"
+    )]
+    Machine { baseline: String, night: String },
+    #[error("`{run}` has no A/A pair, so that its noise is unknown: measure with `resetbench run --aa`")]
+    NoPair { run: String },
+}
+
+/// What is told about one series.
+#[derive(Clone, Debug, Serialize, JsonSchema, PartialEq)]
+pub struct Finding {
+    pub series: Series,
+    pub kind: Kind,
+    /// Tonight's ratio over the baseline night's.
+    pub change: Ratio,
+    pub threshold: Threshold,
+    pub sentence: String,
+}
+
+/// Kinds of findings.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Dearer than it was.
+    Regression,
+    /// Looked dearer, and did not when it was run again.
+    NotSeenAgain,
+    Improvement,
+    /// Beyond its threshold, but too vague to tell and without a history that says how vague it is.
+    Unsure,
+    /// Within its threshold.
+    Steady,
+}
+
+/// The judgement of a night.
+#[derive(Clone, Debug, Serialize, JsonSchema, PartialEq)]
+pub struct Report {
+    pub schema: u32,
+    pub outcome: Outcome,
+    pub run: String,
+    pub baseline: String,
+    pub class: String,
+    /// The A/A pair on each workload, and whether it held still.
+    pub pair: Vec<String>,
+    /// Strategies that are no longer sound, as sentences.
+    pub unsound: Vec<String>,
+    pub findings: Vec<Finding>,
+    pub notes: Vec<String>,
+    /// Whether the regressions were run a second time.
+    pub confirmed: bool,
+    #[serde(skip)]
+    noisy: bool,
+}
+
+/// Judges a night.
+///
+/// # Errors
+/// When the input allows no judgement.
+pub fn check(baseline: &Saved, night: &Saved, history: &History) -> Result<Report, Unusable> {
+    let classes = [&baseline.record.machine.class, &night.record.machine.class];
+    if classes[0] != classes[1] {
+        return Err(Unusable::Machine { baseline: classes[0].clone(), night: classes[1].clone() });
+    }
+    let common = likeness::common(baseline, night)?;
+    let (pair, noisy) = pair(night, history)?;
+    let mut notes = common.notes.clone();
+    notes.extend(history.notes.iter().cloned());
+    match history.quiet(night).count() {
+        0 => notes.push(format!(
+            "no earlier quiet night of machine class `{}` in the history ({} of others): every threshold is its floor, and \
+             only intervals that do not overlap count",
+            classes[1],
+            history.len()
+        )),
+        nights => notes.push(format!("thresholds rest on {nights} earlier quiet nights at most")),
+    }
+    let (before, after) = (ratios(&baseline.summary), ratios(&night.summary));
+    let is_pair = |series: &Series| night.record.again.as_ref() == Some(&series.strategy);
+    let gone = before.keys().filter(|series| common.holds(series) && !after.contains_key(series));
+    notes.extend(gone.map(|series| format!("{series}: has no figure tonight")));
+    let mut findings: Vec<Finding> = before
+        .into_iter()
+        .filter(|(series, _)| common.holds(series) && !is_pair(series))
+        .filter_map(|(series, before)| {
+            let after = after.get(&series)?;
+            let threshold = threshold(series.metric, &history.of(night, &series));
+            Some(Finding::judge(series, &before, after, threshold))
+        })
+        .collect();
+    findings.sort_by(|a, b| {
+        let size = |finding: &Finding| finding.change.value.ln().abs();
+        a.kind.cmp(&b.kind).then(size(b).total_cmp(&size(a)))
+    });
+    let unsound = unsound(baseline, night);
+    notes.extend(turned(baseline, night).into_iter().filter(|sentence| !unsound.contains(sentence)));
+    let mut report = Report {
+        schema: SCHEMA,
+        outcome: Outcome::Fine,
+        run: night.record.run.clone(),
+        baseline: baseline.record.run.clone(),
+        class: classes[1].clone(),
+        pair,
+        unsound,
+        findings,
+        notes,
+        confirmed: false,
+        noisy,
+    };
+    report.settle();
+    Ok(report)
+}
+
+/// Sound strategies that tonight were found not to be.
+fn unsound(baseline: &Saved, night: &Saved) -> Vec<String> {
+    let diverged = |cell: &&Cell| !cell.control && cell.equivalence == Equivalence::Diverged;
+    let known = turned(baseline, night);
+    let sentence = |cell: &Cell| {
+        let place = place(&cell.workload, &cell.params);
+        let start = format!("`{}` on `{place}` ", cell.strategy);
+        known.iter().find(|sentence| sentence.starts_with(&start)).cloned().unwrap_or_else(|| {
+            format!(
+                "{start}is {}: {}.",
+                word(cell.equivalence),
+                cell.reason.as_deref().unwrap_or("no reason given")
+            )
+        })
+    };
+    night.summary.cells.iter().filter(diverged).map(sentence).collect()
+}
+
+/// What the A/A pair did on each workload, and whether it moved on any.
+///
+/// It moved where it left the wobble of its own past nights, which is at least the margin.
+fn pair(night: &Saved, history: &History) -> Result<(Vec<String>, bool), Unusable> {
+    let none = || Unusable::NoPair { run: night.record.run.clone() };
+    let again = night.record.again.as_ref().ok_or_else(none)?;
+    let mut sentences = Vec::new();
+    let mut noisy = false;
+    for (series, ratio) in ratios(&night.summary) {
+        if series.strategy != *again || series.metric != Metric::Cycle {
+            continue;
+        }
+        let threshold = threshold(series.metric, &history.of(night, &series));
+        let moved = beyond(ratio.value, threshold.share);
+        noisy |= moved;
+        sentences.push(format!(
+            "on `{}` the baseline takes {} of its own cycle ({} to {}): {} {:.1} %.",
+            series.place(),
+            times(ratio.value),
+            times(ratio.low),
+            times(ratio.high),
+            if moved { "it moved by more than" } else { "within" },
+            threshold.share * 100.0,
+        ));
+    }
+    if sentences.is_empty() { Err(none()) } else { Ok((sentences, noisy)) }
+}
+
+/// Whether a change leaves the share on either side.
+fn beyond(change: f64, share: f64) -> bool {
+    change > 1.0 + share || change < 1.0 / (1.0 + share)
+}
+
+impl Finding {
+    fn judge(series: Series, before: &Ratio, after: &Ratio, threshold: Threshold) -> Self {
+        let change = change(before, after);
+        // A series without a past may be noisy in itself: then its intervals have to be apart as well.
+        let told = threshold.from_history || change.low > 1.0 || change.high < 1.0;
+        let moved = beyond(change.value, threshold.share);
+        let kind = match (moved, told) {
+            (false, _) => Kind::Steady,
+            (true, false) => Kind::Unsure,
+            (true, true) if change.value > 1.0 => Kind::Regression,
+            (true, true) => Kind::Improvement,
+        };
+        let limit = format!(
+            "{:.1} %{}",
+            threshold.share * 100.0,
+            if threshold.from_history {
+                format!(" from {} nights", threshold.nights)
+            } else {
+                ", its floor".into()
+            }
+        );
+        let sentence = format!(
+            "{series}: {} of the baseline strategy's, after {}; the change of {:+.1} % is {} its threshold of {limit}{}.",
+            times(after.value),
+            times(before.value),
+            (change.value - 1.0) * 100.0,
+            if moved { "beyond" } else { "within" },
+            if kind == Kind::Unsure { ", but the intervals overlap" } else { "" },
+        );
+        Self { series, kind, change, threshold, sentence }
+    }
+}
+
+impl Report {
+    /// The series that look like regressions.
+    pub fn suspects(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.kind == Kind::Regression)
+    }
+
+    /// The exit code of this outcome; 3 is for what cannot be judged.
+    pub fn code(&self) -> u8 {
+        match self.outcome {
+            Outcome::Fine => 0,
+            Outcome::Regression => 1,
+            Outcome::Noisy => 2,
+        }
+    }
+
+    /// Holds the suspects against a second run: what does not show there again is no regression. A series that the second
+    /// run lacks stays a suspect, and a second run that was noisy makes the night noisy.
+    ///
+    /// # Errors
+    /// When the second run cannot be compared with the baseline.
+    pub fn confirm(&mut self, baseline: &Saved, again: &Saved, history: &History) -> Result<(), Unusable> {
+        let common = likeness::common(baseline, again)?;
+        let (sentences, noisy) = pair(again, history)?;
+        self.pair.extend(sentences.into_iter().map(|sentence| format!("run again, {sentence}")));
+        self.noisy |= noisy;
+        let (before, after) = (ratios(&baseline.summary), ratios(&again.summary));
+        for finding in self.findings.iter_mut().filter(|finding| finding.kind == Kind::Regression) {
+            let ends = (before.get(&finding.series), after.get(&finding.series));
+            let ((Some(before), Some(after)), true) = (ends, common.holds(&finding.series)) else { continue };
+            let second = Finding::judge(finding.series.clone(), before, after, finding.threshold);
+            if second.kind != Kind::Regression {
+                finding.kind = Kind::NotSeenAgain;
+            }
+            finding.sentence += &format!(
+                " Run again, it changed by {:+.1} %: {}.",
+                (second.change.value - 1.0) * 100.0,
+                if second.kind == Kind::Regression { "seen twice" } else { "not seen again" },
+            );
+        }
+        self.confirmed = true;
+        self.settle();
+        Ok(())
+    }
+
+    /// A wrong reset is told on any night, a slow one on quiet nights only.
+    fn settle(&mut self) {
+        self.outcome = if !self.unsound.is_empty() {
+            Outcome::Regression
+        } else if self.noisy {
+            Outcome::Noisy
+        } else if self.suspects().next().is_some() {
+            Outcome::Regression
+        } else {
+            Outcome::Fine
+        };
+    }
+
+    /// The report for a page.
+    pub fn markdown(&self) -> String {
+        let count = |kind: Kind| self.findings.iter().filter(|finding| finding.kind == kind).count();
+        let headline = match self.outcome {
+            Outcome::Fine => "fine",
+            Outcome::Regression => "**regression**",
+            Outcome::Noisy => "noisy, so that nothing is said about times",
+        };
+        let mut out = format!(
+            "# Night `{}`: {headline}\n\nAgainst `{}`, on `{}`: {} regressed, {} improved, {} unsure, {} steady.\n\n",
+            self.run,
+            self.baseline,
+            self.class,
+            count(Kind::Regression),
+            count(Kind::Improvement),
+            count(Kind::Unsure),
+            count(Kind::Steady) + count(Kind::NotSeenAgain),
+        );
+        let of = |kind: Kind| -> Vec<String> {
+            self.findings.iter().filter(|f| f.kind == kind).map(|f| f.sentence.clone()).collect()
+        };
+        list(&mut out, "No longer equal to a fresh instance", &self.unsound);
+        list(&mut out, if self.confirmed { "Seen twice" } else { "Seen once" }, &of(Kind::Regression));
+        list(&mut out, "Not seen again", &of(Kind::NotSeenAgain));
+        list(&mut out, "Improved", &of(Kind::Improvement));
+        list(&mut out, "Unsure", &of(Kind::Unsure));
+        list(&mut out, "The baseline against itself", &self.pair);
+        list(&mut out, "Notes", &self.notes);
+        out
+    }
+}

@@ -1,0 +1,21 @@
+//! `export`: a run in the formats of other people's dashboards.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::analyse::saved::Saved;
+use crate::cli::ExportArgs;
+use crate::gate::export::export;
+use crate::gate::likeness;
+
+/// Prints a run in a format.
+///
+/// # Errors
+/// When the run cannot be read, or is no result.
+pub fn run(args: &ExportArgs) -> Result<ExitCode> {
+    let saved = Saved::read(&args.folder)?;
+    likeness::unplanted(&saved)?;
+    print!("{}", export(&saved, args.format)?);
+    Ok(ExitCode::SUCCESS)
+}

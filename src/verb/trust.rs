@@ -1,0 +1,194 @@
+//! `trust`: does the harness call a difference where there is none, and find one that was planted?
+//!
+//! A/A: the baseline against itself, many times, while the other core is kept busy. Planted: the baseline against itself with
+//! time wasted in every block, 2 % of a cycle by default, in the reset or in execute.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use reset_strategies::registry;
+use serde::Serialize;
+
+use crate::analyse::summary::{Ratio, Verdict};
+use crate::analyse::{Facts, SEED, rows_file, summarise};
+use crate::cli::TrustArgs;
+use crate::launch::plan::{Contender, Effort, Plan, Planted, PlantedIn};
+use crate::launch::runner::Runner;
+use crate::measure::row::Params;
+use crate::measure::writer::RowWriter;
+use crate::progress::Progress;
+use crate::workload::{Workload, bundled};
+
+/// What was tried, and what came out.
+#[derive(Debug, Serialize)]
+struct Trial {
+    /// The second contender.
+    contender: String,
+    verdict: Verdict,
+    ratio: Option<Ratio>,
+    seconds: f64,
+}
+
+/// All trials of one kind.
+#[derive(Debug, Serialize)]
+struct Series {
+    trials: usize,
+    verdicts: BTreeMap<String, usize>,
+    /// The share of verdicts that should not be (A/A), or that should (planted).
+    share: f64,
+    longest_seconds: f64,
+}
+
+/// Tries, and prints what came out as JSON; each trial is told as it ends.
+///
+/// # Errors
+/// When no child can be started.
+pub fn run(args: &TrustArgs) -> Result<ExitCode> {
+    let workload = workload()?;
+    let load = Load::start(!args.quiet_core);
+    let mut trials = Vec::new();
+    let mut series = BTreeMap::new();
+    let aa = std::iter::repeat_n(Contender::again(), args.aa);
+    let planted = [PlantedIn::Execute, PlantedIn::Reset].into_iter().flat_map(|phase| {
+        std::iter::repeat_n(Contender::planted(Planted { phase, per_mille: args.per_mille }), args.planted)
+    });
+    for contender in aa.chain(planted) {
+        let seconds = if contender.planted.is_some() { args.seconds } else { args.aa_seconds };
+        let trial = trial(contender, &workload, Duration::from_secs_f64(seconds), args.launches)?;
+        eprintln!("{}", serde_json::to_string(&trial)?);
+        trials.push(trial);
+    }
+    drop(load);
+    for trial in &trials {
+        series.entry(trial.contender.clone()).or_insert_with(Vec::new).push(trial);
+    }
+    let series: BTreeMap<String, Series> =
+        series.into_iter().map(|(name, trials)| (name, Series::of(&trials))).collect();
+    println!(
+        "{}",
+        serde_json::to_string_pretty(&serde_json::json!({"schema": 1, "series": series, "trials": trials}))?
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Series {
+    fn of(trials: &[&Trial]) -> Self {
+        let mut verdicts = BTreeMap::<String, usize>::new();
+        for trial in trials {
+            *verdicts.entry(format!("{:?}", trial.verdict).to_lowercase()).or_default() += 1;
+        }
+        let told = |trial: &&&Trial| match trial.contender.contains("planted") {
+            true => trial.verdict == Verdict::Slower,
+            false => !matches!(trial.verdict, Verdict::Same | Verdict::Unsure),
+        };
+        Self {
+            trials: trials.len(),
+            verdicts,
+            share: trials.iter().filter(told).count() as f64 / trials.len() as f64,
+            longest_seconds: trials.iter().map(|trial| trial.seconds).fold(0.0, f64::max),
+        }
+    }
+}
+
+/// A small memory and some dirty pages: a cycle long enough for two per cent of it to be worth spinning for.
+fn workload() -> Result<Workload> {
+    let params = [("dirty", 64), ("span", 256), ("memory_pages", 64), ("motion", 0)];
+    let params: Params =
+        params.into_iter().map(|(name, value): (&str, u64)| (name.into(), value.into())).collect();
+    for bundled in bundled::all() {
+        let definition = bundled.definition()?;
+        if definition.name == "stress/touch" {
+            return bundled.workload(definition.params(true, &params), None);
+        }
+    }
+    anyhow::bail!("there is no workload to try on")
+}
+
+/// One comparison of the baseline with a second contender.
+fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u32) -> Result<Trial> {
+    let began = Instant::now();
+    let name = contender.name.clone();
+    let baseline = Contender::new(registry::find(registry::BASELINE).context("there is no baseline")?);
+    let effort = Effort {
+        budget: time,
+        launches,
+        rounds: (5, 10_000),
+        turn: Duration::from_millis(2),
+        cell: time,
+        memory_pass: Duration::ZERO,
+    };
+    let plan = Plan {
+        contenders: vec![baseline, contender],
+        workloads: Vec::new(),
+        effort,
+        seed: rand::random(),
+        timeout: Duration::from_secs(10),
+    };
+    let folder = tempfile::tempdir().context("cannot make a folder for rows")?;
+    let rows = folder.path().join("rows.ndjson");
+    let program: OsString = std::env::current_exe().context("cannot find this program")?.into();
+    Runner {
+        plan: &plan,
+        run: "trust",
+        binary: program,
+        staging: folder.path().join("staging"),
+        rows: RowWriter::create(&rows)?,
+        progress: &Progress::Quiet,
+        interrupted: &AtomicBool::new(false),
+    }
+    .workload(workload, 0, None)?;
+    let facts = Facts {
+        run: "trust".into(),
+        baseline: registry::BASELINE.into(),
+        contenders: plan.contenders.iter().map(|contender| contender.name.clone()).collect(),
+        controls: vec![name.clone()],
+        floor: registry::FLOOR.into(),
+        seed: SEED,
+    };
+    let summary = summarise(&rows_file::read(&rows)?.rows, &facts)?;
+    let cell = summary.cells.iter().find(|cell| cell.strategy == name).context("the trial has no cell")?;
+    Ok(Trial {
+        contender: name,
+        verdict: cell.verdict,
+        ratio: cell.ratio_to_baseline,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// Keeps a core busy with computing and memory, in this process: those that are measured are others.
+struct Load {
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(wanted: bool) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = stop.clone();
+        let work = move || {
+            let mut memory = vec![0_u64; 1 << 20];
+            while !seen.load(Ordering::Relaxed) {
+                memory.iter_mut().for_each(|word| *word = word.wrapping_mul(3).wrapping_add(1));
+                black_box(&mut memory);
+            }
+        };
+        Self { stop, thread: wanted.then(|| thread::spawn(work)) }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It cannot panic; if it did, there is nothing left to stop.
+            thread.join().ok();
+        }
+    }
+}

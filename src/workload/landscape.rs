@@ -1,0 +1,223 @@
+//! The landscape: `stress/touch` over everything that decides which reset wins.
+//!
+//! All combinations would take hours, so they are ordered: first the number of dirty pages alone, then one other axis at a
+//! time, then two, and so on, until the time is spent. What was not reached is named.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::measure::row::Params;
+
+/// The workload whose parameters make the landscape.
+pub const WORKLOAD: &str = "stress/touch";
+
+/// Dirty pages, the most telling numbers first.
+const DIRTY: [u64; 7] = [256, 2048, 16, 0, 8192, 1, 32768];
+
+/// Pages of the arena where they are enough for every second of them to be dirty: 64 MiB in pages of 4 KiB.
+const SPAN: u64 = 16_384;
+
+/// Memory beyond which a place is left out: with some strategies a process holds three copies of it.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Pages of the host that the guest's own stack and data take, and then some, in wasm pages.
+const OWN_PAGES: u64 = 32;
+
+const WASM_PAGE: u64 = 1 << 16;
+
+/// One place of the landscape. Each axis but the first has its usual value at 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    dirty: u64,
+    /// Values of the other axes, by their index in [`AXES`].
+    at: [usize; AXES.len()],
+    threads: u64,
+}
+
+/// An axis: the parameter, its values, and what each is called; the usual one comes first.
+struct Axis {
+    param: &'static str,
+    values: &'static [(u64, &'static str)],
+}
+
+const AXES: [Axis; 5] = [
+    Axis { param: "shape", values: &[(2, "random"), (0, "contiguous"), (1, "every second page")] },
+    Axis { param: "motion", values: &[(1, "rotating"), (0, "fixed")] },
+    Axis {
+        param: "image_kib",
+        values: &[(0, "no image"), (1 << 10, "image of 1 MiB"), (16 << 10, "image of 16 MiB")],
+    },
+    Axis { param: "grow", values: &[(0, "no growth"), (64, "growing by 4 MiB")] },
+    Axis { param: "spike", values: &[(0, "even"), (8192, "a spike of 8192 pages, then quiet")] },
+];
+
+const SHAPE: usize = 0;
+const MOTION: usize = 1;
+const SPIKE: usize = 4;
+
+/// All places, the most important first.
+pub fn places(cores: u64) -> Vec<Place> {
+    let mut threads = vec![1, 2, cores];
+    threads.retain(|&count| count <= cores.max(1));
+    threads.dedup();
+    let mut places = Vec::new();
+    for dirty in DIRTY {
+        for &threads in &threads {
+            let count: usize = AXES.iter().map(|axis| axis.values.len()).product();
+            for mut index in 0..count {
+                let at = AXES.each_ref().map(|axis| {
+                    let value = index % axis.values.len();
+                    index /= axis.values.len();
+                    value
+                });
+                places.push(Place { dirty, at, threads });
+            }
+        }
+    }
+    places.retain(Place::means_something);
+    let rank = |dirty: u64| DIRTY.iter().position(|&known| known == dirty);
+    // A stable sort: places that are equally far from the usual stay in the order of the axes.
+    places.sort_by_key(|place| (place.unusual(), rank(place.dirty)));
+    places
+}
+
+impl Place {
+    /// Axes that do not have their usual value.
+    fn unusual(&self) -> usize {
+        self.at.iter().filter(|&&value| value > 0).count() + usize::from(self.threads > 1)
+    }
+
+    /// No page has a shape or a motion, one page has no shape, and a spike has to rise above the rest.
+    fn means_something(&self) -> bool {
+        let spike = AXES[SPIKE].values[self.at[SPIKE]].0;
+        (self.dirty > 1 || self.at[SHAPE] == 0)
+            && (self.dirty > 0 || self.at[MOTION] == 0)
+            && (spike == 0 || spike > self.dirty)
+    }
+
+    fn span(&self) -> u64 {
+        SPAN.max(2 * self.dirty)
+    }
+
+    /// Bytes of linear memory in all threads.
+    pub fn bytes(&self, page_bytes: u64) -> u64 {
+        self.threads * self.memory_pages(page_bytes) * WASM_PAGE
+    }
+
+    /// Why the place cannot be measured at all, if so.
+    pub fn impossible(&self, page_bytes: u64) -> Option<String> {
+        let bytes = self.bytes(page_bytes);
+        (bytes > MOST_BYTES).then(|| format!("it needs {} MiB of linear memory", bytes >> 20))
+    }
+
+    fn memory_pages(&self, page_bytes: u64) -> u64 {
+        (self.span() * page_bytes).div_ceil(WASM_PAGE) + OWN_PAGES
+    }
+
+    /// The parameters of the workload at this place.
+    pub fn params(&self, page_bytes: u64) -> Params {
+        let host = [
+            ("dirty", self.dirty),
+            ("span", self.span()),
+            ("memory_pages", self.memory_pages(page_bytes)),
+            ("threads", self.threads),
+        ];
+        let axes = AXES.iter().zip(self.at).map(|(axis, value)| (axis.param, axis.values[value].0));
+        host.into_iter().chain(axes).map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} dirty pages", self.dirty)?;
+        for (axis, &value) in AXES.iter().zip(&self.at).filter(|(_, value)| **value > 0) {
+            write!(f, ", {}", axis.values[value].1)?;
+        }
+        if self.threads > 1 {
+            write!(f, ", {} instances at once", self.threads)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the parameters of a slice through the landscape are called: all but the number of dirty pages and what follows
+/// from it.
+pub fn describe(params: &Params) -> String {
+    let value = |name: &str| params.get(name).and_then(Value::as_u64);
+    let named = |axis: &Axis| {
+        let value = value(axis.param)?;
+        let known = axis.values.iter().position(|&(known, _)| known == value);
+        match known {
+            Some(0) if axis.param != "shape" && axis.param != "motion" => None,
+            Some(known) => Some(axis.values[known].1.to_owned()),
+            None => Some(format!("{} {value}", axis.param)),
+        }
+    };
+    let mut parts: Vec<String> = AXES.iter().filter_map(named).collect();
+    parts.extend(
+        value("threads").filter(|&threads| threads > 1).map(|threads| format!("{threads} instances at once")),
+    );
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: u64 = 4096;
+
+    #[test]
+    fn the_curve_over_dirty_pages_comes_first() {
+        let places = places(2);
+        let first: Vec<_> = places[..7].iter().map(ToString::to_string).collect();
+        let expected = DIRTY.map(|dirty| format!("{dirty} dirty pages"));
+        assert_eq!(first, expected);
+        assert!(places.is_sorted_by_key(Place::unusual));
+    }
+
+    #[test]
+    fn every_axis_is_reached_and_no_place_comes_twice() {
+        let places = places(4);
+        for threads in [1, 2, 4] {
+            assert!(places.iter().any(|place| place.threads == threads));
+        }
+        for (number, axis) in AXES.iter().enumerate() {
+            for value in 0..axis.values.len() {
+                assert!(places.iter().any(|place| place.at[number] == value), "{} {value}", axis.param);
+            }
+        }
+        let mut params: Vec<_> =
+            places.iter().map(|place| Value::from_iter(place.params(PAGE)).to_string()).collect();
+        params.sort();
+        params.dedup();
+        assert_eq!(params.len(), places.len());
+    }
+
+    #[test]
+    fn one_core_runs_one_instance() {
+        assert!(places(1).iter().all(|place| place.threads == 1));
+    }
+
+    #[test]
+    fn an_arena_holds_every_second_page_and_its_memory_holds_the_arena() {
+        for place in places(2) {
+            assert!(place.span() >= 2 * place.dirty);
+            assert!(place.memory_pages(PAGE) * WASM_PAGE >= place.span() * PAGE + (2 << 20));
+        }
+    }
+
+    #[test]
+    fn large_pages_make_some_places_impossible() {
+        let large = places(1).into_iter().filter(|place| place.impossible(65_536).is_some()).count();
+        assert!(large > 0 && places(1).iter().all(|place| place.impossible(PAGE).is_none()));
+    }
+
+    #[test]
+    fn a_slice_is_described_without_its_dirty_pages() {
+        let base = places(2)[0].params(PAGE);
+        assert_eq!(describe(&base), "random, rotating");
+        let threads = places(2).into_iter().find(|place| place.threads == 2).unwrap();
+        assert_eq!(describe(&threads.params(PAGE)), "random, rotating, 2 instances at once");
+    }
+}

@@ -1,0 +1,73 @@
+//! `run --suite landscape`, and what its axes need from a run: threads, an image, a spike.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::resetbench;
+use predicates::str::contains;
+use serde_json::Value;
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        .unwrap()
+}
+
+#[test]
+fn what_does_not_fit_the_time_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut command = resetbench();
+    command
+        .args(["run", "--profile", "smoke", "--suite", "landscape", "-s", "fresh/pooling", "--out"])
+        .arg(&out);
+    command.assert().success().stdout(contains("places were left out")).stderr(contains("256 dirty pages"));
+
+    let record = json(&out.join("run.json"));
+    let (measured, left_out) =
+        (record["workloads"].as_array().unwrap(), record["left_out"].as_array().unwrap());
+    assert_eq!(measured[0]["params"]["dirty"], 256);
+    assert!(left_out.len() > 100 && left_out[0].as_str().unwrap().contains("dirty pages"));
+    let landscape = json(&out.join("landscape.json"));
+    assert_eq!(landscape["slices"][0]["best"].as_array().unwrap().len(), measured.len().min(7));
+    assert_eq!(landscape["left_out"].as_array(), Some(left_out));
+}
+
+#[test]
+fn the_landscape_takes_no_parameters_of_others() {
+    let mut command = resetbench();
+    command.args(["run", "--suite", "landscape", "-p", "dirty=1"]);
+    command.assert().failure().stderr(contains("chooses workload and parameters itself"));
+}
+
+#[test]
+fn instances_at_once_are_verified_and_timed_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocks = |threads: u32| {
+        let out = folder.path().join(threads.to_string());
+        let mut command = resetbench();
+        command
+            .args(["run", "--profile", "smoke", "--aa", "--json", "-w", "stress/touch", "--out"])
+            .arg(&out);
+        command.args(["-s", "fresh/pooling", "-s", "copy/full", "-p", &format!("threads={threads}")]);
+        for param in ["memory_pages=80", "span=256", "dirty=16", "image_kib=256", "spike=64", "grow=2"] {
+            command.args(["-p", param]);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let cells = summary["cells"].as_array().unwrap();
+        assert_eq!(cells.len(), 5, "two strategies, baseline, floor, and the baseline again");
+        for cell in cells {
+            assert_eq!(cell["equivalence"], "equivalent", "{cell:#}");
+        }
+        let rows = fs::read_to_string(out.join("rows.ndjson")).unwrap();
+        let rows = rows.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let counted = |row: &Value| row["metric"] == "minor_faults" && row["phase"] == "cycle";
+        let samples: Vec<usize> =
+            rows.filter(counted).map(|row| row["samples"].as_array().unwrap().len()).collect();
+        samples[0]
+    };
+    assert_eq!(blocks(2), 2 * blocks(1));
+}
