@@ -13,6 +13,10 @@ fn main() -> ExitCode {
         Verb::List(args) => verb::list::run(&args),
         Verb::Run(args) => verb::run::run(&args),
         Verb::Report(args) => verb::report::run(&args),
+        Verb::Determinism(args) => verb::determinism::run(&args),
+        Verb::Startup(args) => verb::startup::run(&args),
+        Verb::Start(args) => verb::start::run(&args),
+        Verb::Cell(args) => verb::cell::run(&args),
         Verb::Child(args) => verb::child::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -98,7 +98,8 @@ fn the_guest_sees_what_is_called_visible_and_nothing_else() {
 
 #[test]
 fn a_reset_brings_everything_back_after_any_policy() {
-    for strategy in ["copy/full", "dirty/pagemap", "dirty/pagemap-scan", "dirty/uffd-wp", "dirty/soft-dirty"] {
+    for strategy in ["copy/full", "dirty/pagemap", "dirty/pagemap-scan", "dirty/uffd-wp", "dirty/soft-dirty"]
+    {
         if let Availability::Unavailable { reason } = registry::find(strategy).unwrap().availability() {
             eprintln!("NOT TESTED HERE: {strategy}: {reason}");
             continue;

@@ -153,8 +153,7 @@ impl<'a> Extent<'a> {
 impl Drop for Extent<'_> {
     fn drop(&mut self) {
         // SAFETY: nothing refers to what lies beyond the memory's size.
-        let taken =
-            unsafe { page::protect(self.region.map(), self.region.size()..self.bytes, Access::None) };
+        let taken = unsafe { page::protect(self.region.map(), self.region.size()..self.bytes, Access::None) };
         // Access that stays would let the guest read beyond its memory where it has to trap.
         taken.expect("mprotect takes access away from a mapping of our own");
     }

@@ -3,5 +3,9 @@
 use super::{How, Policy};
 
 /// `lazy`.
-pub static LAZY: Policy =
-    Policy::new("lazy", "commits nothing: each page when it is first written, as wasmtime does", &[], How::Not);
+pub static LAZY: Policy = Policy::new(
+    "lazy",
+    "commits nothing: each page when it is first written, as wasmtime does",
+    &[],
+    How::Not,
+);

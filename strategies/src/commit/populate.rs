@@ -9,9 +9,9 @@ use std::io;
 use memmap2::Advice;
 
 use super::{Extent, How, Policy};
+use crate::sys::Mechanism;
 use crate::sys::mincore::resident;
 use crate::sys::page::{self, Scratch};
-use crate::sys::Mechanism;
 
 /// `map-populate`.
 pub static MAP_POPULATE: Policy = Policy::new(

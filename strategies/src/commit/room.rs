@@ -98,8 +98,7 @@ fn memory() -> Vec<Room> {
 }
 
 fn address_space() -> Vec<Room> {
-    let room =
-        resource("RLIMIT_AS", "ulimit -v", |limits| limits.max_address_space, |status| status.vmsize);
+    let room = resource("RLIMIT_AS", "ulimit -v", |limits| limits.max_address_space, |status| status.vmsize);
     room.into_iter().collect()
 }
 
@@ -154,8 +153,9 @@ fn group((folder, files): &(PathBuf, &Files)) -> Option<Room> {
         left: bytes.saturating_sub(used),
         used: Some(used),
         limit: format!("{} ({}, of which {} are in use)", file.display(), Size(bytes), Size(used)),
-        remedy: "raise the container's memory limit (docker --memory, resources.limits.memory, MemoryMax=) to"
-            .into(),
+        remedy:
+            "raise the container's memory limit (docker --memory, resources.limits.memory, MemoryMax=) to"
+                .into(),
     })
 }
 

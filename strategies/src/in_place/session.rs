@@ -136,7 +136,10 @@ impl<T: 'static> InPlaceSession<T> {
         let filled = tracked.region.size();
         if grow {
             let pages = bytes.saturating_sub(filled).div_ceil(WASM_PAGE);
-            tracked.memory.grow(&mut self.store, pages as u64).map_err(|e| io::Error::other(e.to_string()))?;
+            tracked
+                .memory
+                .grow(&mut self.store, pages as u64)
+                .map_err(|e| io::Error::other(e.to_string()))?;
             tracked.image.grow_to(tracked.region.size());
         }
         // SAFETY: the session is borrowed exclusively: no guest frame runs and no slice of the memory is borrowed.
