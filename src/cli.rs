@@ -38,6 +38,16 @@ pub enum Verb {
     Merge(MergeArgs),
     /// Try whether differences are called where there are none, and found where they were planted.
     Trust(TrustArgs),
+    /// Run the same blocks under many memory limits and commit policies: is the same stored?
+    Determinism(DeterminismArgs),
+    /// Measure startup: compiled on the spot or ahead of time, and with what memory committed.
+    Startup(StartupArgs),
+    /// Be one startup (started by `startup`).
+    #[command(hide = true)]
+    Start(ChildArgs),
+    /// Be one case of `determinism` (started by it).
+    #[command(hide = true)]
+    Cell(ChildArgs),
     /// Be one cell of a run (started by `run`).
     #[command(hide = true)]
     Child(ChildArgs),
@@ -244,6 +254,52 @@ pub struct TrustArgs {
     /// Leave the other core alone.
     #[arg(long)]
     pub quiet_core: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DeterminismArgs {
+    /// How many cases: a dozen, those that matter within five minutes, or all.
+    #[arg(long, value_enum, default_value = "quick")]
+    pub profile: Profile,
+
+    /// Use these limits instead of the profile's, such as `512MiB`. Can be repeated.
+    #[arg(long = "limit", value_name = "SIZE")]
+    pub limits: Vec<String>,
+
+    /// Where to write; a name in use is never overwritten, the next free one is taken.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+
+    /// Print determinism.json instead of tables.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say nothing but results and warnings.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StartupArgs {
+    /// How thorough: one round with little memory, a few with up to 4 GiB, or many.
+    #[arg(long, value_enum, default_value = "quick")]
+    pub profile: Profile,
+
+    /// Draw orders and the large module from this seed instead of a new one.
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// Where to write; a name in use is never overwritten, the next free one is taken.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+
+    /// Print startup.json instead of tables.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say nothing but results and warnings.
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 #[derive(Debug, Args)]

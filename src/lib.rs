@@ -6,11 +6,13 @@
 
 pub mod analyse;
 pub mod cli;
+pub mod determinism;
 pub mod gate;
 pub mod launch;
 pub mod machine;
 pub mod measure;
 pub mod present;
 pub mod progress;
+pub mod startup;
 pub mod verb;
 pub mod workload;

@@ -18,6 +18,10 @@ fn main() -> ExitCode {
         Verb::Export(args) => verb::export::run(&args),
         Verb::Trust(args) => verb::trust::run(&args),
         Verb::Merge(args) => verb::merge::run(&args),
+        Verb::Determinism(args) => verb::determinism::run(&args),
+        Verb::Startup(args) => verb::startup::run(&args),
+        Verb::Start(args) => verb::start::run(&args),
+        Verb::Cell(args) => verb::cell::run(&args),
         Verb::Child(args) => verb::child::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -6,6 +6,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+/// The folder that is asked for, or one named by the time.
+pub fn wanted(asked: Option<&Path>) -> PathBuf {
+    let default = || {
+        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+        Path::new("resetbench-results").join(now.replace(':', "").trim_end_matches('Z'))
+    };
+    asked.map_or_else(default, Path::to_path_buf)
+}
+
 /// Makes a folder that did not exist: the one asked for, or that name with the next free number.
 ///
 /// # Errors

@@ -1,8 +1,10 @@
 //! One file per verb.
 
+pub mod cell;
 pub mod check;
 pub mod child;
 pub mod compare;
+pub mod determinism;
 pub mod doctor;
 pub mod export;
 pub mod list;
@@ -10,4 +12,6 @@ pub mod merge;
 pub mod report;
 pub mod run;
 pub mod select;
+pub mod start;
+pub mod startup;
 pub mod trust;

@@ -1,7 +1,7 @@
 //! `run`: verify and measure, then summarise and draw.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ use crate::workload::definition::Definition;
 use crate::workload::{Workload, bundled, user};
 
 /// The exit code of a run that was stopped by Ctrl-C, as shells have it.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// How long the machine's noise is watched before a run.
 const WATCH: Duration = Duration::from_millis(300);
@@ -51,7 +51,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let interrupted = Arc::new(AtomicBool::new(false));
     watch_for_interrupt(&interrupted)?;
     let progress = Progress::new(args.quiet);
-    let folder = folder::fresh(&wanted_folder(args.out.as_deref()))?;
+    let folder = folder::fresh(&folder::wanted(args.out.as_deref()))?;
     let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     announce(&progress, &plan, &folder);
 
@@ -142,7 +142,7 @@ fn announce(progress: &Progress, plan: &Plan, folder: &Path) {
 }
 
 /// The first Ctrl-C ends the run in order; a second one ends it at once.
-fn watch_for_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
+pub(super) fn watch_for_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
     let interrupted = interrupted.clone();
     ctrlc::set_handler(move || {
         if interrupted.swap(true, Ordering::Relaxed) {
@@ -179,8 +179,11 @@ fn workloads(args: &RunArgs) -> Result<Vec<Workload>> {
     check_params(&chosen, named.iter().map(|(_, definition)| definition))?;
     let all: Vec<_> = named.iter().collect();
     let picked = if args.filter.workloads.is_empty() {
-        // Other compilers' guests are there for the verifier, and the empty one for the harness.
-        let primary = |d: &Definition| d.category != "foreign" && d.name != "stress/noop";
+        // Other compilers' guests are there for the verifier, the empty one for the harness, and the chunked one for
+        // `determinism`.
+        let primary = |d: &Definition| {
+            d.category != "foreign" && !["stress/noop", "stress/allocate-chunked"].contains(&d.name.as_str())
+        };
         let indexers = |d: &Definition| given.is_none() || d.category == "indexer";
         all.into_iter().filter(|(_, d)| primary(d) && indexers(d)).collect()
     } else {
@@ -226,13 +229,4 @@ fn check_params<'a>(chosen: &Params, definitions: impl Iterator<Item = &'a Defin
         }
     }
     Ok(())
-}
-
-/// The folder that is asked for, or one named by the time.
-fn wanted_folder(asked: Option<&Path>) -> PathBuf {
-    let default = || {
-        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-        Path::new("resetbench-results").join(now.replace(':', "").trim_end_matches('Z'))
-    };
-    asked.map_or_else(default, Path::to_path_buf)
 }

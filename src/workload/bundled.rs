@@ -1,6 +1,6 @@
 //! The workloads that come with the binary, modules included: one line each.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::Workload;
 use super::blocks::Block;
@@ -23,11 +23,12 @@ macro_rules! bundled {
     };
 }
 
-static ALL: [Bundled; 11] = bundled! {
+static ALL: [Bundled; 12] = bundled! {
     "blocktracker", "blocktracker";
     "utxo", "utxo";
     "lru", "lru";
     "allocate", "allocate";
+    "chunked", "chunked";
     "touch", "touch";
     "noop", "noop";
     "other/assemblyscript", "assemblyscript";
@@ -40,6 +41,20 @@ static ALL: [Bundled; 11] = bundled! {
 /// All bundled workloads, those that are measured by default first.
 pub fn all() -> &'static [Bundled] {
     &ALL
+}
+
+/// The bundled workload of that name, at its full size except for the given parameters.
+///
+/// # Errors
+/// When there is none.
+pub fn named(name: &str, chosen: &Params) -> Result<Workload> {
+    for bundled in all() {
+        let definition = bundled.definition()?;
+        if definition.name == name {
+            return bundled.workload(definition.params(false, chosen), None);
+        }
+    }
+    bail!("there is no workload `{name}`")
 }
 
 impl Bundled {

@@ -31,6 +31,8 @@ pub struct BlockState {
     input: Arc<[u8]>,
     flushed: Option<Sha256>,
     log: String,
+    /// What the guest may grow to; no limits unless a host sets some and hands them to its store.
+    pub limits: wasmtime::StoreLimits,
 }
 
 /// How a block ended.
@@ -58,7 +60,13 @@ impl fmt::Display for Outcome {
 impl BlockState {
     /// An empty state over a store.
     pub fn new(store: Rc<RefCell<Store>>) -> Self {
-        Self { store, input: Arc::from([]), flushed: None, log: String::new() }
+        Self {
+            store,
+            input: Arc::from([]),
+            flushed: None,
+            log: String::new(),
+            limits: wasmtime::StoreLimits::default(),
+        }
     }
 
     /// Gives the guest its next input.

@@ -26,6 +26,7 @@
 //!
 //! Linux only, x86-64 and aarch64.
 
+pub mod commit;
 pub mod contract;
 pub mod control;
 pub mod fresh;

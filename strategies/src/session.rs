@@ -66,6 +66,15 @@ impl<T: 'static> Session<T> {
         }
     }
 
+    /// The session if it keeps its memory from block to block, so that committing it makes sense; or why it does not.
+    pub(crate) fn kept(&mut self) -> Result<&mut InPlaceSession<T>, &'static str> {
+        match &mut self.inner {
+            Inner::Fresh(_) => Err("a fresh strategy drops its memory after each block"),
+            Inner::InPlace(session) if session.keeps_memory() => Ok(session),
+            Inner::InPlace(_) => Err("the strategy gives its pages back at each reset"),
+        }
+    }
+
     /// Calls the guest's entry point.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 
 mod axis;
 mod canvas;
+pub mod determinism;
 mod overhead;
 mod parts;
 mod raster;

@@ -65,6 +65,10 @@ impl Restorer for Zero {
 struct Free;
 
 impl Restorer for Free {
+    fn keeps_memory(&self) -> bool {
+        false
+    }
+
     fn restore(
         &mut self,
         pages: &mut Pages<'_>,

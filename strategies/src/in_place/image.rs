@@ -71,6 +71,11 @@ impl Image {
         self.size
     }
 
+    /// Makes a larger memory the initial one; what it grew by is blank.
+    pub(crate) fn grow_to(&mut self, size: usize) {
+        self.size = self.size.max(size);
+    }
+
     /// Bytes of the pages that are not blank.
     pub fn content_bytes(&self) -> usize {
         self.content.len()

@@ -45,6 +45,15 @@ impl Region {
         self.map.as_ptr().addr()
     }
 
+    /// Bytes that the memory may grow to.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(crate) fn map(&self) -> &MmapRaw {
+        &self.map
+    }
+
     fn grow_to(&self, size: usize) -> io::Result<()> {
         let old = self.size();
         if size > self.capacity {

@@ -1,5 +1,6 @@
 //! The lifecycle of an instance that is kept: snapshot once, then reset after each block.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use wasmtime::{
 
 use super::region::Region;
 use super::{Image, InPlace, Scope};
+use crate::commit::{Extent, WASM_PAGE, WHOLE_MEMORY};
 use crate::error::Error;
 use crate::module::{Facts, Item, export_name};
 use crate::plan::Plan;
@@ -21,7 +23,7 @@ pub(crate) struct InPlaceSession<T: 'static> {
     instance: Instance,
     start: Option<TypedFunc<(), ()>>,
     state: Box<dyn FnMut() -> T>,
-    scope: Scope,
+    parts: InPlace,
     memories: Vec<TrackedMemory>,
     globals: Vec<(Global, Val)>,
     tables: Vec<(Table, Vec<Ref>)>,
@@ -66,7 +68,7 @@ impl<T: 'static> InPlaceSession<T> {
         }
         let globals = snapshot_globals(plan, facts, instance, &mut store)?;
         let tables = snapshot_tables(plan, facts, instance, &mut store)?;
-        Ok(Self { store, instance, start, state, scope: parts.scope, memories, globals, tables })
+        Ok(Self { store, instance, start, state, parts, memories, globals, tables })
     }
 
     pub(crate) fn store_mut(&mut self) -> &mut Store<T> {
@@ -88,21 +90,22 @@ impl<T: 'static> InPlaceSession<T> {
     }
 
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
+        let Scope { bytes, size, globals, tables } = self.parts.scope;
         let mut done = Reset::default();
         for memory in &mut self.memories {
-            if self.scope.bytes {
+            if bytes {
                 memory.restore(&mut done).map_err(Error::kernel("cannot restore a memory"))?;
             }
-            if self.scope.size {
+            if size {
                 memory.shrink(&mut self.store, &mut done)?;
             }
         }
-        if self.scope.globals {
+        if globals {
             for (global, value) in &self.globals {
                 global.set(&mut self.store, *value).map_err(Error::engine("cannot restore a global"))?;
             }
         }
-        if self.scope.tables {
+        if tables {
             for (table, elements) in &self.tables {
                 // The guest cannot have grown it, or it would have been refused.
                 if table.size(&self.store) != elements.len() as u64 {
@@ -122,8 +125,46 @@ impl<T: 'static> InPlaceSession<T> {
     }
 }
 
+/// For commit policies, which work on the first memory.
+impl<T: 'static> InPlaceSession<T> {
+    /// Whether a reset leaves the memory resident.
+    pub(crate) fn keeps_memory(&self) -> bool {
+        self.memories.first().is_some_and(|memory| memory.restorer.keeps_memory())
+    }
+
+    /// Opens the first `bytes`, or as many as the memory may grow to; grows it by them first where `grow` says so.
+    pub(crate) fn extent(&mut self, bytes: u64, grow: bool) -> io::Result<Extent<'_>> {
+        let Some(tracked) = self.memories.first_mut() else {
+            return Err(io::Error::other("the module has no memory"));
+        };
+        let most = tracked.memory.ty(&self.store).maximum().map_or(WHOLE_MEMORY, |pages| pages << 16);
+        let bytes = usize::try_from(bytes.min(most)).unwrap_or(usize::MAX);
+        let filled = tracked.region.size();
+        if grow {
+            let pages = bytes.saturating_sub(filled).div_ceil(WASM_PAGE);
+            tracked
+                .memory
+                .grow(&mut self.store, pages as u64)
+                .map_err(|e| io::Error::other(e.to_string()))?;
+            tracked.image.grow_to(tracked.region.size());
+        }
+        // SAFETY: the session is borrowed exclusively: no guest frame runs and no slice of the memory is borrowed.
+        unsafe { Extent::open(&tracked.region, filled, bytes) }
+    }
+
+    /// Has the trackers begin again, on mappings that a policy may have replaced.
+    pub(crate) fn track_anew(&mut self) -> io::Result<()> {
+        for tracked in &mut self.memories {
+            tracked.tracker = (self.parts.tracker)();
+            // SAFETY: as in `extent`.
+            tracked.tracker.start(&mut unsafe { tracked.region.pages() })?;
+        }
+        Ok(())
+    }
+}
+
 impl TrackedMemory {
-    fn new(parts: InPlace, memory: Memory, region: Arc<Region>) -> std::io::Result<Self> {
+    fn new(parts: InPlace, memory: Memory, region: Arc<Region>) -> io::Result<Self> {
         // SAFETY: the instance has just been made: no guest frame exists, and no slice was borrowed.
         let mut pages = unsafe { region.pages() };
         let image = Image::capture(&mut pages)?;
@@ -133,7 +174,7 @@ impl TrackedMemory {
         Ok(Self { memory, image, tracker, restorer: (parts.restorer)(), runs: Vec::new(), region })
     }
 
-    fn restore(&mut self, done: &mut Reset) -> std::io::Result<()> {
+    fn restore(&mut self, done: &mut Reset) -> io::Result<()> {
         // SAFETY: a reset borrows the session, and with it the store, exclusively: no guest frame runs and no slice
         // of the memory is borrowed.
         let mut pages = unsafe { self.region.pages() };

@@ -65,6 +65,14 @@ pub fn instrument(wasm: &[u8], facts: &Facts) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// When the module cannot be parsed or has no memory of its own.
 pub fn with_initial_pages(wasm: &[u8], pages: u64) -> Result<Vec<u8>, Error> {
+    with_memory_pages(wasm, pages, None)
+}
+
+/// The same, and the maximum where one is given; a maximum that is not may be raised to the initial size.
+///
+/// # Errors
+/// As [`with_initial_pages`].
+pub fn with_memory_pages(wasm: &[u8], pages: u64, maximum: Option<u64>) -> Result<Vec<u8>, Error> {
     let mut sections = Sections::of(wasm)?;
     let mut memories = MemorySection::new();
     let old =
@@ -73,7 +81,7 @@ pub fn with_initial_pages(wasm: &[u8], pages: u64) -> Result<Vec<u8>, Error> {
         let mut ty = RoundtripReencoder.memory_type(memory?).map_err(Error::rewrite)?;
         if index == 0 {
             ty.minimum = pages;
-            ty.maximum = ty.maximum.map(|maximum| maximum.max(pages));
+            ty.maximum = maximum.or(ty.maximum.map(|maximum| maximum.max(pages)));
         }
         memories.memory(ty);
     }

@@ -9,4 +9,4 @@ mod sections;
 pub(crate) use facts::is_function;
 pub use facts::{Export, Facts, Global, Import, Item, Memory, Segment, SegmentKind, Start, Table};
 pub(crate) use instrument::export_name;
-pub use instrument::{EXPORT_PREFIX, instrument, with_image, with_initial_pages};
+pub use instrument::{EXPORT_PREFIX, instrument, with_image, with_initial_pages, with_memory_pages};

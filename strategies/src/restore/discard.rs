@@ -16,6 +16,10 @@ use crate::sys::{memfd, page};
 pub struct Discard;
 
 impl Restorer for Discard {
+    fn keeps_memory(&self) -> bool {
+        false
+    }
+
     fn restore(
         &mut self,
         pages: &mut Pages<'_>,

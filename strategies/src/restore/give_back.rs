@@ -16,6 +16,10 @@ use crate::sys::page;
 pub struct GiveBack;
 
 impl Restorer for GiveBack {
+    fn keeps_memory(&self) -> bool {
+        false
+    }
+
     fn restore(
         &mut self,
         pages: &mut Pages<'_>,

@@ -17,6 +17,11 @@ use crate::session::Reset;
 
 /// Makes the given runs of pages equal to the image again; beyond the image's size that means zeros.
 pub trait Restorer: Send {
+    /// Whether restored pages keep their physical memory; memory that is given back need not be committed at startup.
+    fn keeps_memory(&self) -> bool {
+        true
+    }
+
     /// Restores `runs`, which are whole pages within the current size, in ascending order.
     ///
     /// # Errors

@@ -31,8 +31,8 @@ impl Mechanism {
     }
 }
 
-/// Every mechanism that some strategy needs, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 10] = [
+/// Every mechanism that some strategy or commit policy needs, in the order in which `doctor` lists them.
+pub static ALL: [&Mechanism; 13] = [
     &crate::in_place::SHRINK,
     &super::page::PROTECT,
     &super::page::DISCARD,
@@ -43,4 +43,7 @@ pub static ALL: [&Mechanism; 10] = [
     &super::soft_dirty::SOFT_DIRTY,
     &super::pagemap_scan::PAGEMAP_SCAN,
     &super::pagemap_scan::WRITE_PROTECT,
+    &crate::commit::populate::POPULATE_WRITE,
+    &crate::commit::lock::LOCK,
+    &crate::commit::grown::RESERVED,
 ];

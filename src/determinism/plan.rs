@@ -1,0 +1,129 @@
+//! Which cases are run, in which order.
+
+use std::time::Duration;
+
+use reset_strategies::commit;
+
+use super::environment::{Environment, Kind};
+use super::{Case, Guest, Mitigation};
+use crate::launch::plan::Profile;
+
+/// What seed 000 documents as the minimum, and what every policy commits: all that a 32-bit memory can be.
+pub const REQUIREMENT: u64 = commit::WHOLE_MEMORY;
+
+/// How long a single case may take: committing a whole memory on a cold virtual machine takes a quarter of this.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The policies that mitigations are combined with: the one that does nothing, and the one that is meant to help.
+const ENDS: [&str; 2] = ["lazy", "canary"];
+
+const MITIGATIONS: [Mitigation; 5] =
+    [Mitigation::None, Mitigation::Budget, Mitigation::FailFast, Mitigation::Preflight, Mitigation::Chunked];
+
+const GUESTS: [Guest; 3] = [Guest::Allocate, Guest::AllocateRising, Guest::Lru];
+
+/// Time for all cases; what does not fit is listed as not run.
+pub fn budget(profile: Profile) -> Duration {
+    match profile {
+        Profile::Smoke => Duration::from_secs(60),
+        Profile::Quick => Duration::from_secs(270),
+        Profile::Full => Duration::from_secs(7_200),
+    }
+}
+
+/// The limits of a profile, unless they are given.
+pub fn environments(profile: Profile, limits: &[u64]) -> Vec<Environment> {
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
+    use Kind::{AddressSpace, Data, Group};
+    let mut environments = vec![Environment::AS_FOUND];
+    let add =
+        |list: &[(Kind, u64)]| list.iter().map(|(kind, limit)| Environment::limited(*kind, *limit)).collect();
+    let limited: Vec<Environment> = match profile {
+        _ if !limits.is_empty() => {
+            let of = |kind| limits.iter().map(move |limit| Environment::limited(kind, *limit));
+            [Group, Data, AddressSpace].into_iter().flat_map(of).collect()
+        }
+        Profile::Smoke => add(&[(Group, 512 * MIB), (Data, 256 * MIB)]),
+        Profile::Quick => add(&[
+            (Group, 512 * MIB),
+            (Group, GIB),
+            (Group, 8 * GIB),
+            (Data, 256 * MIB),
+            (AddressSpace, 2 * GIB),
+        ]),
+        Profile::Full => [Group, Data, AddressSpace]
+            .into_iter()
+            .flat_map(|kind| {
+                [256 * MIB, 512 * MIB, GIB, 2 * GIB, 4 * GIB, 8 * GIB]
+                    .map(|limit| Environment::limited(kind, limit))
+            })
+            .collect(),
+    };
+    environments.extend(limited);
+    environments
+}
+
+/// All cases, those first that others are compared with and those next that matter most.
+pub fn cases(profile: Profile, environments: &[Environment]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let policies: Vec<&str> = commit::all().iter().map(|policy| policy.name()).collect();
+    let limited = &environments[1..];
+    let mut add = |environments: &[Environment],
+                   policies: &[&'static str],
+                   mitigations: &[Mitigation],
+                   guests: &[Guest]| {
+        for &guest in guests {
+            for &mitigation in mitigations {
+                for &policy in policies {
+                    for &environment in environments {
+                        let case = Case { environment, policy, mitigation, guest };
+                        if !cases.contains(&case) {
+                            cases.push(case);
+                        }
+                    }
+                }
+            }
+        }
+    };
+    match profile {
+        Profile::Smoke => add(environments, &ENDS, &[Mitigation::None], &[Guest::Allocate]),
+        Profile::Quick => {
+            add(environments, &ENDS, &[Mitigation::None], &GUESTS);
+            add(environments, &["lazy"], &MITIGATIONS, &[Guest::Allocate]);
+            add(limited, &["canary"], &[Mitigation::Budget], &[Guest::Allocate]);
+            // Where nothing is limited there is nothing to tell policies apart by but their time.
+            add(limited, &policies, &[Mitigation::None], &[Guest::Allocate]);
+        }
+        Profile::Full => {
+            add(environments, &ENDS, &MITIGATIONS, &GUESTS);
+            add(environments, &policies, &[Mitigation::None], &GUESTS);
+        }
+    }
+    cases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_compared_has_its_reference_before_it() {
+        for profile in [Profile::Smoke, Profile::Quick, Profile::Full] {
+            let cases = cases(profile, &environments(profile, &[]));
+            for (index, case) in cases.iter().enumerate() {
+                let reference = Case { environment: Environment::AS_FOUND, policy: "lazy", ..*case };
+                let place = cases.iter().position(|other| *other == reference);
+                assert!(place.is_some_and(|place| place <= index), "{case:?}");
+                assert_eq!(cases.iter().filter(|other| *other == case).count(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn given_limits_replace_those_of_the_profile() {
+        let environments = environments(Profile::Quick, &[256 << 20]);
+        assert_eq!(environments.len(), 4);
+        assert!(environments[1..].iter().all(|environment| environment.limit == Some(256 << 20)));
+    }
+}

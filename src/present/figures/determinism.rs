@@ -1,0 +1,211 @@
+//! The heat map of `determinism`: commit policies down, environments across, one block of rows per guest and mitigation.
+//!
+//! Every field says its outcome in words, so that the colours only help: green and blue for what is safe, orange and red
+//! for what is not.
+
+use anyhow::Result;
+use plotters::prelude::DrawingBackend;
+
+use super::canvas::{Align, Canvas, Type};
+use super::parts::{BODY, MARGIN, SMALL, heading, heading_height};
+use super::{Figure, Numbers, WIDTH, raster, svg};
+use crate::determinism::matrix::{distinct, environment, short};
+use crate::determinism::process::is_shortage;
+use crate::determinism::{Cell, Mitigation, Outcome, word};
+use crate::present::palette::{Colour, GRID, INK, MUTED, PAPER};
+use crate::present::prose::printable;
+
+const NAME: f64 = 300.0;
+const ROW: f64 = 30.0;
+const HEAD: f64 = 62.0;
+const FIELD: Type = Type::new(17.0, INK);
+
+/// All cells of a report.
+pub struct DeterminismFigure<'a> {
+    blocks: Vec<Block<'a>>,
+    environments: Vec<(String, String)>,
+    finding: String,
+}
+
+struct Block<'a> {
+    title: String,
+    rows: Vec<(&'a str, Vec<Option<&'a Cell>>)>,
+}
+
+/// Draws the map as SVG and as PNG.
+///
+/// # Errors
+/// When the drawing library fails.
+pub fn draw(cells: &[Cell]) -> Result<(String, Vec<u8>)> {
+    let figure = DeterminismFigure::new(cells);
+    let (subject, finding) = figure.title();
+    let drawn = svg(&figure, &format!("{subject}: {finding}"))?;
+    let png = raster::png((WIDTH, figure.height()), |canvas| figure.draw(canvas))?;
+    Ok((drawn, png))
+}
+
+impl<'a> DeterminismFigure<'a> {
+    /// The figure of these cells.
+    pub fn new(cells: &'a [Cell]) -> Self {
+        let environments = distinct(cells.iter().map(environment));
+        let blocks = distinct(cells.iter().map(|cell| (cell.guest, cell.mitigation)));
+        let blocks = blocks.into_iter().map(|key| {
+            let cells: Vec<&Cell> =
+                cells.iter().filter(|cell| (cell.guest, cell.mitigation) == key).collect();
+            let policies = distinct(cells.iter().map(|cell| cell.commit.as_str()));
+            let rows = policies.into_iter().map(|policy| {
+                let find = |place: &(String, String)| {
+                    cells.iter().copied().find(|cell| cell.commit == policy && environment(cell) == *place)
+                };
+                (policy, environments.iter().map(find).collect())
+            });
+            let mitigation = match key.1 {
+                Mitigation::None => "no mitigation".to_owned(),
+                other => format!("mitigation: {}", word(other)),
+            };
+            Block { title: format!("{}, {mitigation}", word(key.0)), rows: rows.collect() }
+        });
+        Self { blocks: blocks.collect(), finding: finding(cells), environments }
+    }
+
+    fn column(&self) -> f64 {
+        (f64::from(WIDTH) - NAME - MARGIN) / self.environments.len().max(1) as f64
+    }
+}
+
+/// What the policies that are compared most make of it.
+fn finding(cells: &[Cell]) -> String {
+    let count = |policy: &str, outcome| {
+        cells.iter().filter(|cell| cell.commit == policy && cell.outcome == outcome).count()
+    };
+    let lazy = |outcome| count("lazy", outcome);
+    let canary: usize = [Outcome::Diverged, Outcome::KilledAtStartup, Outcome::KilledInBlock]
+        .into_iter()
+        .map(|outcome| count("canary", outcome))
+        .sum();
+    format!(
+        "lazy diverged in {} cells and was killed in a block in {}; canary did either in {canary}",
+        lazy(Outcome::Diverged),
+        lazy(Outcome::KilledInBlock)
+    )
+}
+
+/// Fill of a field. Lightness differs as well as hue, and the words are there in any case.
+fn colour(cell: &Cell) -> Colour {
+    const SAME: Colour = Colour { light: 0xC9E8D2, dark: 0x1F4A2E };
+    const SAID: Colour = Colour { light: 0xCFE0F5, dark: 0x1F3A5C };
+    const LOUD: Colour = Colour { light: 0xFBE3B5, dark: 0x5A4313 };
+    const KILLED: Colour = Colour { light: 0xF3B48C, dark: 0x7A3A14 };
+    const SILENT: Colour = Colour { light: 0xE58A8A, dark: 0x8A1F26 };
+    match cell.outcome {
+        Outcome::Reference => SAME,
+        Outcome::Refused if is_shortage(cell.exit_code) => SAID,
+        Outcome::Refused | Outcome::Trapped => LOUD,
+        Outcome::KilledAtStartup | Outcome::KilledInBlock => KILLED,
+        Outcome::Diverged => SILENT,
+        Outcome::NotRun => PAPER,
+    }
+}
+
+impl Figure for DeterminismFigure<'_> {
+    fn kind(&self) -> &'static str {
+        "determinism"
+    }
+
+    fn title(&self) -> (String, String) {
+        ("The same block, other memory: is the same stored?".into(), self.finding.clone())
+    }
+
+    fn caption(&self) -> String {
+        "Each field is one process under one real limit. \"same\" is the state root of a host without limits; \
+         DIVERGED completed with another one, which nobody notices; KILLED ended by a signal in a block, killed before \
+         it; \"refused 78\" is an error in words before the first block."
+            .into()
+    }
+
+    fn numbers(&self) -> Numbers {
+        let mut head = vec!["guest and mitigation".to_owned(), "commit policy".to_owned()];
+        head.extend(
+            self.environments.iter().map(|(name, limit)| format!("{name} {limit}").trim().to_owned()),
+        );
+        let rows = self.blocks.iter().flat_map(|block| {
+            block.rows.iter().map(|(policy, cells)| {
+                let mut row = vec![block.title.clone(), (*policy).to_owned()];
+                row.extend(cells.iter().map(|cell| cell.map_or("", short).to_owned()));
+                row
+            })
+        });
+        Numbers { head, rows: rows.collect() }
+    }
+
+    fn height(&self) -> u32 {
+        let rows: usize = self.blocks.iter().map(|block| block.rows.len()).sum();
+        (heading_height(&self.finding) + HEAD + ROW * (rows as f64 + 1.2 * self.blocks.len() as f64) + MARGIN)
+            as u32
+    }
+
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Result<()> {
+        heading(canvas, &self.title())?;
+        let mut y = heading_height(&self.finding);
+        let width = self.column();
+        let middle = |index: usize| NAME + width * (index as f64 + 0.5);
+        for (index, (name, limit)) in self.environments.iter().enumerate() {
+            canvas.text(&printable(name), middle(index), y + 16.0, SMALL.bold(), Align::Middle)?;
+            canvas.text(limit, middle(index), y + 40.0, SMALL, Align::Middle)?;
+        }
+        y += HEAD;
+        for block in &self.blocks {
+            y += ROW * 0.2;
+            canvas.text(&block.title, MARGIN, y + ROW / 2.0, BODY.bold(), Align::Left)?;
+            y += ROW;
+            for (policy, cells) in &block.rows {
+                canvas.text(&printable(policy), MARGIN + 14.0, y + ROW / 2.0, BODY, Align::Left)?;
+                for (index, cell) in cells.iter().enumerate() {
+                    let left = NAME + width * index as f64;
+                    let fill = cell.map_or(PAPER, colour);
+                    canvas.rect((left + 1.5, y + 1.5), (left + width - 1.5, y + ROW - 1.5), GRID)?;
+                    canvas.rect((left + 2.0, y + 2.0), (left + width - 2.0, y + ROW - 2.0), fill)?;
+                    if let Some(cell) = cell {
+                        let ink = if cell.outcome == Outcome::NotRun { MUTED } else { INK };
+                        let text = Type { colour: ink, ..FIELD };
+                        canvas.text(short(cell), middle(index), y + ROW / 2.0, text, Align::Middle)?;
+                    }
+                }
+                y += ROW;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::determinism::matrix::tests::cell;
+
+    #[test]
+    fn every_outcome_is_a_field_with_its_word() {
+        let limit = Some(1 << 30);
+        let cells = [
+            cell("as-found", None, "lazy", Outcome::Reference),
+            cell("cgroup-v1", limit, "lazy", Outcome::KilledInBlock),
+            cell("rlimit-data", limit, "lazy", Outcome::Diverged),
+            cell("cgroup-v1", limit, "canary", Outcome::Refused),
+        ];
+        let (svg, png) = draw(&cells).unwrap();
+        for word in
+            ["same", "KILLED", "DIVERGED", "refused 78", "rlimit-data", "1 GiB", "allocate, no mitigation"]
+        {
+            assert!(svg.contains(word), "{word}");
+        }
+        assert!(png.starts_with(b"\x89PNG"));
+        let figure = DeterminismFigure::new(&cells);
+        assert_eq!(figure.numbers().rows.len(), 2);
+        assert!(figure.title().1.contains("lazy diverged in 1 cells"));
+    }
+
+    #[test]
+    fn no_cells_are_drawn_as_nothing() {
+        draw(&[]).unwrap();
+    }
+}

@@ -1,0 +1,195 @@
+//! The parent's side: files made ahead of time, and one child per startup.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use procfs::process::Process;
+use reset_strategies::module::Facts;
+use reset_strategies::{Plan, registry};
+use wasm_encoder::reencode::Reencode;
+use wasm_encoder::{CodeSection, Function};
+use wasmparser::CodeSectionReader;
+
+use super::child::{Spec, Started};
+use super::{Path, snapshot};
+use crate::determinism::Environment;
+use crate::launch::child::options;
+use crate::machine::clock;
+use crate::measure::warm;
+
+/// The hidden verb under which the binary is such a child.
+pub const START_VERB: &str = "start";
+
+/// The strategy of startups that commit memory: it keeps it.
+const KEEPING: &str = "copy/full";
+
+/// The strategy of a startup: what indexers ship, unless memory is committed, which that would drop.
+pub fn strategy(commit_bytes: u64) -> &'static str {
+    if commit_bytes > 0 { KEEPING } else { registry::BASELINE }
+}
+
+/// A module in all the forms that startups begin with.
+#[derive(Clone, Debug)]
+pub struct Files {
+    folder: PathBuf,
+}
+
+/// A startup as seen from both sides.
+#[derive(Clone, Debug)]
+pub struct Launched {
+    pub started: Started,
+    /// VmRSS of the child and its reserved huge pages, read from outside.
+    pub rss_bytes: Option<u64>,
+}
+
+impl Files {
+    /// Writes the module, its snapshot where it can be made, and both compiled.
+    ///
+    /// # Errors
+    /// When the module does not compile, or a file cannot be written.
+    pub fn prepare(folder: PathBuf, wasm: &[u8], initialises: bool) -> Result<Self> {
+        std::fs::create_dir_all(folder.join("cache"))?;
+        let files = Self { folder };
+        files.write("module", wasm)?;
+        if initialises {
+            files.write("snapshot", &snapshot::pre_initialised(wasm)?)?;
+        }
+        Ok(files)
+    }
+
+    fn write(&self, name: &str, wasm: &[u8]) -> Result<()> {
+        std::fs::write(self.path(name, "wasm"), wasm)?;
+        std::fs::write(self.path(name, "outline.wasm"), outline(wasm)?)?;
+        for strategy in [KEEPING, registry::BASELINE] {
+            let found = registry::find(strategy).context("the strategy of startups")?;
+            let plan = Plan::new(found, wasm, options())?;
+            let compiled = plan.engine()?.precompile_module(plan.wasm()).map_err(anyhow::Error::from)?;
+            std::fs::write(self.compiled(name, strategy), compiled)?;
+        }
+        Ok(())
+    }
+
+    /// Strategies differ in their engines' settings, and with it in what they can load.
+    fn compiled(&self, name: &str, strategy: &str) -> PathBuf {
+        self.path(name, &format!("{}.cwasm", strategy.replace('/', "-")))
+    }
+
+    fn path(&self, name: &str, extension: &str) -> PathBuf {
+        self.folder.join(format!("{name}.{extension}"))
+    }
+
+    /// What a child is told.
+    pub fn spec(&self, path: Path, policy: &str, commit_bytes: u64) -> Spec {
+        let name = if path == Path::Snapshot { "snapshot" } else { "module" };
+        let wasm = match path {
+            Path::Jit | Path::EngineCache => "wasm",
+            Path::Precompiled | Path::Snapshot => "outline.wasm",
+        };
+        Spec {
+            strategy: strategy(commit_bytes).into(),
+            path,
+            policy: policy.into(),
+            commit_bytes,
+            wasm: self.path(name, wasm),
+            compiled: self.compiled(name, strategy(commit_bytes)),
+            cache: self.folder.join("cache"),
+            wait: commit_bytes > 0,
+            started_ns: 0,
+        }
+    }
+
+    /// The size of the module.
+    ///
+    /// # Errors
+    /// When the file is not there.
+    pub fn bytes(&self) -> Result<u64> {
+        Ok(std::fs::metadata(self.path("module", "wasm"))?.len())
+    }
+}
+
+/// The module with empty function bodies: what a plan wants to know, without three megabytes to read through.
+///
+/// Right only for modules whose code neither changes tables nor drops segments, which is made sure of here.
+fn outline(wasm: &[u8]) -> Result<Vec<u8>> {
+    struct Empty;
+    impl Reencode for Empty {
+        type Error = std::convert::Infallible;
+
+        fn parse_code_section(
+            &mut self,
+            code: &mut CodeSection,
+            section: CodeSectionReader<'_>,
+        ) -> Result<(), wasm_encoder::reencode::Error<Self::Error>> {
+            for _ in 0..section.count() {
+                let mut body = Function::new([]);
+                body.instructions().unreachable().end();
+                code.function(&body);
+            }
+            Ok(())
+        }
+    }
+    let mut module = wasm_encoder::Module::new();
+    Empty.parse_core_module(&mut module, wasmparser::Parser::new(0), wasm)?;
+    let outline = module.finish();
+    let (whole, short) = (Facts::read(wasm)?, Facts::read(&outline)?);
+    let same = whole.tables == short.tables && whole.data == short.data && whole.elements == short.elements;
+    if !same {
+        bail!("the module's code changes tables or drops segments: its outline would hide that");
+    }
+    Ok(outline)
+}
+
+/// Starts a child, looks at it, and ends it.
+///
+/// Where it commits memory, the same amount is warmed first and held until the child takes it: a hypervisor's first backing
+/// of a page is dear, and would go to whoever comes first.
+///
+/// # Errors
+/// When no child can be started, or it fails; with its own words.
+pub fn launch(binary: &OsString, mut spec: Spec) -> Result<Launched> {
+    let held = if spec.wait { Some(warm::hold(spec.commit_bytes)?) } else { None };
+    spec.started_ns = clock::monotonic_ns();
+    let mut command = Command::new(binary);
+    command
+        .arg(START_VERB)
+        .arg(serde_json::to_string(&spec)?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    // Without a limit: what is wanted is that the OOM killer takes the child and not the suite.
+    Environment::AS_FOUND.confine(&mut command)?;
+    let mut child = command.spawn().context("cannot start a child")?;
+    let mut input = child.stdin.take().context("the child's standard input")?;
+    let mut output = BufReader::new(child.stdout.take().context("the child's standard output")?);
+    let mut line = String::new();
+    if spec.wait {
+        output.read_line(&mut line)?;
+        line.clear();
+        // Back to the kernel, and to the child at once. A child that is gone is noticed when its line does not come.
+        drop(held);
+        let _gone = input.write_all(b"\n");
+    }
+    output.read_line(&mut line)?;
+    let rss_bytes = resident(child.id());
+    drop(input);
+    let status = child.wait()?;
+    if line.is_empty() {
+        let mut said = String::new();
+        if let Some(mut errors) = child.stderr.take() {
+            errors.read_to_string(&mut said)?;
+        }
+        let said = said.trim().trim_start_matches("error: ");
+        bail!("{}", if said.is_empty() { status.to_string() } else { said.to_owned() });
+    }
+    Ok(Launched { started: serde_json::from_str(&line).context("a child's answer")?, rss_bytes })
+}
+
+fn resident(pid: u32) -> Option<u64> {
+    let status = Process::new(i32::try_from(pid).ok()?).ok()?.status().ok()?;
+    Some((status.vmrss? + status.hugetlbpages.unwrap_or(0)) * 1024)
+}

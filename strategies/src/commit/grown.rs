@@ -1,0 +1,66 @@
+//! Policies that the guest can see: its memory is larger from the beginning.
+//!
+//! A guest's allocator asks `memory.grow` for every new page and makes no use of what it did not ask for. A memory that is
+//! at its maximum makes every such request fail, so that all but the smallest block comes out differently: these
+//! policies are here to be judged.
+
+use std::io;
+
+use super::{How, Policy, WASM_PAGE};
+use crate::sys::{Mechanism, checked};
+
+/// The size of a huge page on x86-64, and on aarch64 with pages of 4 KiB.
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
+
+/// `nonzero-then-zero`: grows to the full size, marks each wasm page, and writes zeros over everything.
+///
+/// The marks commit one OS page in sixteen. What commits the rest is the second phase, by writing zeros, which the first
+/// was meant to be the cure for.
+pub static NONZERO_THEN_ZERO: Policy = Policy::new(
+    "nonzero-then-zero",
+    "grows the memory to its full size, writes a number into each 64 KiB, then zeros over all of it",
+    &[],
+    How::Grown(|extent| {
+        extent.mark_every(WASM_PAGE);
+        extent.zero();
+        Ok(())
+    }),
+);
+
+/// `hugetlb`: pages that were reserved at boot or by `vm.nr_hugepages`, and cannot be swapped out.
+///
+/// Access to them is given and taken 2 MiB at a time, and wasm grows by 64 KiB: so the memory has its full size from the
+/// beginning and never shrinks below it.
+pub static HUGETLB: Policy = Policy::new(
+    "hugetlb",
+    "grows the memory to its full size on huge pages that were reserved beforehand",
+    &[&RESERVED],
+    How::Grown(|extent| extent.map_anew(HUGE_PAGE, libc::MAP_HUGETLB)),
+);
+
+/// `module-min-max`: the module declares the full size as minimum and maximum. Declares, and commits nothing.
+pub static MODULE_MIN_MAX: Policy = Policy::new(
+    "module-min-max",
+    "rewrites the module's memory to minimum = maximum, which commits nothing",
+    &[],
+    How::Rewrite,
+);
+
+/// `MAP_HUGETLB`, with one page.
+pub static RESERVED: Mechanism = Mechanism::new("MAP_HUGETLB", "maps huge pages reserved beforehand", || {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_HUGETLB;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), HUGE_PAGE, access, flags, -1, 0) };
+    if at == libc::MAP_FAILED {
+        let error = io::Error::last_os_error();
+        let reserved = std::fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap_or_default();
+        return Err(format!(
+            "{error}; vm.nr_hugepages is {}; reserve N pages of 2 MiB with: sysctl vm.nr_hugepages=N",
+            reserved.trim()
+        ));
+    }
+    // SAFETY: the mapping was just made, and nothing refers to it.
+    checked(unsafe { libc::munmap(at, HUGE_PAGE) }).map_err(|e| format!("munmap: {e}"))?;
+    Ok(())
+});
