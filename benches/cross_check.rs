@@ -37,8 +37,14 @@ fn main() -> Result<()> {
         let turns = if *quick { 2 } else { TURNS };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for turn in 0..turns {
-            theirs.extend(plain(criterion, &course, &contender, turn)?);
-            ours.extend(own(criterion, bench, &course, &contender, turn)?);
+            // Whoever comes first alternates.
+            for first in [true, false] {
+                if first == (turn % 2 == 0) {
+                    theirs.extend(plain(criterion, &course, &contender, turn)?);
+                } else {
+                    ours.extend(own(criterion, bench, &course, &contender, turn)?);
+                }
+            }
         }
         // A filter left them out.
         let (Some(ours), Some(theirs)) = (median(&mut ours), median(&mut theirs)) else { continue };
@@ -66,7 +72,8 @@ fn own(
     contender: &Contender,
     turn: usize,
 ) -> Result<Vec<f64>> {
-    let Some(mut subject) = bench.subject(course, contender)? else { return Ok(Vec::new()) };
+    let Some(subject) = bench.subject(course, contender)? else { return Ok(Vec::new()) };
+    let mut subject = subject.unsampled();
     let mut samples = Vec::new();
     let mut failed = None;
     criterion.bench_function(&format!("resetbench/{}/{turn}", contender.name), |bencher| {

@@ -4,6 +4,8 @@
 //! `target/resetbench-bench/<bench>`, or below `$RESETBENCH_OUT`, and `resetbench report FOLDER` draws them. Criterion's
 //! own files are its own: nothing here reads them.
 
+#![allow(dead_code, reason = "each bench uses a part of this")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
