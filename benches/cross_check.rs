@@ -1,5 +1,6 @@
 //! Someone else's instrument on the same work: plain criterion calling wasmtime directly, without any of our code around
-//! the block, next to our own figure of the same cell, in turns. They have to agree within 5 %.
+//! the block, next to our own figure of the same cell, in turns. They have to agree within the
+//! interval of their ratio, or 5 %.
 //!
 //! What is timed is the same on both sides: call, drop the store, instantiate anew. Ours reads the clock three times per
 //! block, criterion's once per sample; hence the block is chosen to take long enough for that not to matter.
@@ -13,21 +14,29 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use criterion::Criterion;
 use reset_strategies::{Plan, registry};
-use resetbench::analyse::quantile::median;
+use resetbench::analyse::SEED;
+use resetbench::analyse::bootstrap::{Estimate, Seed, estimate};
+use resetbench::analyse::paired::Paired;
 use resetbench::launch::child::options;
 use resetbench::launch::in_process::{Bench, Course};
 use resetbench::launch::plan::Contender;
 use resetbench::workload::host::{self, BlockState};
 use wasmtime::{InstancePre, Linker, Module, Store, TypedFunc};
 
-/// How far the two may be apart.
+/// How far the two may be apart where the interval of their ratio does not hold 1.
 const AGREE: f64 = 0.05;
 
 /// Turns of each instrument, so that a drift of the machine meets both.
-const TURNS: usize = 5;
+const TURNS: usize = 12;
+
+/// How long criterion measures in one turn.
+const TURN: Duration = Duration::from_millis(500);
 
 fn main() -> Result<()> {
     let mut setup = common::Setup::new("cross_check")?;
+    // Short turns: the machine has to be the same for both.
+    let criterion = std::mem::take(&mut setup.criterion);
+    setup.criterion = criterion.measurement_time(TURN).warm_up_time(TURN / 5).configure_from_args();
     let workload = setup.workload("stress/touch", &[("dirty", 256)])?;
     let common::Setup { criterion, bench, quick, .. } = &mut setup;
     let course = bench.course(&workload)?;
@@ -35,26 +44,37 @@ fn main() -> Result<()> {
     for name in ["fresh/on-demand-cow", "fresh/pooling"] {
         let contender = Contender::new(registry::find(name).expect("a registered strategy"));
         let turns = if *quick { 2 } else { TURNS };
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let mut logs = Vec::new();
         for turn in 0..turns {
-            theirs.extend(plain(criterion, &course, &contender, turn)?);
-            ours.extend(own(criterion, bench, &course, &contender, turn)?);
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            // Whoever comes first alternates.
+            for first in [true, false] {
+                if first == (turn % 2 == 0) {
+                    theirs = plain(criterion, &course, &contender, turn)?;
+                } else {
+                    ours = own(criterion, bench, &course, &contender, turn)?;
+                }
+            }
+            logs.push(ours.iter().zip(&theirs).map(|(ours, theirs)| (ours / theirs).ln()).collect());
         }
-        // A filter left them out.
-        let (Some(ours), Some(theirs)) = (median(&mut ours), median(&mut theirs)) else { continue };
-        let difference = ours / theirs - 1.0;
+        // A filter may have left them out.
+        let Some(Estimate { ratio, .. }) = estimate(&Paired::from_logs(logs), Seed(SEED), &[name]) else {
+            continue;
+        };
+        let agree = (ratio.low..=ratio.high).contains(&1.0) || (ratio.value - 1.0).abs() <= AGREE;
         println!(
-            "cross-check {name}: ours {:.2} us, plain criterion and wasmtime {:.2} us, {:+.1} %",
-            ours / 1e3,
-            theirs / 1e3,
-            difference * 100.0
+            "cross-check {name}: our cycle is {:.3} of what plain criterion and wasmtime take ({:.3} to {:.3}): {}",
+            ratio.value,
+            ratio.low,
+            ratio.high,
+            if agree { "they agree" } else { "they do not agree" }
         );
-        if difference.abs() > AGREE {
+        if !agree {
             apart.push(name);
         }
     }
     // A few milliseconds prove nothing: a quick run only shows that both instruments work.
-    ensure!(apart.is_empty() || *quick, "more than {} % apart: {}", AGREE * 100.0, apart.join(", "));
+    ensure!(apart.is_empty() || *quick, "the instruments do not agree on {}", apart.join(", "));
     setup.close()
 }
 
@@ -66,7 +86,8 @@ fn own(
     contender: &Contender,
     turn: usize,
 ) -> Result<Vec<f64>> {
-    let Some(mut subject) = bench.subject(course, contender)? else { return Ok(Vec::new()) };
+    let Some(subject) = bench.subject(course, contender)? else { return Ok(Vec::new()) };
+    let mut subject = subject.unsampled();
     let mut samples = Vec::new();
     let mut failed = None;
     criterion.bench_function(&format!("resetbench/{}/{turn}", contender.name), |bencher| {

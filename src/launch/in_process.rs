@@ -2,7 +2,8 @@
 //! goes into our rows as well, so that `report` draws from a `cargo bench`.
 //!
 //! What this cannot do is pair: contenders run one after the other, so their rows belong to no round, and no ratios are made
-//! of them. Memory is sampled by a thread of the same process, which `run` avoids; its cost is in the rows.
+//! of them. Memory is sampled by a thread of the same process, which `run` avoids: its own cost is in the rows, and what it
+//! costs those that unmap memory is in their times (see [`Subject::unsampled`]).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -235,6 +236,14 @@ impl Bench {
             status: Status::Ok,
             error: None,
         }
+    }
+}
+
+impl Subject {
+    /// Without sampling memory: another thread of this process makes each unmapping an interrupt to the CPU on which it
+    /// ran last, which costs strategies that unmap a few per cent.
+    pub fn unsampled(self) -> Self {
+        Self { sampler: None, ..self }
     }
 }
 
