@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod doctor;
+pub mod inspect;
 pub mod list;
 pub mod report;
 pub mod run;
