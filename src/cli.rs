@@ -24,6 +24,8 @@ pub enum Verb {
     Doctor(DoctorArgs),
     /// List strategies and workloads.
     List(ListArgs),
+    /// Judge a module: what its blocks could change, and which strategies bring that back.
+    Inspect(InspectArgs),
     /// Verify and measure strategies on workloads; write rows, summary and report.
     Run(RunArgs),
     /// Draw tables and figures from the files of a run.
@@ -62,6 +64,17 @@ pub struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The module.
+    #[arg(value_name = "FILE")]
+    pub module: PathBuf,
+
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let result = match cli.verb {
         Verb::Doctor(args) => verb::doctor::run(&args),
         Verb::List(args) => verb::list::run(&args),
+        Verb::Inspect(args) => verb::inspect::run(&args),
         Verb::Run(args) => verb::run::run(&args),
         Verb::Report(args) => verb::report::run(&args),
         Verb::Compare(args) => verb::compare::run(&args),

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod determinism;
 pub mod doctor;
 pub mod export;
+pub mod inspect;
 pub mod list;
 pub mod merge;
 pub mod report;

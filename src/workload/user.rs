@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use reset_strategies::module::{Facts, Item};
+use wasmtime::{Config, Engine, Module};
 
 use super::blocks::{self, Block};
 use super::definition::inputs;
 use super::{Workload, host};
+use crate::launch::child::options;
 
 /// Reads a module and makes a workload of it; without blocks it is given those of the main network.
 ///
@@ -40,12 +42,27 @@ pub fn workload(path: &Path, given: Option<&[Block]>) -> Result<Workload> {
     })
 }
 
-/// Whether a module speaks the ABI: its imports are ours, and it exports `_start` and `memory`.
-fn check(module: &[u8]) -> Result<()> {
+/// The facts about a module that is valid with all that the engine has on.
+///
+/// # Errors
+/// When the bytes are not a core module, are invalid, or use a proposal that is off.
+pub fn valid(module: &[u8]) -> Result<Facts> {
     if !module.starts_with(b"\0asm") {
         bail!("it is not a WebAssembly module: it does not begin with \\0asm");
     }
-    let facts = Facts::read(module).context("it is not a valid WebAssembly module")?;
+    let facts = Facts::read(module)?;
+    let mut config = Config::new();
+    (options().configure)(&mut config);
+    let engine = Engine::new(&config).map_err(anyhow::Error::from)?;
+    Module::validate(&engine, module)
+        .map_err(|error| anyhow::anyhow!("{error:#}"))
+        .context("it is not a valid WebAssembly module")?;
+    Ok(facts)
+}
+
+/// Whether a module speaks the ABI: its imports are ours, and it exports `_start` and `memory`.
+fn check(module: &[u8]) -> Result<()> {
+    let facts = valid(module)?;
     for import in &facts.imports {
         if import.item != Item::Function || import.module != "env" || !host::offers(&import.name) {
             bail!(
@@ -64,7 +81,5 @@ fn check(module: &[u8]) -> Result<()> {
             bail!("it exports no `{name}`, {remedy}");
         }
     }
-    wasmtime::Module::validate(&wasmtime::Engine::default(), module)
-        .map_err(|error| anyhow::anyhow!("{error}"))
-        .context("it is not a valid WebAssembly module")
+    Ok(())
 }

@@ -25,7 +25,7 @@ pub enum Error {
         reason: String,
     },
     /// The bytes are not a module.
-    #[error("not a WebAssembly module: {0}")]
+    #[error("not a WebAssembly module")]
     Parse(#[from] wasmparser::BinaryReaderError),
     /// The bytes are a component.
     #[error("this is a WebAssembly component; only core modules can be reset")]

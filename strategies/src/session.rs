@@ -1,6 +1,6 @@
 //! A running instance under a strategy: execute a block, reset, execute the next.
 
-use wasmtime::{Instance, Store, TypedFunc, format_err};
+use wasmtime::{Engine, Instance, Store, TypedFunc, format_err};
 
 use crate::error::Error;
 use crate::fresh::FreshSession;
@@ -97,6 +97,15 @@ impl<T: 'static> Session<T> {
             Inner::InPlace(session) => session.reset(),
         }
     }
+}
+
+/// A store in which the start function may run to its end; for blocks the host sets deadlines and fuel of its own.
+pub(crate) fn store<T: 'static>(engine: &Engine, state: T) -> Store<T> {
+    let mut store = Store::new(engine, state);
+    store.set_epoch_deadline(u64::MAX / 2);
+    // An error only says that this engine does not count fuel.
+    let _ = store.set_fuel(u64::MAX);
+    store
 }
 
 /// Looks the entry point up, if there is to be one.

@@ -207,6 +207,10 @@ fn in_place_strategies_refuse_what_they_cannot_restore_and_name_it() {
             "type 0 lives on a heap that cannot be brought back, and a constant expression allocates there",
         ),
         (
+            "(type (func)) (type $a (array (mut anyref)))",
+            "type 1 lives on a heap where type 1 can make circles",
+        ),
+        (
             "(type $s (struct)) (func $go) (start $go)",
             "type 0 lives on a heap that cannot be brought back, and the start function may allocate there",
         ),
@@ -216,5 +220,36 @@ fn in_place_strategies_refuse_what_they_cannot_restore_and_name_it() {
         let error = Plan::new(registry::find("copy/full").unwrap(), &wasm, Options::default()).unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
         assert!(Plan::new(registry::find("fresh/relink").unwrap(), &wasm, Options::default()).is_ok());
+    }
+}
+
+#[test]
+fn what_a_block_put_on_the_heap_is_collected_by_the_reset() {
+    let wasm = wat::parse_str(
+        r#"(module
+          (type $bytes (array (mut i8)))
+          (type $chain (struct (field (ref null $chain)) (field (ref $bytes))))
+          (tag $overflow (param (ref $chain)))
+          (global $last (mut (ref null $chain)) (ref.null $chain))
+          (func (export "_start")
+            (local $left i32)
+            (local.set $left (i32.const 100))
+            (loop $more
+              (global.set $last (struct.new $chain (global.get $last) (array.new_default $bytes (i32.const 10000))))
+              (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+            (throw $overflow (ref.as_non_null (global.get $last)))))"#,
+    )
+    .unwrap();
+    for strategy in available(false).filter(|strategy| strategy.family() != "fresh") {
+        let (mut session, fresh) = start(strategy, &wasm);
+        let mut capacities = Vec::new();
+        for _ in 0..20 {
+            assert!(session.execute().is_err());
+            session.reset().unwrap();
+            assert_eq!(difference(&fresh, &mut session, &wasm), None, "{strategy}");
+            assert!(!session.store_mut().has_pending_exception(), "{strategy}");
+            capacities.push(session.store_mut().gc_heap_capacity());
+        }
+        assert_eq!(capacities[0], capacities[19], "{strategy} lets the heap grow: {capacities:?}");
     }
 }

@@ -60,7 +60,7 @@ fn a_module_that_is_none_is_refused() {
     let text = place.file("text.wasm", "hello");
     refused(&[], &[("--module", &text)], &["text.wasm", "not a WebAssembly module"]);
     let cut = place.file("cut.wasm", b"\0asm\x01\0\0\0\x01\xff");
-    refused(&[], &[("--module", &cut)], &["cut.wasm", "not a valid WebAssembly module"]);
+    refused(&[], &[("--module", &cut)], &["cut.wasm", "not a WebAssembly module"]);
     let invalid = place
         .wat("invalid.wasm", r#"(module (memory (export "memory") 1) (func (export "_start") i32.const 1))"#);
     refused(&[], &[("--module", &invalid)], &["invalid.wasm", "not a valid WebAssembly module"]);

@@ -95,9 +95,7 @@ impl<T: 'static> FreshSession<T> {
     }
 
     fn instantiate(&mut self) -> Result<(), Error> {
-        let mut store = Store::new(&self.engine, (self.state)());
-        // Only the start function and the first block run before the host sets its own deadline.
-        store.set_epoch_deadline(u64::MAX / 2);
+        let mut store = session::store(&self.engine, (self.state)());
         let instance = match &self.template {
             Template::PerBlock(parts) => parts.0.instantiate(&mut store, &parts.1),
             Template::Once(pre) => pre.instantiate(&mut store),

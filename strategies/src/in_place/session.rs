@@ -27,6 +27,8 @@ pub(crate) struct InPlaceSession<T: 'static> {
     memories: Vec<TrackedMemory>,
     globals: Vec<(Global, Val)>,
     tables: Vec<(Table, Vec<Ref>)>,
+    /// Whether the guest may put something on the garbage-collected heap.
+    heap: bool,
 }
 
 /// One memory with its snapshot and the parts that reset it.
@@ -49,8 +51,7 @@ impl<T: 'static> InPlaceSession<T> {
         entry: Option<&'static str>,
         mut state: Box<dyn FnMut() -> T>,
     ) -> Result<Self, Error> {
-        let mut store = Store::new(module.engine(), state());
-        store.set_epoch_deadline(u64::MAX / 2);
+        let mut store = session::store(module.engine(), state());
         let instance =
             linker.instantiate(&mut store, module).map_err(Error::engine("cannot instantiate the module"))?;
         let start = session::entry(instance, &mut store, entry)?;
@@ -68,7 +69,8 @@ impl<T: 'static> InPlaceSession<T> {
         }
         let globals = snapshot_globals(plan, facts, instance, &mut store)?;
         let tables = snapshot_tables(plan, facts, instance, &mut store)?;
-        Ok(Self { store, instance, start, state, parts, memories, globals, tables })
+        let heap = facts.may_allocate();
+        Ok(Self { store, instance, start, state, parts, memories, globals, tables, heap })
     }
 
     pub(crate) fn store_mut(&mut self) -> &mut Store<T> {
@@ -118,8 +120,11 @@ impl<T: 'static> InPlaceSession<T> {
                 }
             }
         }
-        // An exception that nobody caught waits in the store.
-        RootScope::new(&mut self.store).as_context_mut().take_pending_exception();
+        if self.heap {
+            // An exception that nobody caught waits in the store, and would keep what it holds.
+            RootScope::new(&mut self.store).as_context_mut().take_pending_exception();
+            self.store.gc(None).map_err(Error::engine("cannot collect garbage"))?;
+        }
         *self.store.data_mut() = (self.state)();
         Ok(done)
     }

@@ -144,9 +144,11 @@ fn segment(segment: &Segment, instruction: &str) -> Answer {
     }
 }
 
-/// Nothing on the heap outlives a reset as long as no place that is restored refers to it.
+/// What a block put on the heap is collected by the reset, as long as nothing that is restored refers to it.
 fn heap(facts: &Facts) -> Answer {
-    if facts.allocates {
+    if let Some(index) = facts.cyclic_type {
+        refused(format!("lives on a heap where type {index} can make circles, which are never collected"))
+    } else if facts.allocates {
         refused("lives on a heap that cannot be brought back, and a constant expression allocates there")
     } else if facts.start.is_some() {
         refused("lives on a heap that cannot be brought back, and the start function may allocate there")

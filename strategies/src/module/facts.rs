@@ -25,6 +25,8 @@ pub struct Facts {
     pub start: Option<Start>,
     /// The first type of structs or arrays, whose values live on a heap.
     pub heap_type: Option<u32>,
+    /// The first type with a field by which objects may come to refer to each other in a circle.
+    pub cyclic_type: Option<u32>,
     /// The first type of continuations.
     pub continuation_type: Option<u32>,
     /// Whether a constant expression puts something on the heap when the module is instantiated.

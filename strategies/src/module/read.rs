@@ -1,10 +1,11 @@
 //! Reading the facts from a module's binary, in one pass.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, ConstExpr, DataKind, Element, ElementItems, ElementKind, Encoding,
-    ExternalKind, FunctionBody, Operator, Parser, Payload, TableInit, TypeRef,
+    ExternalKind, FunctionBody, Operator, Parser, Payload, StorageType, TableInit, TypeRef, ValType,
 };
 
 use super::facts::{Export, Facts, Global, Import, Item, Memory, Segment, Start, Table};
@@ -121,13 +122,19 @@ impl Reader {
 
     fn ty(&mut self, ty: &CompositeInnerType) {
         let facts = &mut self.facts;
-        match ty {
-            CompositeInnerType::Func(_) => {}
-            CompositeInnerType::Struct(_) | CompositeInnerType::Array(_) => {
-                facts.heap_type.get_or_insert(facts.types);
-            }
+        let fields = match ty {
+            CompositeInnerType::Func(_) => None,
+            CompositeInnerType::Struct(ty) => Some(&ty.fields[..]),
+            CompositeInnerType::Array(ty) => Some(slice::from_ref(&ty.0)),
             CompositeInnerType::Cont(_) => {
                 facts.continuation_type.get_or_insert(facts.types);
+                None
+            }
+        };
+        if let Some(fields) = fields {
+            facts.heap_type.get_or_insert(facts.types);
+            if fields.iter().any(|field| field.mutable && may_be_object(field.element_type)) {
+                facts.cyclic_type.get_or_insert(facts.types);
             }
         }
         facts.types += 1;
@@ -321,6 +328,10 @@ impl Reader {
         }
         Start { function: start, may_call }
     }
+}
+
+fn may_be_object(ty: StorageType) -> bool {
+    matches!(ty, StorageType::Val(ValType::Ref(ty)) if !ty.is_func_ref())
 }
 
 impl Memory {

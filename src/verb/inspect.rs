@@ -1,0 +1,131 @@
+//! `inspect`: what a module can change, and which strategies bring it back.
+
+use std::fmt::Write;
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use reset_strategies::{Answer, Judgement, Strategy, Support, registry};
+use serde_json::{Value, json};
+
+use crate::cli::InspectArgs;
+use crate::workload::user;
+
+/// Prints the soundness table of a module.
+///
+/// # Errors
+/// When the file cannot be read or is not a valid module. A refusal is an answer and no error.
+pub fn run(args: &InspectArgs) -> Result<ExitCode> {
+    let shown = args.module.display();
+    let wasm = fs::read(&args.module).with_context(|| format!("cannot read the module {shown}"))?;
+    let facts = user::valid(&wasm).with_context(|| format!("{shown} cannot be judged"))?;
+    let judged: Vec<_> = registry::all()
+        .iter()
+        .map(|strategy| (*strategy, strategy.judge(&facts), strategy.support(&facts)))
+        .collect();
+    if args.json {
+        println!("{:#}", as_json(&judged));
+    } else {
+        print!("{}", as_text(&shown.to_string(), &judged));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+type Judged = (&'static Strategy, Vec<Judgement>, Support);
+
+fn as_json(judged: &[Judged]) -> Value {
+    // All strategies judge the same constructs.
+    let constructs = judged.first().map_or(&[][..], |(_, judgements, _)| judgements);
+    let constructs: Vec<_> = constructs
+        .iter()
+        .map(|found| json!({"construct": found.construct, "detail": found.detail}))
+        .collect();
+    let strategies: Vec<_> = judged
+        .iter()
+        .map(|(strategy, judgements, support)| {
+            let (support, reason) = match support {
+                Support::Supported => ("supported", None),
+                Support::Refused { reason } => ("refused", Some(reason)),
+            };
+            let answers: Vec<_> = judgements.iter().map(|judgement| key(&judgement.answer)).collect();
+            json!({
+                "name": strategy.name(),
+                "control": strategy.is_control(),
+                "support": support,
+                "reason": reason,
+                "answers": answers,
+            })
+        })
+        .collect();
+    json!({"schema": 1, "constructs": constructs, "strategies": strategies})
+}
+
+fn key(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Restored => "restored",
+        Answer::NotNeeded => "not-needed",
+        Answer::Refused { .. } => "refused",
+    }
+}
+
+/// Strategies that give the same answers share a column; controls are left out, since nobody chooses them.
+fn as_text(module: &str, judged: &[Judged]) -> String {
+    let mut columns: Vec<(Vec<&str>, &[Judgement])> = Vec::new();
+    for (strategy, judgements, _) in judged.iter().filter(|(strategy, ..)| !strategy.is_control()) {
+        match columns.iter_mut().find(|(_, answers)| answers == judgements) {
+            Some((names, _)) => names.push(strategy.name()),
+            None => columns.push((vec![strategy.name()], judgements)),
+        }
+    }
+    let columns: Vec<_> = columns.into_iter().map(|(names, answers)| (families(&names), answers)).collect();
+    let Some((_, constructs)) = columns.first() else { return String::new() };
+    if constructs.is_empty() {
+        return format!("{module} has nothing that a block could change\n");
+    }
+    let mut rows =
+        vec![("construct".to_owned(), columns.iter().map(|(name, _)| name.clone()).collect(), String::new())];
+    for (at, found) in constructs.iter().enumerate() {
+        let answers: Vec<_> = columns.iter().map(|(_, answers)| answers[at].answer.to_string()).collect();
+        rows.push((found.construct.clone(), answers, found.detail.clone()));
+    }
+    let first = rows.iter().map(|(construct, ..)| construct.len()).max().unwrap_or(0);
+    let width = rows.iter().flat_map(|(_, answers, _)| answers).map(String::len).max().unwrap_or(0);
+    let mut text = format!("What a block could change in {module}, and what a reset makes of it\n\n");
+    for (construct, answers, detail) in rows {
+        let mut line = format!("  {construct:first$}");
+        for answer in answers {
+            let _ = write!(line, "  {answer:width$}");
+        }
+        let _ = writeln!(text, "{}", format!("{line}  {detail}").trim_end());
+    }
+    text.push('\n');
+    for (name, answers) in columns {
+        let refusals = answers.iter().filter_map(|judgement| match &judgement.answer {
+            Answer::Refused { reason } => Some(format!("  {} {reason}\n", judgement.construct)),
+            Answer::Restored | Answer::NotNeeded => None,
+        });
+        let refusals: String = refusals.collect();
+        let _ = match refusals.is_empty() {
+            true => writeln!(text, "{name}: everything is brought back"),
+            false => write!(text, "{name}: refused, because\n{refusals}"),
+        };
+    }
+    text
+}
+
+/// Names a group of strategies by families, or by single names where it has only some of a family.
+fn families(names: &[&str]) -> String {
+    let family = |name: &str| name.split_once('/').map_or(name, |(family, _)| family).to_owned();
+    let mut labels: Vec<String> = Vec::new();
+    for name in names {
+        let whole = registry::all()
+            .iter()
+            .filter(|strategy| strategy.family() == family(name))
+            .all(|strategy| names.contains(&strategy.name()));
+        let label = if whole { family(name) } else { (*name).to_owned() };
+        if !labels.contains(&label) {
+            labels.push(label);
+        }
+    }
+    labels.join(", ")
+}

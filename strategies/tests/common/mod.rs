@@ -1,0 +1,93 @@
+//! What the tests that compare answers share.
+
+use reset_strategies::{Availability, Lifecycle, Strategy, registry};
+use wasmtime::{
+    AsContextMut, Instance, Ref, RootScope, Store, StoreLimits, StoreLimitsBuilder, ThrownException, Trap,
+    Val, ValType,
+};
+
+/// In-place strategies that claim to be sound and whose mechanisms are here; says which are not.
+pub fn sound_in_place() -> Vec<&'static Strategy> {
+    let all = registry::all().iter().copied();
+    let sound = all.filter(|s| matches!(s.lifecycle(), Lifecycle::InPlace(_)) && !s.is_control());
+    let available = sound.filter(|strategy| match strategy.availability() {
+        Availability::Available => true,
+        Availability::Unavailable { reason } => {
+            println!("not tested here: {strategy}: {reason}");
+            false
+        }
+    });
+    available.collect()
+}
+
+/// A refusal without its indices: the same construct at another place is the same reason.
+pub fn kind(reason: &str) -> String {
+    let mut kind: Vec<_> = reason.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
+    kind.dedup_by(|a, b| (*a, *b) == ('#', '#'));
+    kind.into_iter().collect()
+}
+
+/// What a call gave: its results, or how it failed. References are told apart as far as the host can.
+pub type Answer = Result<Vec<String>, String>;
+
+/// The host's state: nothing but a limit on memory, since a full copy writes what the guest grew.
+pub struct Host {
+    limits: StoreLimits,
+}
+
+impl Host {
+    /// Memories grow to so many bytes at most.
+    pub fn new(memory: usize) -> Self {
+        Self { limits: StoreLimitsBuilder::new().memory_size(memory).build() }
+    }
+
+    /// Puts the limits into force.
+    pub fn limit(store: &mut Store<Self>) {
+        store.limiter(|host| &mut host.limits);
+    }
+}
+
+/// Calls an export with the arguments that `args` makes for its parameters.
+pub fn call(
+    store: &mut Store<Host>,
+    instance: Instance,
+    name: &str,
+    args: impl FnOnce(&mut RootScope<&mut Store<Host>>, &[ValType]) -> Vec<Val>,
+) -> Answer {
+    let function = instance.get_func(&mut *store, name).ok_or("no such function")?;
+    let mut scope = RootScope::new(store);
+    let ty = function.ty(&scope);
+    let params: Vec<_> = ty.params().collect();
+    let args = args(&mut scope, &params);
+    let mut results = vec![Val::I32(0); ty.results().len()];
+    match function.call(&mut scope, &args, &mut results) {
+        Ok(()) => Ok(results.iter().map(|value| described(value, &mut scope)).collect()),
+        Err(error) if error.is::<ThrownException>() => Err("exception".into()),
+        Err(error) => {
+            Err(error.downcast_ref::<Trap>().map_or_else(|| error.to_string(), |trap| format!("{trap:?}")))
+        }
+    }
+}
+
+/// A value in words.
+pub fn described(value: &Val, mut store: impl AsContextMut) -> String {
+    let reference = match value {
+        // As bits, so that NaNs compare.
+        Val::I32(_) | Val::I64(_) | Val::F32(_) | Val::F64(_) | Val::V128(_) => return format!("{value:?}"),
+        reference => reference.ref_().expect("all that is no number"),
+    };
+    match reference {
+        null if null.is_null() => "null".into(),
+        Ref::Func(Some(function)) => format!("function of type {}", function.ty(&store)),
+        Ref::Extern(Some(host)) => match host.data(&store) {
+            Ok(Some(data)) => format!("host reference {:?}", data.downcast_ref::<u32>()),
+            _ => "host reference".into(),
+        },
+        Ref::Any(Some(any)) => match any.as_i31(&mut store) {
+            Ok(Some(number)) => format!("number {}", number.get_i32()),
+            _ if any.is_struct(&store).unwrap_or(false) => "struct".into(),
+            _ => "array or host reference".into(),
+        },
+        _ => "a reference".into(),
+    }
+}
