@@ -154,8 +154,7 @@ fn fit(kind: Kind, present: &[Kind], lines: &[Line]) -> Column {
     let values = |kind: Kind| lines.iter().filter_map(move |line| kind.value(line.cell));
     match kind {
         Kind::Rss => Column::fit(Quantity::Bytes, values(kind), 3, WIDTH),
-        // Faults are counted, and a mean of counts deserves one decimal.
-        Kind::Faults => Column::fit(Quantity::Count, values(kind), 1, WIDTH),
+        Kind::Faults => Column::counts(values(kind)),
         Kind::Baseline | Kind::Best => Column::fit(Quantity::Count, values(kind), 3, WIDTH),
         Kind::Execute | Kind::Reset | Kind::Cycle => {
             // Readers add execute and reset; in one unit they can, unless the smaller would lose its digits.

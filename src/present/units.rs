@@ -154,6 +154,12 @@ impl Column {
             .expect("every quantity has a unit")
     }
 
+    /// Means of counts, in ones: a heading without a unit must not hide thousands. A decimal where all are small.
+    pub fn counts(values: impl IntoIterator<Item = f64>) -> Column {
+        let largest = values.into_iter().filter(|v| v.is_finite()).fold(0.0, f64::max);
+        Column { size: 1.0, unit: "", decimals: usize::from(largest < 99.95) }
+    }
+
     /// How many significant digits of a figure survive in this column.
     pub fn digits(&self, value: f64) -> u32 {
         let scaled = value / self.size * 10f64.powi(self.decimals as i32);
