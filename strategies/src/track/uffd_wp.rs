@@ -15,28 +15,63 @@ use crate::strategy::Strategy;
 use crate::sys::pagemap_scan::{self, Scanner, Select};
 use crate::sys::userfaultfd::Userfaultfd;
 
-/// Reports written pages.
+/// The write-protection of one memory, and the scanner that reads its marks.
 #[derive(Debug, Default)]
-pub struct UffdWp {
+pub(super) struct Protection {
     tools: Option<(Userfaultfd, Scanner)>,
 }
 
-impl UffdWp {
+impl Protection {
+    /// Protects all pages that are there, and lets those that come later be protected.
+    pub(super) fn start(&mut self, pages: &Pages<'_>) -> io::Result<()> {
+        let uffd = Userfaultfd::open()?;
+        // The whole reservation: memory that grows later is tracked from its first byte.
+        uffd.write_protect(pages.addresses(0..pages.map().len()))?;
+        self.tools = Some((uffd, Scanner::open()?));
+        self.protect(pages, 0..pages.size(), &mut Reset::default())
+    }
+
+    /// Calls `found` with each run of pages that is not protected and holds something.
+    pub(super) fn written(
+        &mut self,
+        pages: &Pages<'_>,
+        done: &mut Reset,
+        mut found: impl FnMut(Range<usize>),
+    ) -> io::Result<()> {
+        let base = pages.base();
+        let addresses = pages.addresses(0..pages.size());
+        done.syscalls += self.scanner()?.scan(addresses, Select::Written, |run| {
+            found(run.start - base..run.end - base);
+        })?;
+        Ok(())
+    }
+
+    /// Protects what was written in a range.
+    pub(super) fn protect(
+        &mut self,
+        pages: &Pages<'_>,
+        range: Range<usize>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        done.syscalls += self.scanner()?.protect_written(pages.addresses(range))?;
+        Ok(())
+    }
+
     fn scanner(&mut self) -> io::Result<&mut Scanner> {
         let tools = self.tools.as_mut().ok_or_else(|| io::Error::other("not started"))?;
         Ok(&mut tools.1)
     }
 }
 
+/// Reports written pages.
+#[derive(Debug, Default)]
+pub struct UffdWp {
+    protection: Protection,
+}
+
 impl Tracker for UffdWp {
     fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
-        let uffd = Userfaultfd::open()?;
-        // The whole reservation: memory that grows later is tracked from its first byte.
-        uffd.write_protect(pages.addresses(0..pages.map().len()))?;
-        let mut scanner = Scanner::open()?;
-        scanner.protect_written(pages.addresses(0..pages.size()))?;
-        self.tools = Some((uffd, scanner));
-        Ok(())
+        self.protection.start(pages)
     }
 
     fn dirty(
@@ -46,18 +81,11 @@ impl Tracker for UffdWp {
         runs: &mut Vec<Range<usize>>,
         done: &mut Reset,
     ) -> io::Result<()> {
-        let base = pages.base();
-        let addresses = pages.addresses(0..pages.size());
-        done.syscalls += self.scanner()?.scan(addresses, Select::Written, |run| {
-            runs.push(run.start - base..run.end - base);
-        })?;
-        Ok(())
+        self.protection.written(pages, done, |run| runs.push(run))
     }
 
     fn clean(&mut self, pages: &mut Pages<'_>, _: &Image, done: &mut Reset) -> io::Result<()> {
-        let addresses = pages.addresses(0..pages.size());
-        done.syscalls += self.scanner()?.protect_written(addresses)?;
-        Ok(())
+        self.protection.protect(pages, 0..pages.size(), done)
     }
 }
 

@@ -20,14 +20,14 @@ use std::io;
 use std::ops::Range;
 
 use super::Tracker;
+use super::uffd_wp::Protection;
 use crate::in_place::image::{extend, is_blank};
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece};
 use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::page;
-use crate::sys::pagemap_scan::{self, Scanner, Select};
-use crate::sys::userfaultfd::Userfaultfd;
+use crate::sys::pagemap_scan;
 
 /// Resets in an epoch, by which the age of cold pages is counted: looking at all of them costs about a nanosecond
 /// per page, which is nothing when it is done this seldom.
@@ -51,7 +51,7 @@ enum Page {
 /// Reports the pages that differ from the image.
 #[derive(Debug)]
 pub struct HotCold {
-    tools: Option<(Userfaultfd, Scanner)>,
+    protection: Protection,
     decisions: Decisions,
     /// Kept between resets, so that a reset allocates nothing.
     written: Vec<Range<usize>>,
@@ -71,23 +71,17 @@ struct Decisions {
 impl HotCold {
     /// A tracker that decides by these costs.
     pub fn new(costs: Costs) -> Self {
-        Self { tools: None, decisions: Decisions::new(costs.patience()), written: Vec::new() }
-    }
-
-    fn scanner(&mut self) -> io::Result<&mut Scanner> {
-        let tools = self.tools.as_mut().ok_or_else(|| io::Error::other("not started"))?;
-        Ok(&mut tools.1)
+        Self {
+            protection: Protection::default(),
+            decisions: Decisions::new(costs.patience()),
+            written: Vec::new(),
+        }
     }
 }
 
 impl Tracker for HotCold {
     fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
-        let uffd = Userfaultfd::open()?;
-        uffd.write_protect(pages.addresses(0..pages.map().len()))?;
-        let mut scanner = Scanner::open()?;
-        scanner.protect_written(pages.addresses(0..pages.size()))?;
-        self.tools = Some((uffd, scanner));
-        Ok(())
+        self.protection.start(pages)
     }
 
     fn dirty(
@@ -99,11 +93,7 @@ impl Tracker for HotCold {
     ) -> io::Result<()> {
         let mut written = std::mem::take(&mut self.written);
         written.clear();
-        let base = pages.base();
-        let addresses = pages.addresses(0..pages.size());
-        done.syscalls += self.scanner()?.scan(addresses, Select::Written, |run| {
-            written.push(run.start - base..run.end - base);
-        })?;
+        self.protection.written(pages, done, |run| written.push(run))?;
         self.decisions.begin(pages.size());
         let bytes = pages.bytes();
         for piece in written.iter().flat_map(|run| image.pieces(run.clone())) {
@@ -130,11 +120,9 @@ impl Tracker for HotCold {
     }
 
     fn clean(&mut self, pages: &mut Pages<'_>, image: &Image, done: &mut Reset) -> io::Result<()> {
-        let cooling = std::mem::take(&mut self.decisions.cooling);
-        for run in &cooling {
-            done.syscalls += self.scanner()?.protect_written(pages.addresses(run.clone()))?;
+        for run in self.decisions.cooling.drain(..) {
+            self.protection.protect(pages, run, done)?;
         }
-        self.decisions.cooling = cooling;
         for run in self.decisions.quiet(pages.size()) {
             for piece in image.pieces(run) {
                 if let Piece::Blank(range) = piece {
