@@ -1,6 +1,6 @@
 //! The canary: know before the first block that the memory is not there, and say so instead of being killed.
 //!
-//! Arithmetic on the limits comes first (see [`room`](super::room)). It cannot know everything: memory that another process
+//! Arithmetic on the limits comes first (see [`super::room`]). It cannot know everything: memory that another process
 //! takes meanwhile, limits of a kernel that it has not heard of, what a hypervisor really has. So a child is forked,
 //! offers itself to the OOM killer by the highest `oom_score_adj`, and populates the same reservation; only if it lives
 //! does the parent. What is left to chance is the moment between the two.
