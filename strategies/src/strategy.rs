@@ -139,11 +139,20 @@ impl Strategy {
         config
     }
 
+    /// Whether its resets treat what the last block wrote and nothing else, so that a block costs the same whatever
+    /// came before it.
+    pub fn is_exact(&self) -> bool {
+        match self.lifecycle {
+            Lifecycle::Fresh(_) => false,
+            Lifecycle::InPlace(parts) => (parts.tracker)().is_exact(),
+        }
+    }
+
     /// Judges a module before it runs.
     pub fn support(&self, facts: &Facts) -> Support {
         match self.lifecycle {
             Lifecycle::Fresh(_) => Support::Supported,
-            Lifecycle::InPlace(_) => in_place::support(facts),
+            Lifecycle::InPlace(parts) => (parts.judge)(facts),
         }
     }
 }

@@ -19,6 +19,22 @@ pub struct Fresh {
     pub link: Link,
     /// The allocator and its settings.
     pub configure: fn(&mut Config, &Facts, &Options),
+    /// What a reset drops.
+    pub drops: Drops,
+}
+
+/// What a fresh strategy's reset drops before it makes a new instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drops {
+    /// The store, and with it the instance.
+    Store,
+    /// Nothing: instances pile up in one store, which never frees one. No strategy does this, but hosts have.
+    Nothing,
+}
+
+impl Fresh {
+    /// `InstancePre` and wasmtime's defaults; strategies say in what they differ from this.
+    pub const BASE: Self = Self { link: Link::Once, configure: |_, _, _| (), drops: Drops::Store };
 }
 
 /// When imports are looked up and type-checked.
@@ -33,9 +49,10 @@ pub enum Link {
 pub(crate) struct FreshSession<T: 'static> {
     engine: Engine,
     template: Template<T>,
-    entry: &'static str,
+    drops: Drops,
+    options: Options,
     state: Box<dyn FnMut() -> T>,
-    /// Taken only while the old instance is dropped before the new one is made, so that a pool of one is enough.
+    /// Absent only while a reset replaces it, or after one that failed.
     live: Option<Live<T>>,
 }
 
@@ -56,7 +73,7 @@ impl<T: 'static> FreshSession<T> {
         fresh: Fresh,
         module: &Module,
         linker: &Linker<T>,
-        entry: &'static str,
+        options: Options,
         state: Box<dyn FnMut() -> T>,
     ) -> Result<Self, Error> {
         let template = match fresh.link {
@@ -67,22 +84,32 @@ impl<T: 'static> FreshSession<T> {
             }
         };
         let engine = module.engine().clone();
-        let mut session = Self { engine, template, entry, state, live: None };
+        let mut session = Self { engine, template, drops: fresh.drops, options, state, live: None };
         session.instantiate()?;
         Ok(session)
     }
 
     fn instantiate(&mut self) -> Result<(), Error> {
-        let mut store = Store::new(&self.engine, (self.state)());
-        // Only the start function and the first block run before the host sets its own deadline.
-        store.set_epoch_deadline(u64::MAX / 2);
+        let state = (self.state)();
+        let mut store = match self.live.take() {
+            Some(Live { mut store, .. }) if self.drops == Drops::Nothing => {
+                *store.data_mut() = state;
+                store
+            }
+            // Dropped before the new one is made, so that a pool of one is enough.
+            old => {
+                drop(old);
+                Store::new(&self.engine, state)
+            }
+        };
+        store.set_epoch_deadline(self.options.deadline);
         let instance = match &self.template {
             Template::PerBlock(parts) => parts.0.instantiate(&mut store, &parts.1),
             Template::Once(pre) => pre.instantiate(&mut store),
         }
         .map_err(Error::engine("cannot instantiate the module"))?;
         let start = instance
-            .get_typed_func(&mut store, self.entry)
+            .get_typed_func(&mut store, self.options.entry)
             .map_err(Error::engine("the module has no entry point without parameters"))?;
         self.live = Some(Live { store, instance, start });
         Ok(())
@@ -110,7 +137,6 @@ impl<T: 'static> FreshSession<T> {
     }
 
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
-        drop(self.live.take());
         self.instantiate()?;
         Ok(Reset { instances: 1, ..Reset::default() })
     }

@@ -2,7 +2,7 @@
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::{Fresh, Link};
+use super::Fresh;
 use crate::module::Facts;
 use crate::plan::Options;
 use crate::strategy::Strategy;
@@ -13,7 +13,7 @@ pub static DEFAULT: Strategy = Strategy::fresh(
     "fresh/pooling",
     "InstancePre, pooling allocator as it comes: MADV_DONTNEED on the whole slot",
     &[],
-    Fresh { link: Link::Once, configure: |config, facts, options| pool(config, facts, options, |_| ()) },
+    Fresh { configure: |config, facts, options| pool(config, facts, options, |_| ()), ..Fresh::BASE },
 );
 
 /// `fresh/pooling-resident`.
@@ -22,12 +22,12 @@ pub static RESIDENT: Strategy = Strategy::fresh(
     "pooling allocator that keeps 64 MiB of each slot resident and zeroes it",
     &[],
     Fresh {
-        link: Link::Once,
         configure: |config, facts, options| {
             pool(config, facts, options, |pool| {
                 pool.linear_memory_keep_resident(options.keep_resident);
             });
         },
+        ..Fresh::BASE
     },
 );
 
@@ -37,13 +37,13 @@ pub static SCAN: Strategy = Strategy::fresh(
     "pooling allocator that keeps 64 MiB resident and finds pages with PAGEMAP_SCAN: the tuned peer",
     &[&pagemap_scan::PAGEMAP_SCAN],
     Fresh {
-        link: Link::Once,
         configure: |config, facts, options| {
             pool(config, facts, options, |pool| {
                 pool.linear_memory_keep_resident(options.keep_resident);
                 pool.pagemap_scan(Enabled::Yes);
             });
         },
+        ..Fresh::BASE
     },
 );
 

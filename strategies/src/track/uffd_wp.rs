@@ -26,9 +26,19 @@ impl UffdWp {
         let tools = self.tools.as_mut().ok_or_else(|| io::Error::other("not started"))?;
         Ok(&mut tools.1)
     }
+
+    /// Write-protects what was written in a range of addresses.
+    pub(crate) fn protect(&mut self, addresses: Range<usize>, done: &mut Reset) -> io::Result<()> {
+        done.syscalls += self.scanner()?.protect_written(addresses)?;
+        Ok(())
+    }
 }
 
 impl Tracker for UffdWp {
+    fn is_exact(&self) -> bool {
+        true
+    }
+
     fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
         let uffd = Userfaultfd::open()?;
         // The whole reservation: memory that grows later is tracked from its first byte.
@@ -55,9 +65,7 @@ impl Tracker for UffdWp {
     }
 
     fn clean(&mut self, pages: &mut Pages<'_>, done: &mut Reset) -> io::Result<()> {
-        let addresses = pages.addresses(0..pages.size());
-        done.syscalls += self.scanner()?.protect_written(addresses)?;
-        Ok(())
+        self.protect(pages.addresses(0..pages.size()), done)
     }
 }
 
