@@ -32,7 +32,7 @@ impl Mechanism {
 }
 
 /// Every mechanism that some strategy needs, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 10] = [
+pub static ALL: [&Mechanism; 11] = [
     &crate::in_place::SHRINK,
     &super::page::PROTECT,
     &super::page::DISCARD,
@@ -43,4 +43,5 @@ pub static ALL: [&Mechanism; 10] = [
     &super::soft_dirty::SOFT_DIRTY,
     &super::pagemap_scan::PAGEMAP_SCAN,
     &super::pagemap_scan::WRITE_PROTECT,
+    &super::swap::ABSENT,
 ];
