@@ -23,7 +23,7 @@ macro_rules! bundled {
     };
 }
 
-static ALL: [Bundled; 11] = bundled! {
+static ALL: [Bundled; 13] = bundled! {
     "blocktracker", "blocktracker";
     "utxo", "utxo";
     "lru", "lru";
@@ -35,6 +35,8 @@ static ALL: [Bundled; 11] = bundled! {
     "other/tables", "tables";
     "other/passive", "passive";
     "other/two-memories", "two-memories";
+    "other/dispatch", "dispatch";
+    "other/edge", "edge";
 };
 
 /// All bundled workloads, those that are measured by default first.
