@@ -12,4 +12,5 @@ pub mod measure;
 pub mod present;
 pub mod progress;
 pub mod verb;
+pub mod verify;
 pub mod workload;

@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Verb::Doctor(args) => verb::doctor::run(&args),
         Verb::List(args) => verb::list::run(&args),
         Verb::Run(args) => verb::run::run(&args),
+        Verb::Verify(args) => verb::verify::run(&args),
         Verb::Report(args) => verb::report::run(&args),
         Verb::Child(args) => verb::child::run(&args),
     };

@@ -8,13 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use reset_strategies::{Error, Options, Plan, Session, registry};
+use reset_strategies::{Error, Options, Plan, Session, Strategy};
 use wasmtime::{Engine, Linker};
 
 use super::protocol::{Observed, Refusal, Reply, Request, Spec};
-use super::{reference, staging};
+use super::staging;
 use crate::machine::clock;
 use crate::measure::{faults::Usage, warm};
+use crate::verify::compare;
+use crate::verify::state::Fresh;
 use crate::workload::host::{self, BlockState, Outcome, Store};
 
 /// Ticks of the epoch that make up a block's timeout. Few, so that the ticking thread is hardly ever awake.
@@ -26,17 +28,21 @@ pub fn options() -> Options {
         configure: |config| {
             config.epoch_interruption(true);
         },
+        deadline: TICKS,
         ..Options::default()
     }
 }
+
+/// Finds a strategy by its name.
+pub type Find = fn(&str) -> Option<&'static Strategy>;
 
 /// Serves the parent until it closes the pipe.
 ///
 /// # Errors
 /// When the pipe breaks; whatever concerns the cell is told to the parent instead.
-pub fn serve(spec: &Spec) -> Result<()> {
+pub fn serve(spec: &Spec, find: Find) -> Result<()> {
     let mut stages = Stages::since(spec.started_ns);
-    let mut cell = match Cell::start(spec, &mut stages) {
+    let mut cell = match Cell::start(spec, find, &mut stages) {
         Ok(cell) => cell,
         Err(error) => return answer(&failed(&error)),
     };
@@ -93,20 +99,25 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 /// A session with its blocks.
-pub(super) struct Cell {
+pub struct Cell {
     spec: Spec,
+    strategy: &'static Strategy,
+    fresh: Option<Rc<Fresh>>,
     trace: Vec<Arc<[u8]>>,
     store: Rc<RefCell<Store>>,
-    pub(super) session: Session<BlockState>,
+    pub session: Session<BlockState>,
 }
 
 impl Cell {
-    fn start(spec: &Spec, stages: &mut Stages) -> Result<Self> {
-        let strategy = registry::find(&spec.strategy)
-            .with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
+    fn start(spec: &Spec, find: Find, stages: &mut Stages) -> Result<Self> {
+        if let Some(group) = &spec.group {
+            std::fs::write(group, std::process::id().to_string())
+                .with_context(|| format!("cannot join {}", group.display()))?;
+        }
+        let strategy =
+            find(&spec.strategy).with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
         let trace = staging::read_trace(&spec.trace)?;
-        let wasm =
-            std::fs::read(&spec.module).with_context(|| format!("cannot read {}", spec.module.display()))?;
+        let wasm = module(spec)?;
         warm::warm(spec.warm_bytes)?;
         stages.skip();
 
@@ -117,6 +128,7 @@ impl Cell {
         let (module, stage) = super::cache::module(&spec.cache, &engine, plan.wasm())?;
         stages.end(stage);
         let store = Rc::new(RefCell::new(initial(spec)));
+        tick(&engine, spec.timeout_ms);
         let mut linker = Linker::new(&engine);
         host::link(&mut linker).map_err(anyhow::Error::from)?;
         stages.end("link");
@@ -125,8 +137,7 @@ impl Cell {
             move || BlockState::new(store.clone())
         })?;
         stages.end("instantiate");
-        tick(&engine, spec.timeout_ms);
-        let mut cell = Self { spec: spec.clone(), trace, store, session };
+        let mut cell = Self { spec: spec.clone(), strategy, fresh: None, trace, store, session };
         if !cell.trace.is_empty() {
             cell.execute(0);
             stages.end("first-block");
@@ -138,9 +149,9 @@ impl Cell {
 
     fn handle(&mut self, request: Request) -> Result<Reply> {
         Ok(match request {
-            Request::Reference => Reply::Reference(reference::observe(self)?),
-            Request::Verify { expected } => {
-                Reply::Verified(reference::verify(self, &self.spec.clone(), &expected)?)
+            Request::Observe { script } => Reply::Observed(compare::observe(self, &script)?),
+            Request::Verify { script, expected } => {
+                Reply::Verified(compare::verify(self, &script, &expected)?)
             }
             Request::Time { passes } => {
                 let (mut execute, mut reset) = (Vec::new(), Vec::new());
@@ -198,25 +209,58 @@ impl Cell {
         Ok(())
     }
 
-    pub(super) fn blocks(&self) -> usize {
-        self.trace.len()
+    /// The inputs.
+    pub fn trace(&self) -> &[Arc<[u8]>] {
+        &self.trace
+    }
+
+    /// The strategy that resets.
+    pub fn strategy(&self) -> &'static Strategy {
+        self.strategy
+    }
+
+    /// What a fresh instance of the module looks like; made once.
+    ///
+    /// # Errors
+    /// When none can be made.
+    pub fn fresh(&mut self) -> Result<Rc<Fresh>> {
+        if let Some(fresh) = &self.fresh {
+            return Ok(fresh.clone());
+        }
+        let fresh = Rc::new(Fresh::of(&module(&self.spec)?, &self.spec.cache)?);
+        Ok(self.fresh.insert(fresh).clone())
     }
 
     /// Brings the host's store back to what it was before the first block.
-    pub(super) fn rewind(&mut self) {
-        *self.store.borrow_mut() = initial(&self.spec);
+    pub fn rewind(&mut self) {
+        self.put_back(initial(&self.spec));
     }
 
-    pub(super) fn store_digest(&self) -> String {
+    /// A copy of the host's store.
+    pub fn store(&self) -> Store {
+        self.store.borrow().clone()
+    }
+
+    /// Makes that copy the host's store again.
+    pub fn put_back(&mut self, store: Store) {
+        *self.store.borrow_mut() = store;
+    }
+
+    /// Digest of the host's store.
+    pub fn store_digest(&self) -> String {
         host::digest(&self.store.borrow())
     }
 
     /// Hands the next input over and sets the deadline: the host's own work, which is not timed.
     fn prepare(&mut self, block: usize) {
-        self.session.expect(block as u64);
+        self.begin(block as u64, self.trace[block].clone());
+    }
+
+    fn begin(&mut self, id: u64, input: Arc<[u8]>) {
+        self.session.expect(id);
         let store = self.session.store_mut();
         store.set_epoch_deadline(TICKS);
-        store.data_mut().begin(self.trace[block].clone());
+        store.data_mut().begin(input);
     }
 
     fn call(&mut self) -> wasmtime::Result<()> {
@@ -233,10 +277,14 @@ impl Cell {
         self.outcome(result)
     }
 
-    /// Executes a block and says what it did.
-    pub(super) fn observe(&mut self, block: usize) -> Observed {
-        self.prepare(block);
-        self.session.store_mut().data_mut().record();
+    /// Executes a block and says what it did. Its deadline passes at the host call `interrupt`, if one is given.
+    pub fn observe(&mut self, id: u64, input: Arc<[u8]>, interrupt: Option<u32>) -> Observed {
+        self.begin(id, input);
+        let state = self.session.store_mut().data_mut();
+        state.record();
+        if let Some(call) = interrupt {
+            state.interrupt(call, TICKS);
+        }
         let result = self.call();
         let outcome = self.outcome(result);
         let flushed = self.session.store_mut().data().digest().unwrap_or_default();
@@ -252,6 +300,10 @@ impl Cell {
             Outcome::Completed | Outcome::Trapped(_) => Ok(()),
         }
     }
+}
+
+fn module(spec: &Spec) -> Result<Vec<u8>> {
+    std::fs::read(&spec.module).with_context(|| format!("cannot read {}", spec.module.display()))
 }
 
 fn initial(spec: &Spec) -> Store {

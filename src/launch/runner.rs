@@ -18,10 +18,11 @@ use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::{Sampler, Samples};
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
+use crate::verify::schedule::Script;
 use crate::workload::Workload;
 
 /// Where the strategies' own comparison comes from: the plainest way to have a fresh instance.
-const REFERENCE: &str = "fresh/on-demand-copy";
+pub const REFERENCE: &str = "fresh/on-demand-copy";
 
 /// How often memory is sampled: the sampler's cost stays below a thousandth of a core.
 const SAMPLE_EVERY: Duration = Duration::from_millis(5);
@@ -131,6 +132,7 @@ impl Runner<'_> {
             store: lane.workload.store.clone(),
             cache: lane.staged.cache.clone(),
             timeout_ms: u64::try_from(self.plan.timeout.as_millis()).unwrap_or(u64::MAX),
+            group: None,
             warm_bytes,
             started_ns: 0,
         }
@@ -141,11 +143,11 @@ impl Runner<'_> {
         self.progress.say(&format!("{}: running the reference", lane.workload.name));
         let spec = self.spec(lane, REFERENCE, 0);
         let reply = match Cell::start(&self.binary, spec)? {
-            Ok((mut cell, _)) => cell.ask(&Request::Reference)?,
+            Ok((mut cell, _)) => cell.ask(&Request::Observe { script: Script::in_order() })?,
             Err(ended) => Err(ended),
         };
         let ended = match reply {
-            Ok(Reply::Reference(reference)) => return Ok(Some(reference)),
+            Ok(Reply::Observed(reference)) => return Ok(Some(reference)),
             Ok(other) => unexpected(&other),
             Err(ended) => ended,
         };
@@ -172,7 +174,7 @@ impl Runner<'_> {
                     for (stage, ns) in stages.iter().filter(|(stage, _)| stage == "compile") {
                         self.stage(lane, strategy, stage, *ns)?;
                     }
-                    cell.ask(&Request::Verify { expected: reference.clone() })?
+                    cell.ask(&Request::Verify { script: Script::in_order(), expected: reference.clone() })?
                 }
                 Err(ended) => Err(ended),
             };
@@ -439,7 +441,7 @@ fn explain(ended: &Ended) -> (Status, String) {
         Ended::Failed(Refusal::Unavailable, reason) => (Status::Unavailable, reason.clone()),
         Ended::Failed(Refusal::Refused, reason) => (Status::Refused, reason.clone()),
         Ended::Failed(Refusal::Error, reason) => (Status::Failed, reason.clone()),
-        Ended::Killed(signal) => (Status::Killed, signal.clone()),
+        Ended::Killed(signal) | Ended::Crashed(signal) => (Status::Killed, signal.clone()),
     }
 }
 

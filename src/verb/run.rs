@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::report::Files;
 use super::select::matching;
 use crate::analyse::summary::{Cell, Equivalence};
-use crate::cli::{Own, RunArgs};
+use crate::cli::{Filter, Own, RunArgs};
 use crate::launch::plan::Plan;
 use crate::launch::record::Record;
 use crate::launch::runner::Runner;
@@ -28,7 +28,7 @@ use crate::workload::definition::Definition;
 use crate::workload::{Workload, bundled, user};
 
 /// The exit code of a run that was stopped by Ctrl-C, as shells have it.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// How long the machine's noise is watched before a run.
 const WATCH: Duration = Duration::from_millis(300);
@@ -41,7 +41,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
     let plan = Plan {
         strategies: Plan::with_yardsticks(strategies),
-        workloads: workloads(args)?,
+        // Other compilers' guests are there for the verifier, and the empty one for the harness.
+        workloads: workloads(&args.filter, &args.own, &args.params, args.profile.is_quick(), |d| {
+            d.category != "foreign" && d.name != "stress/noop"
+        })?,
         effort: args.profile.effort(),
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: Duration::from_secs(args.timeout),
@@ -125,7 +128,7 @@ fn announce(progress: &Progress, plan: &Plan, folder: &Path) {
 }
 
 /// The first Ctrl-C ends the run in order; a second one ends it at once.
-fn watch_for_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
+pub(super) fn watch_for_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
     let interrupted = interrupted.clone();
     ctrlc::set_handler(move || {
         if interrupted.swap(true, Ordering::Relaxed) {
@@ -136,34 +139,38 @@ fn watch_for_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
     .context("cannot watch for Ctrl-C")
 }
 
-/// The workloads that the command line asks for.
-fn workloads(args: &RunArgs) -> Result<Vec<Workload>> {
-    let given = given_blocks(&args.own)?;
-    if let Some(module) = &args.own.module {
-        if !args.filter.workloads.is_empty() {
+/// The workloads that the command line asks for; where it names none, those that are `usual`.
+pub(super) fn workloads(
+    filter: &Filter,
+    own: &Own,
+    chosen: &[String],
+    quick: bool,
+    usual: impl Fn(&Definition) -> bool,
+) -> Result<Vec<Workload>> {
+    let given = given_blocks(own)?;
+    if let Some(module) = &own.module {
+        if !filter.workloads.is_empty() {
             bail!("--module runs your own indexer: it cannot be combined with --workload");
         }
         return Ok(vec![user::workload(module, given.as_deref())?]);
     }
-    let chosen = params(&args.params)?;
+    let chosen = params(chosen)?;
     let mut named = Vec::new();
     for bundled in bundled::all() {
         named.push((bundled, bundled.definition()?));
     }
     check_params(&chosen, named.iter().map(|(_, definition)| definition))?;
     let all: Vec<_> = named.iter().collect();
-    let picked = if args.filter.workloads.is_empty() {
-        // Other compilers' guests are there for the verifier, and the empty one for the harness.
-        let primary = |d: &Definition| d.category != "foreign" && d.name != "stress/noop";
+    let picked = if filter.workloads.is_empty() {
         let indexers = |d: &Definition| given.is_none() || d.category == "indexer";
-        all.into_iter().filter(|(_, d)| primary(d) && indexers(d)).collect()
+        all.into_iter().filter(|(_, d)| usual(d) && indexers(d)).collect()
     } else {
-        matching("workload", &args.filter.workloads, &all, |(_, definition)| definition.name.clone())?
+        matching("workload", &filter.workloads, &all, |(_, definition)| definition.name.clone())?
     };
     picked
         .into_iter()
         .map(|(bundled, definition)| {
-            let params = definition.params(args.profile.is_quick(), &chosen);
+            let params = definition.params(quick, &chosen);
             bundled.workload(params, given.as_deref())
         })
         .collect()
