@@ -97,11 +97,11 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub own: Own,
 
-    /// How thorough: each schedule once, 10,000 blocks in all, or 200,000.
+    /// How thorough: each schedule once, 10,000 blocks in all, or 100,000.
     #[arg(long, value_enum, default_value = "quick")]
     pub profile: Profile,
 
-    /// Compare about so many blocks in all, most of them where blocks are cheap.
+    /// Compare at least so many blocks in all, most of them where blocks are cheap.
     #[arg(long, value_name = "N")]
     pub blocks_count: Option<u64>,
 

@@ -41,7 +41,7 @@ const SEED: u64 = 3;
 /// The mutants whose mistake needs something of the machine that cannot be had by a test.
 fn needs(mutant: &Strategy) -> Result<(), String> {
     match mutant.name() {
-        "mutant/swapped-out" => pressure::swap(),
+        "mutant/swapped-out" | "mutant/pooling-scan" => pressure::swap(),
         _ => Ok(()),
     }
 }

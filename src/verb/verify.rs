@@ -38,7 +38,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
         blocks: args.blocks_count.unwrap_or(match args.profile {
             Profile::Smoke => 0,
             Profile::Quick => 10_000,
-            Profile::Full => 200_000,
+            Profile::Full => 100_000,
         }),
         timeout: Duration::from_secs(args.timeout),
         binary: std::env::current_exe().context("cannot find this program")?.into(),

@@ -8,10 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use reset_strategies::Strategy;
+use reset_strategies::module::Facts;
+use reset_strategies::{Availability, Strategy, Support};
 
 use super::policy::Policy;
-use super::pressure::{Group, is_swapped};
+use super::pressure::{Group, is_swapped, swap};
 use super::report::{CellReport, Ran, Report};
 use super::schedule::{Schedule, Script};
 use crate::analyse::summary::Equivalence;
@@ -31,7 +32,8 @@ pub struct Matrix<'a> {
     pub schedules: &'a [Schedule],
     pub policy: Policy,
     pub seed: u64,
-    /// Blocks to compare in all; every workload gets the same time for its share.
+    /// Blocks that strategies which claim to be sound compare in all, at least; every workload gets the same time for
+    /// its share.
     pub blocks: u64,
     pub timeout: Duration,
     /// This program, to be started as children.
@@ -50,6 +52,9 @@ struct Lane<'a> {
     scripts: Vec<(Script, Reference)>,
 }
 
+/// A workload's files and what one block of it costs, or why fresh instances do not run it.
+type Cost = Result<(Staged, Duration), String>;
+
 /// What a cell comes to before it is a report.
 enum End {
     Diverged(Schedule, String),
@@ -64,8 +69,7 @@ impl Matrix<'_> {
     pub fn run(&self) -> Result<Report> {
         let costs = in_parallel(self.workloads, |workload| self.cost(workload));
         let costs = costs.into_iter().collect::<Result<Vec<_>>>()?;
-        let least = costs.iter().flatten().map(|(_, cost)| *cost);
-        let share = self.share(least);
+        let share = self.share(&costs);
         let prepared: Vec<_> = self.workloads.iter().zip(costs).collect();
         let lanes = in_parallel(&prepared, |(workload, cost)| match cost {
             Ok((staged, cost)) => self.lane(workload, staged, share, *cost),
@@ -93,14 +97,33 @@ impl Matrix<'_> {
 
     /// The time that each run of a script may take so that the blocks wanted come together, given what a block of
     /// each workload costs.
-    fn share(&self, costs: impl Iterator<Item = Duration>) -> Duration {
-        let runs = (2 * self.schedules.len() * self.strategies.len()) as f64;
-        let blocks_per_second: f64 = costs.map(|cost| runs / cost.as_secs_f64()).sum();
+    fn share(&self, costs: &[Cost]) -> Duration {
+        let swap = swap().is_ok();
+        let schedules = self.schedules.iter().filter(|&&schedule| swap || schedule != Schedule::MemoryLimit);
+        let runs = (2 * schedules.count()) as f64;
+        let blocks_per_second: f64 = self
+            .workloads
+            .iter()
+            .zip(costs)
+            .filter_map(|(workload, cost)| Some((workload, cost.as_ref().ok()?.1)))
+            .map(|(workload, cost)| runs * self.sound(workload) as f64 / cost.as_secs_f64())
+            .sum();
         Duration::try_from_secs_f64(self.blocks as f64 / blocks_per_second).unwrap_or_default()
     }
 
+    /// How many strategies will claim to be sound on a workload.
+    fn sound(&self, workload: &Workload) -> usize {
+        let Ok(facts) = Facts::read(&workload.module) else { return 0 };
+        let claims = |strategy: &&&Strategy| {
+            !strategy.is_control()
+                && strategy.availability() == Availability::Available
+                && strategy.support(&facts) == Support::Supported
+        };
+        self.strategies.iter().filter(claims).count()
+    }
+
     /// What one block costs on a fresh instance, or why there is no telling.
-    fn cost(&self, workload: &Workload) -> Result<Result<(Staged, Duration), String>> {
+    fn cost(&self, workload: &Workload) -> Result<Cost> {
         self.progress.say(&format!("{}: on fresh instances", workload.name));
         let staged = staging::stage(&self.staging, workload)?;
         let mut cell = match Cell::start(&self.binary, self.spec(workload, &staged, REFERENCE, None))? {

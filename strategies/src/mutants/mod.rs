@@ -11,7 +11,7 @@ pub use lifecycle::open_pagemap_before_fork;
 
 use crate::strategy::Strategy;
 
-static ALL: [&Strategy; 23] = [
+static ALL: [&Strategy; 24] = [
     &bytes::ZERO_EVERYTHING,
     &bytes::FORGET_IMAGE,
     &bytes::REUSED_MEMORY,
@@ -22,6 +22,7 @@ static ALL: [&Strategy; 23] = [
     &pages::STALE_TAIL,
     &pages::FIRST_32_RUNS,
     &pages::SWAPPED_OUT,
+    &pages::POOLING_SCAN,
     &pages::PROTECT_FIRST,
     &pages::PROTECT_NEVER,
     &pages::HOST_WRITES,

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use super::lifecycle::FIRST_PAGEMAP;
+use crate::fresh::pooling;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
 use crate::session::Reset;
@@ -41,6 +42,15 @@ pub(super) static SWAPPED_OUT: Strategy = Strategy::in_place(
     "takes pages that were swapped out for clean",
     &[&pagemap::PAGEMAP],
     InPlace { tracker: || Box::new(Present::default()), ..InPlace::BASE },
+);
+
+/// No mutant but the real thing: wasmtime's pool with `pagemap_scan` on a machine with swap
+/// (bytecodealliance/wasmtime#14357). `fresh/pooling-scan` is unavailable there.
+pub(super) static POOLING_SCAN: Strategy = Strategy::fresh(
+    "mutant/pooling-scan",
+    "wasmtime's own pool, whose scan takes pages that were swapped out for clean",
+    &[&pagemap_scan::PAGEMAP_SCAN],
+    pooling::SCANNING,
 );
 
 /// Scanning and protecting in one call is tempting, and then restoring a page makes it dirty again: the set never
