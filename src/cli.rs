@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::gate::export::Format;
 use crate::launch::plan::Profile;
+use crate::verify::policy::Policy;
 
 /// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.
 ///
@@ -28,6 +29,11 @@ pub enum Verb {
     Inspect(InspectArgs),
     /// Verify and measure strategies on workloads; write rows, summary and report.
     Run(RunArgs),
+    /// Prove that resets forget everything: compare strategies with fresh instances, without measuring.
+    ///
+    /// Exits with 1 when a strategy that claims to be sound differs from a fresh instance, or a cell cannot be judged.
+    /// Controls are expected to differ, and so is every strategy under a policy that leaves resets out.
+    Verify(VerifyArgs),
     /// Draw tables and figures from the files of a run.
     Report(ReportArgs),
     /// Say what changed from one run to another.
@@ -133,6 +139,52 @@ pub enum Suite {
     Standard,
     /// `stress/touch` over dirty pages, shape, motion, image, growth, history and threads, as far as the time goes.
     Landscape,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub filter: Filter,
+
+    #[command(flatten)]
+    pub own: Own,
+
+    /// How thorough: each schedule once, 10,000 blocks in all, or 100,000.
+    #[arg(long, value_enum, default_value = "quick")]
+    pub profile: Profile,
+
+    /// Compare at least so many blocks in all, most of them where blocks are cheap.
+    #[arg(long, value_name = "N")]
+    pub blocks_count: Option<u64>,
+
+    /// Only these schedules, such as `traps` or `paged-out`. Can be repeated.
+    #[arg(long = "schedule", value_name = "PATTERN")]
+    pub schedules: Vec<String>,
+
+    /// When to reset: `every` block, `above=SIZE` of memory (`above=1.75GB`), or `on-failure`, with one retry. The
+    /// last two show what leaks.
+    #[arg(long, default_value_t, value_name = "POLICY")]
+    pub policy: Policy,
+
+    /// Set a parameter of the workloads that have it, such as `dirty=2048`.
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+
+    /// How long one block may take, in seconds.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+
+    /// Draw all schedules from this seed instead of a new one.
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say nothing but results and warnings.
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// Which strategies and workloads.

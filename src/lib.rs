@@ -15,4 +15,5 @@ pub mod present;
 pub mod progress;
 pub mod startup;
 pub mod verb;
+pub mod verify;
 pub mod workload;

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Verb::List(args) => verb::list::run(&args),
         Verb::Inspect(args) => verb::inspect::run(&args),
         Verb::Run(args) => verb::run::run(&args),
+        Verb::Verify(args) => verb::verify::run(&args),
         Verb::Report(args) => verb::report::run(&args),
         Verb::Compare(args) => verb::compare::run(&args),
         Verb::Check(args) => verb::check::run(&args),

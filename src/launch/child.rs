@@ -8,16 +8,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use reset_strategies::{Error, Options, Plan, Session, registry};
+use reset_strategies::{Error, Options, Plan, Session, Strategy};
 use wasmtime::{Engine, Linker, Module};
 
 use super::crew::Crew;
 use super::plan::PlantedIn;
 use super::protocol::{Observed, Refusal, Reply, Request, Spec};
 use super::waste::Waste;
-use super::{counters, reference, staging};
+use super::{counters, staging};
 use crate::machine::clock;
 use crate::measure::warm;
+use crate::verify::compare;
+use crate::verify::state::Fresh;
 use crate::workload::host::{self, BlockState, Outcome, Store};
 
 /// Ticks of the epoch that make up a block's timeout. Few, so that the ticking thread is hardly ever awake.
@@ -29,17 +31,21 @@ pub fn options() -> Options {
         configure: |config| {
             config.epoch_interruption(true);
         },
+        deadline: TICKS,
         ..Options::default()
     }
 }
+
+/// Finds a strategy by its name.
+pub type Find = fn(&str) -> Option<&'static Strategy>;
 
 /// Serves the parent until it closes the pipe.
 ///
 /// # Errors
 /// When the pipe breaks; whatever concerns the cell is told to the parent instead.
-pub fn serve(spec: &Spec) -> Result<()> {
+pub fn serve(spec: &Spec, find: Find) -> Result<()> {
     let mut stages = Stages::since(spec.started_ns);
-    let ground = Ground::lay(spec, &mut stages);
+    let ground = Ground::lay(spec, find, &mut stages);
     let mut crew = match ground.and_then(|ground| Crew::start(Arc::new(ground), &mut stages)) {
         Ok(crew) => crew,
         Err(error) => return answer(&failed(&error)),
@@ -120,12 +126,15 @@ impl Ground {
     ///
     /// # Errors
     /// When a file cannot be read, or the strategy cannot run the module here.
-    pub fn lay(spec: &Spec, stages: &mut Stages) -> Result<Self> {
-        let strategy = registry::find(&spec.strategy)
-            .with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
+    pub fn lay(spec: &Spec, find: Find, stages: &mut Stages) -> Result<Self> {
+        if let Some(group) = &spec.group {
+            std::fs::write(group, std::process::id().to_string())
+                .with_context(|| format!("cannot join {}", group.display()))?;
+        }
+        let strategy =
+            find(&spec.strategy).with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
         let trace = staging::read_trace(&spec.trace)?;
-        let wasm =
-            std::fs::read(&spec.module).with_context(|| format!("cannot read {}", spec.module.display()))?;
+        let wasm = module(spec)?;
         warm::warm(spec.warm_bytes)?;
         stages.skip();
 
@@ -148,10 +157,12 @@ impl Ground {
 /// A session with its blocks.
 pub struct Cell {
     spec: Spec,
+    strategy: &'static Strategy,
+    fresh: Option<Rc<Fresh>>,
     trace: Vec<Arc<[u8]>>,
     store: Rc<RefCell<Store>>,
     waste: Waste,
-    pub(super) session: Session<BlockState>,
+    pub session: Session<BlockState>,
 }
 
 /// Samples of each block in nanoseconds, in trace order.
@@ -178,7 +189,8 @@ impl Cell {
         })?;
         stages.end("instantiate");
         let waste = Waste::new(spec.planted);
-        let mut cell = Self { spec: spec.clone(), trace: trace.clone(), store, waste, session };
+        let (spec, trace, strategy) = (spec.clone(), trace.clone(), plan.strategy());
+        let mut cell = Self { spec, strategy, fresh: None, trace, store, waste, session };
         if !cell.trace.is_empty() {
             cell.execute(0);
             stages.end("first-block");
@@ -190,9 +202,9 @@ impl Cell {
 
     pub(super) fn handle(&mut self, request: &Request) -> Result<Reply> {
         Ok(match *request {
-            Request::Reference => Reply::Reference(reference::observe(self)?),
-            Request::Verify { ref expected } => {
-                Reply::Verified(reference::verify(self, &self.spec.clone(), expected)?)
+            Request::Observe { ref script } => Reply::Observed(compare::observe(self, script)?),
+            Request::Verify { ref script, ref expected } => {
+                Reply::Verified(compare::verify(self, script, expected)?)
             }
             Request::Time { passes } => {
                 let Timed { execute, reset } = self.time(passes)?;
@@ -253,29 +265,58 @@ impl Cell {
         Ok(())
     }
 
-    pub(super) fn strategy(&self) -> &str {
-        &self.spec.strategy
+    /// The inputs.
+    pub fn trace(&self) -> &[Arc<[u8]>] {
+        &self.trace
     }
 
-    pub(super) fn blocks(&self) -> usize {
-        self.trace.len()
+    /// The strategy that resets.
+    pub fn strategy(&self) -> &'static Strategy {
+        self.strategy
+    }
+
+    /// What a fresh instance of the module looks like; made once.
+    ///
+    /// # Errors
+    /// When none can be made.
+    pub fn fresh(&mut self) -> Result<Rc<Fresh>> {
+        if let Some(fresh) = &self.fresh {
+            return Ok(fresh.clone());
+        }
+        let fresh = Rc::new(Fresh::of(&module(&self.spec)?, &self.spec.cache)?);
+        Ok(self.fresh.insert(fresh).clone())
     }
 
     /// Brings the host's store back to what it was before the first block.
-    pub(super) fn rewind(&mut self) {
-        *self.store.borrow_mut() = initial(&self.spec);
+    pub fn rewind(&mut self) {
+        self.put_back(initial(&self.spec));
     }
 
-    pub(super) fn store_digest(&self) -> String {
+    /// A copy of the host's store.
+    pub fn store(&self) -> Store {
+        self.store.borrow().clone()
+    }
+
+    /// Makes that copy the host's store again.
+    pub fn put_back(&mut self, store: Store) {
+        *self.store.borrow_mut() = store;
+    }
+
+    /// Digest of the host's store.
+    pub fn store_digest(&self) -> String {
         host::digest(&self.store.borrow())
     }
 
     /// Hands the next input over and sets the deadline: the host's own work, which is not timed.
     fn prepare(&mut self, block: usize) {
-        self.session.expect(block as u64);
+        self.begin(block as u64, self.trace[block].clone());
+    }
+
+    fn begin(&mut self, id: u64, input: Arc<[u8]>) {
+        self.session.expect(id);
         let store = self.session.store_mut();
         store.set_epoch_deadline(TICKS);
-        store.data_mut().begin(self.trace[block].clone());
+        store.data_mut().begin(input);
     }
 
     pub(super) fn call(&mut self) -> wasmtime::Result<()> {
@@ -292,10 +333,14 @@ impl Cell {
         self.outcome(result)
     }
 
-    /// Executes a block and says what it did.
-    pub(super) fn observe(&mut self, block: usize) -> Observed {
-        self.prepare(block);
-        self.session.store_mut().data_mut().record();
+    /// Executes a block and says what it did. Its deadline passes at the host call `interrupt`, if one is given.
+    pub fn observe(&mut self, id: u64, input: Arc<[u8]>, interrupt: Option<u32>) -> Observed {
+        self.begin(id, input);
+        let state = self.session.store_mut().data_mut();
+        state.record();
+        if let Some(call) = interrupt {
+            state.interrupt(call, TICKS);
+        }
         let result = self.call();
         let outcome = self.outcome(result);
         let flushed = self.session.store_mut().data().digest().unwrap_or_default();
@@ -311,6 +356,10 @@ impl Cell {
             Outcome::Completed | Outcome::Trapped(_) => Ok(()),
         }
     }
+}
+
+fn module(spec: &Spec) -> Result<Vec<u8>> {
+    std::fs::read(&spec.module).with_context(|| format!("cannot read {}", spec.module.display()))
 }
 
 fn initial(spec: &Spec) -> Store {

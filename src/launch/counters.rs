@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use reset_strategies::{Lifecycle, Reset, registry};
+use reset_strategies::{Lifecycle, Reset};
 
 use super::child::Cell;
 use super::protocol::Count;
@@ -21,8 +21,7 @@ use crate::measure::row::{Phase, Unit};
 pub fn count(cell: &mut Cell, passes: u32) -> Result<Vec<Count>> {
     let mut perf = Counters::open();
     let mut tally = Tally::default();
-    let in_place = registry::find(cell.strategy())
-        .is_some_and(|strategy| matches!(strategy.lifecycle(), Lifecycle::InPlace(_)));
+    let in_place = matches!(cell.strategy().lifecycle(), Lifecycle::InPlace(_));
     cell.each_block(passes, |cell, block| {
         let interrupts = Interrupts::now();
         let before = perf.read();

@@ -43,7 +43,7 @@ impl Crew {
     /// # Errors
     /// When any of them fails.
     pub fn handle(&mut self, request: &Request) -> Result<Reply> {
-        if self.mates.is_empty() || matches!(request, Request::Reference) {
+        if self.mates.is_empty() || matches!(request, Request::Observe { .. }) {
             return self.lead.handle(request);
         }
         for mate in &self.mates {
@@ -101,6 +101,8 @@ fn merge(all: Reply, other: Reply) -> Result<Reply> {
         (Reply::Verified(mut all), Reply::Verified(other)) => {
             all.blocks += other.blocks;
             all.difference = all.difference.or(other.difference);
+            all.consequence = all.consequence.or(other.consequence);
+            all.not_run = all.not_run.or(other.not_run);
             all.peak_rss = all.peak_rss.max(other.peak_rss);
             Reply::Verified(all)
         }

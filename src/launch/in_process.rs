@@ -13,18 +13,20 @@ use anyhow::{Context, Result, bail};
 use reset_strategies::{Error, registry};
 
 use super::child::{Cell, Ground, Stages, Timed};
+use super::counters;
 use super::folder;
 use super::plan::{Contender, Plan};
 use super::protocol::{Reference, Spec, Verified};
 use super::record::{Record, WorkloadRecord};
 use super::runner::{REFERENCE, SAMPLE_EVERY, residency};
 use super::staging::{self, Staged};
-use super::{counters, reference};
 use crate::analyse::quantile::median;
 use crate::machine;
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::Sampler;
 use crate::measure::writer::RowWriter;
+use crate::verify::compare;
+use crate::verify::schedule::Script;
 use crate::workload::Workload;
 
 /// Blocks of one sample of criterion's that are kept in a row; beyond that every n-th is.
@@ -88,7 +90,7 @@ impl Bench {
         self.record.workloads.push(WorkloadRecord::new(workload));
         let nothing = Reference { blocks: Vec::new(), store: String::new() };
         let mut course = Course { workload: workload.clone(), staged, reference: nothing, dirty_bytes: 0 };
-        course.reference = reference::observe(&mut self.start(&course, REFERENCE)?)?;
+        course.reference = compare::observe(&mut self.start(&course, REFERENCE)?, &Script::in_order())?;
         let counts = counters::count(&mut self.start(&course, registry::FLOOR)?, 2)?;
         let restored = counts.into_iter().find(|count| count.metric == "bytes_restored");
         // The first pass teaches the floor which pages the trace changes.
@@ -106,6 +108,7 @@ impl Bench {
             trace: course.staged.trace.clone(),
             store: course.workload.store.clone(),
             threads: 1,
+            group: None,
             cache: course.staged.cache.clone(),
             timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
             warm_bytes: 0,
@@ -115,7 +118,7 @@ impl Bench {
 
     fn start(&self, course: &Course, strategy: &str) -> Result<Cell> {
         let mut stages = Stages::here();
-        Cell::on(&Ground::lay(&self.spec(course, strategy), &mut stages)?, &mut stages)
+        Cell::on(&Ground::lay(&self.spec(course, strategy), registry::find, &mut stages)?, &mut stages)
     }
 
     /// Starts a cell and verifies it; `None` where this machine or this module does not allow the strategy, which is a row.
@@ -138,8 +141,7 @@ impl Bench {
                 return Ok(None);
             }
         };
-        let spec = self.spec(course, contender.strategy.name());
-        let Verified { difference, .. } = reference::verify(&mut cell, &spec, &course.reference)?;
+        let Verified { difference, .. } = compare::verify(&mut cell, &Script::in_order(), &course.reference)?;
         if let Some(difference) = difference {
             (row.status, row.error) = (Status::Diverged, Some(difference.clone()));
             self.rows.write(&row)?;
@@ -155,7 +157,7 @@ impl Bench {
     /// # Errors
     /// When a reset fails or a row cannot be written.
     pub fn time(&mut self, subject: &mut Subject, blocks: u64) -> Result<Timed> {
-        let passes = blocks.div_ceil(subject.cell.blocks().max(1) as u64);
+        let passes = blocks.div_ceil(subject.cell.trace().len().max(1) as u64);
         let timed = subject.cell.time(u32::try_from(passes)?)?;
         if subject.began.elapsed() >= self.warm_up {
             let cycle: Vec<u64> = timed.execute.iter().zip(&timed.reset).map(|(e, r)| e + r).collect();
@@ -180,7 +182,7 @@ impl Bench {
     /// When it cannot be started.
     pub fn startup(&mut self, course: &Course, contender: &Contender) -> Result<Duration> {
         let mut stages = Stages::here();
-        let ground = Ground::lay(&self.spec(course, contender.strategy.name()), &mut stages)?;
+        let ground = Ground::lay(&self.spec(course, contender.strategy.name()), registry::find, &mut stages)?;
         let cell = Cell::on(&ground, &mut stages)?;
         let stages = stages.done();
         drop(cell);

@@ -15,7 +15,6 @@ pub mod plan;
 pub mod process;
 pub mod protocol;
 pub mod record;
-pub mod reference;
 pub mod runner;
 pub mod staging;
 mod waste;

@@ -28,6 +28,9 @@ pub enum Ended {
     /// A signal ended it, from outside or from the OOM killer.
     #[error("{0}")]
     Killed(String),
+    /// A signal of its own making ended it, such as SIGSEGV.
+    #[error("{0}")]
+    Crashed(String),
 }
 
 impl Ended {
@@ -118,11 +121,12 @@ impl Cell {
             Err(error) => return Ended::Failed(Refusal::Error, format!("lost: {error}")),
         };
         let said = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
-        let said = said.trim();
+        let said = said.split("stack backtrace:").next().unwrap_or_default().trim().replace('\n', " ");
         match status.signal() {
+            Some(signal) if FAULTS.contains(&signal) => Ended::Crashed(describe(signal)),
             Some(signal) => Ended::Killed(describe(signal)),
             None if said.is_empty() => Ended::Failed(Refusal::Error, format!("it ended with {status}")),
-            None => Ended::Failed(Refusal::Error, said.to_owned()),
+            None => Ended::Failed(Refusal::Error, said),
         }
     }
 }
@@ -134,6 +138,10 @@ impl Drop for Cell {
         let _reaped = self.child.wait();
     }
 }
+
+/// Signals by which a process ends itself.
+const FAULTS: [i32; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
 
 fn describe(signal: i32) -> String {
     match signal {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Planted;
 use crate::measure::row::{Phase, Unit};
+use crate::verify::schedule::Script;
 use crate::workload::host::Outcome;
 
 /// Which cell a child runs, and where its files are.
@@ -29,6 +30,8 @@ pub struct Spec {
     pub cache: PathBuf,
     /// How long a block may take.
     pub timeout_ms: u64,
+    /// The control group's file to join before anything else, if the cell has a group of its own.
+    pub group: Option<PathBuf>,
     /// Bytes of memory to touch and free before anything is timed; 0 for none.
     pub warm_bytes: u64,
     /// `CLOCK_MONOTONIC` in nanoseconds when the parent started this child.
@@ -39,11 +42,11 @@ pub struct Spec {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
-    /// Run the trace on fresh instances and say what came out.
-    Reference,
-    /// Run the trace and compare with this reference, untimed.
-    Verify { expected: Reference },
-    /// Run whole traces and time each block; of several threads, the blocks of one follow those of the other.
+    /// Run a script and say what came out.
+    Observe { script: Script },
+    /// Run a script and compare with what fresh instances came to, untimed.
+    Verify { script: Script, expected: Reference },
+    /// Run whole traces and time each block.
     Time { passes: u32 },
     /// Run whole traces and count what each block causes.
     Count { passes: u32 },
@@ -62,7 +65,7 @@ pub enum Reply {
     Ready {
         stages: Vec<(String, u64)>,
     },
-    Reference(Reference),
+    Observed(Reference),
     Verified(Verified),
     /// Nanoseconds per block, in trace order.
     Timed {
@@ -100,7 +103,7 @@ pub enum Refusal {
     Error,
 }
 
-/// What fresh instances make of a trace.
+/// What fresh instances make of a script.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Reference {
     pub blocks: Vec<Observed>,
@@ -117,12 +120,16 @@ pub struct Observed {
 }
 
 /// The outcome of the untimed comparison.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Verified {
     /// Blocks compared.
     pub blocks: u64,
     /// The first difference from fresh instances, in words.
     pub difference: Option<String>,
+    /// The first difference in what blocks did, where not every block is followed by a reset.
+    pub consequence: Option<String>,
+    /// Why the script's schedule could not be what it says.
+    pub not_run: Option<String>,
     /// High-water mark of resident memory, in bytes.
     pub peak_rss: u64,
 }

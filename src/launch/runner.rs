@@ -22,10 +22,11 @@ use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::{Sampler, Samples};
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
+use crate::verify::schedule::Script;
 use crate::workload::Workload;
 
 /// Where the strategies' own comparison comes from: the plainest way to have a fresh instance.
-pub(super) const REFERENCE: &str = "fresh/on-demand-copy";
+pub const REFERENCE: &str = "fresh/on-demand-copy";
 
 /// How often memory is sampled: the sampler's cost stays below a thousandth of a core.
 pub(super) const SAMPLE_EVERY: Duration = Duration::from_millis(5);
@@ -188,6 +189,7 @@ impl<'a> Runner<'a> {
             threads: workload.threads,
             cache: staged.cache.clone(),
             timeout_ms: u64::try_from(self.plan.timeout.as_millis()).unwrap_or(u64::MAX),
+            group: None,
             warm_bytes,
             started_ns: 0,
         }
@@ -198,9 +200,10 @@ impl<'a> Runner<'a> {
         self.progress.say(&format!("{}: running the reference", lane.workload.name));
         let fresh = registry::find(REFERENCE).context("the strategy that references come from")?;
         let spec = self.spec(lane.workload, lane.staged, &plan::Contender::new(fresh), 0);
-        let reply = Cell::start(&self.binary, spec).and_then(|(mut cell, _)| cell.ask(&Request::Reference));
+        let observe = Request::Observe { script: Script::in_order() };
+        let reply = Cell::start(&self.binary, spec).and_then(|(mut cell, _)| cell.ask(&observe));
         let ended = match reply {
-            Ok(Reply::Reference(reference)) => return Ok(Some(reference)),
+            Ok(Reply::Observed(reference)) => return Ok(Some(reference)),
             Ok(other) => Ended::unexpected(&other),
             Err(ended) => ended,
         };
@@ -250,7 +253,7 @@ impl<'a> Runner<'a> {
     ) -> Result<(Verified, Stages), Ended> {
         let spec = self.spec(lane.workload, lane.staged, contender, 0);
         let (mut cell, stages) = Cell::start(&self.binary, spec)?;
-        match cell.ask(&Request::Verify { expected: reference.clone() })? {
+        match cell.ask(&Request::Verify { script: Script::in_order(), expected: reference.clone() })? {
             Reply::Verified(verified) => Ok((verified, stages)),
             other => Err(Ended::unexpected(&other)),
         }
@@ -514,6 +517,6 @@ fn explain(ended: &Ended) -> (Status, String) {
         Ended::Failed(Refusal::Unavailable, reason) => (Status::Unavailable, reason.clone()),
         Ended::Failed(Refusal::Refused, reason) => (Status::Refused, reason.clone()),
         Ended::Failed(Refusal::Error, reason) => (Status::Failed, reason.clone()),
-        Ended::Killed(signal) => (Status::Killed, signal.clone()),
+        Ended::Killed(signal) | Ended::Crashed(signal) => (Status::Killed, signal.clone()),
     }
 }

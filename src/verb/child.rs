@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use reset_strategies::registry;
 
 use crate::cli::ChildArgs;
 use crate::launch::child;
@@ -13,6 +14,6 @@ use crate::launch::child;
 /// When the specification or the pipe is broken.
 pub fn run(args: &ChildArgs) -> Result<ExitCode> {
     let spec = serde_json::from_str(&args.spec).context("this verb is for `run` to use")?;
-    child::serve(&spec)?;
+    child::serve(&spec, registry::find)?;
     Ok(ExitCode::SUCCESS)
 }

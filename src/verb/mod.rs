@@ -16,3 +16,4 @@ pub mod select;
 pub mod start;
 pub mod startup;
 pub mod trust;
+pub mod verify;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::report::Files;
 use super::select::matching;
 use crate::analyse::summary::{Cell, Equivalence};
-use crate::cli::{Own, RunArgs, Suite};
+use crate::cli::{Filter, Own, RunArgs, Suite};
 use crate::launch::plan::{Contender, Plan};
 use crate::launch::record::Record;
 use crate::launch::runner::Runner;
@@ -43,7 +43,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     contenders.extend(args.aa.then(Contender::again));
     let plan = Plan {
         contenders,
-        workloads: if args.suite == Suite::Landscape { no_workloads(args)? } else { workloads(args)? },
+        workloads: if args.suite == Suite::Landscape { no_workloads(args)? } else { usual(args)? },
         effort: args.profile.effort(),
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: Duration::from_secs(args.timeout),
@@ -162,37 +162,47 @@ fn no_workloads(args: &RunArgs) -> Result<Vec<Workload>> {
     Ok(Vec::new())
 }
 
-/// The workloads that the command line asks for.
-fn workloads(args: &RunArgs) -> Result<Vec<Workload>> {
-    let given = given_blocks(&args.own)?;
-    if let Some(module) = &args.own.module {
-        if !args.filter.workloads.is_empty() {
+/// Other compilers' guests are there for the verifier, the empty one for the harness, and the chunked one for
+/// `determinism`.
+fn usual(args: &RunArgs) -> Result<Vec<Workload>> {
+    workloads(&args.filter, &args.own, &args.params, args.profile.is_quick(), |definition| {
+        definition.category != "foreign"
+            && !["stress/noop", "stress/allocate-chunked"].contains(&definition.name.as_str())
+    })
+}
+
+/// The workloads that the command line asks for; where it names none, those that are `usual`.
+pub(super) fn workloads(
+    filter: &Filter,
+    own: &Own,
+    chosen: &[String],
+    quick: bool,
+    usual: impl Fn(&Definition) -> bool,
+) -> Result<Vec<Workload>> {
+    let given = given_blocks(own)?;
+    if let Some(module) = &own.module {
+        if !filter.workloads.is_empty() {
             bail!("--module runs your own indexer: it cannot be combined with --workload");
         }
         return Ok(vec![user::workload(module, given.as_deref())?]);
     }
-    let chosen = params(&args.params)?;
+    let chosen = params(chosen)?;
     let mut named = Vec::new();
     for bundled in bundled::all() {
         named.push((bundled, bundled.definition()?));
     }
     check_params(&chosen, named.iter().map(|(_, definition)| definition))?;
     let all: Vec<_> = named.iter().collect();
-    let picked = if args.filter.workloads.is_empty() {
-        // Other compilers' guests are there for the verifier, the empty one for the harness, and the chunked one for
-        // `determinism`.
-        let primary = |d: &Definition| {
-            d.category != "foreign" && !["stress/noop", "stress/allocate-chunked"].contains(&d.name.as_str())
-        };
+    let picked = if filter.workloads.is_empty() {
         let indexers = |d: &Definition| given.is_none() || d.category == "indexer";
-        all.into_iter().filter(|(_, d)| primary(d) && indexers(d)).collect()
+        all.into_iter().filter(|(_, d)| usual(d) && indexers(d)).collect()
     } else {
-        matching("workload", &args.filter.workloads, &all, |(_, definition)| definition.name.clone())?
+        matching("workload", &filter.workloads, &all, |(_, definition)| definition.name.clone())?
     };
     picked
         .into_iter()
         .map(|(bundled, definition)| {
-            let params = definition.params(args.profile.is_quick(), &chosen);
+            let params = definition.params(quick, &chosen);
             bundled.workload(params, given.as_deref())
         })
         .collect()

@@ -23,7 +23,7 @@ macro_rules! bundled {
     };
 }
 
-static ALL: [Bundled; 12] = bundled! {
+static ALL: [Bundled; 14] = bundled! {
     "blocktracker", "blocktracker";
     "utxo", "utxo";
     "lru", "lru";
@@ -36,6 +36,8 @@ static ALL: [Bundled; 12] = bundled! {
     "other/tables", "tables";
     "other/passive", "passive";
     "other/two-memories", "two-memories";
+    "other/dispatch", "dispatch";
+    "other/edge", "edge";
 };
 
 /// All bundled workloads, those that are measured by default first.

@@ -31,8 +31,18 @@ pub struct BlockState {
     input: Arc<[u8]>,
     flushed: Option<Sha256>,
     log: String,
+    interrupt: Option<Interrupt>,
     /// What the guest may grow to; no limits unless a host sets some and hands them to its store.
     pub limits: wasmtime::StoreLimits,
+}
+
+/// A deadline that passes at a call to the host.
+#[derive(Clone, Copy, Debug)]
+struct Interrupt {
+    /// Calls that remain, the one that interrupts included.
+    calls: u32,
+    /// Ticks of the epoch until the deadline.
+    ticks: u64,
 }
 
 /// How a block ended.
@@ -65,6 +75,7 @@ impl BlockState {
             input: Arc::from([]),
             flushed: None,
             log: String::new(),
+            interrupt: None,
             limits: wasmtime::StoreLimits::default(),
         }
     }
@@ -72,6 +83,23 @@ impl BlockState {
     /// Gives the guest its next input.
     pub fn begin(&mut self, input: Arc<[u8]>) {
         self.input = input;
+        self.flushed = None;
+    }
+
+    /// Lets the deadline pass at the guest's n-th call to the host, which is the same place in every run.
+    pub fn interrupt(&mut self, call: u32, ticks: u64) {
+        self.interrupt = Some(Interrupt { calls: call, ticks });
+    }
+
+    /// What of the last block is still here, if anything is.
+    pub fn leftover(&self) -> Option<&'static str> {
+        if !self.input.is_empty() {
+            Some("the block's input")
+        } else if !self.log.is_empty() {
+            Some("what the block logged")
+        } else {
+            (self.flushed.is_some() || self.interrupt.is_some()).then_some("the block's record")
+        }
     }
 
     /// Has the digest of flushed bytes computed for this block. Off by default: hashing is not the guest's work.
@@ -124,8 +152,10 @@ pub fn outcome(result: Result<()>, log: &str) -> Outcome {
 /// # Errors
 /// When the linker already has one of them.
 pub fn link(linker: &mut Linker<BlockState>) -> Result<()> {
-    linker
-        .func_wrap("env", "__host_len", |caller: Caller<'_, BlockState>| caller.data().input.len() as i32)?;
+    linker.func_wrap("env", "__host_len", |mut caller: Caller<'_, BlockState>| {
+        called(&mut caller);
+        caller.data().input.len() as i32
+    })?;
     linker.func_wrap("env", "__load_input", |mut caller: Caller<'_, BlockState>, at: i32| {
         let memory = memory(&mut caller)?;
         let input = caller.data().input.clone();
@@ -184,7 +214,20 @@ pub fn link(linker: &mut Linker<BlockState>) -> Result<()> {
 /// How much of a log line is kept: enough for a sentence.
 const LOG_BYTES: usize = 512;
 
+/// Counts down to the call at which the deadline passes.
+fn called(caller: &mut Caller<'_, BlockState>) {
+    let Some(interrupt) = &mut caller.data_mut().interrupt else { return };
+    interrupt.calls = interrupt.calls.saturating_sub(1);
+    if interrupt.calls == 0 {
+        let ticks = interrupt.ticks;
+        caller.data_mut().interrupt = None;
+        (0..ticks).for_each(|_| caller.engine().increment_epoch());
+    }
+}
+
+/// The memory that a call is about.
 fn memory(caller: &mut Caller<'_, BlockState>) -> Result<Memory> {
+    called(caller);
     match caller.get_export("memory") {
         Some(Extern::Memory(memory)) => Ok(memory),
         _ => bail!("the guest exports no memory"),

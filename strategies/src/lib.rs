@@ -32,6 +32,8 @@ pub mod control;
 pub mod fresh;
 pub mod in_place;
 pub mod module;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod registry;
 pub mod restore;
 pub mod sys;

@@ -19,6 +19,8 @@ pub struct Options {
     pub configure: fn(&mut Config),
     /// The export that runs a block; a session without one is driven through its instance.
     pub entry: Option<&'static str>,
+    /// Epoch ticks that instantiation may take, and each block until the host sets a deadline of its own.
+    pub deadline: u64,
     /// How many sessions may live at once on one engine; the size of a pool.
     pub sessions: u32,
     /// For pools that keep memory resident: how many bytes of each slot.
@@ -27,7 +29,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { configure: |_| (), entry: Some("_start"), sessions: 1, keep_resident: 64 << 20 }
+        Self {
+            configure: |_| (),
+            entry: Some("_start"),
+            // Without end, and yet the current epoch can be added to it.
+            deadline: u64::MAX / 2,
+            sessions: 1,
+            keep_resident: 64 << 20,
+        }
     }
 }
 
@@ -124,16 +133,19 @@ impl<'wasm> Plan<'wasm> {
         state: impl FnMut() -> T + 'static,
     ) -> Result<Session<T>, Error> {
         let state = Box::new(state);
-        let entry = self.options.entry;
         match self.strategy.lifecycle() {
             Lifecycle::Fresh(fresh) => {
-                FreshSession::start(*fresh, module, linker, entry, state).map(Session::fresh)
+                FreshSession::start(*fresh, module, linker, self.options, state).map(Session::fresh)
             }
             Lifecycle::InPlace(parts) => {
-                let session = InPlaceSession::start(self, *parts, module, linker, entry, state)?;
+                let session = InPlaceSession::start(self, *parts, module, linker, state)?;
                 Ok(Session::in_place(session))
             }
         }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
     }
 
     pub(crate) fn creator(&self) -> &Creator {

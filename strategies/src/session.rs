@@ -99,10 +99,10 @@ impl<T: 'static> Session<T> {
     }
 }
 
-/// A store in which the start function may run to its end; for blocks the host sets deadlines and fuel of its own.
-pub(crate) fn store<T: 'static>(engine: &Engine, state: T) -> Store<T> {
+/// A store whose start function may run for so many ticks; for blocks the host sets deadlines and fuel of its own.
+pub(crate) fn store<T: 'static>(engine: &Engine, state: T, deadline: u64) -> Store<T> {
     let mut store = Store::new(engine, state);
-    store.set_epoch_deadline(u64::MAX / 2);
+    store.set_epoch_deadline(deadline);
     // An error only says that this engine does not count fuel.
     let _ = store.set_fuel(u64::MAX);
     store

@@ -128,6 +128,15 @@ impl Strategy {
         config
     }
 
+    /// Whether its resets treat what the last block wrote and nothing else, so that a block costs the same whatever
+    /// came before it.
+    pub fn is_exact(&self) -> bool {
+        match self.lifecycle {
+            Lifecycle::Fresh(_) => false,
+            Lifecycle::InPlace(parts) => (parts.tracker)().is_exact(),
+        }
+    }
+
     /// Judges a module, construct by construct, before it runs.
     pub fn judge(&self, facts: &Facts) -> Vec<Judgement> {
         match self.lifecycle {

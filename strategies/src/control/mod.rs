@@ -32,7 +32,11 @@ pub static ZERO_ALL: Strategy = Strategy::control(
     "control/zero-all",
     "zeroes the whole memory and nothing else, data segments included: a reset that was shipped and reverted",
     &[],
-    InPlace { restorer: || Box::new(Zero), scope: Scope { bytes: true, ..Scope::NOTHING }, ..InPlace::BASE },
+    InPlace {
+        restorer: || Box::new(Zero),
+        scope: Scope { bytes: |_, _| true, host: true, failed: true, ..Scope::NOTHING },
+        ..InPlace::BASE
+    },
 );
 
 /// `control/madv-free`: trusts that freed pages come back as zeros.
@@ -43,7 +47,7 @@ pub static MADV_FREE: Strategy = Strategy::control(
     InPlace { restorer: || Box::new(Free), ..InPlace::BASE },
 );
 
-struct Zero;
+pub(crate) struct Zero;
 
 impl Restorer for Zero {
     fn restore(
@@ -62,7 +66,7 @@ impl Restorer for Zero {
     }
 }
 
-struct Free;
+pub(crate) struct Free;
 
 impl Restorer for Free {
     fn keeps_memory(&self) -> bool {

@@ -21,6 +21,22 @@ pub struct Fresh {
     pub link: Link,
     /// The allocator and its settings.
     pub configure: fn(&mut Config, &Facts, &Options),
+    /// What a reset drops.
+    pub drops: Drops,
+}
+
+/// What a fresh strategy's reset drops before it makes a new instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drops {
+    /// The store, and with it the instance.
+    Store,
+    /// Nothing: instances pile up in one store, which never frees one. No strategy does this, but hosts have.
+    Nothing,
+}
+
+impl Fresh {
+    /// `InstancePre` and wasmtime's defaults; strategies say in what they differ from this.
+    pub const BASE: Self = Self { link: Link::Once, configure: |_, _, _| (), drops: Drops::Store };
 }
 
 /// When imports are looked up and type-checked.
@@ -55,9 +71,10 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Judgement> {
 pub(crate) struct FreshSession<T: 'static> {
     engine: Engine,
     template: Template<T>,
-    entry: Option<&'static str>,
+    drops: Drops,
+    options: Options,
     state: Box<dyn FnMut() -> T>,
-    /// Taken only while the old instance is dropped before the new one is made, so that a pool of one is enough.
+    /// Absent only while a reset replaces it, or after one that failed.
     live: Option<Live<T>>,
 }
 
@@ -78,7 +95,7 @@ impl<T: 'static> FreshSession<T> {
         fresh: Fresh,
         module: &Module,
         linker: &Linker<T>,
-        entry: Option<&'static str>,
+        options: Options,
         state: Box<dyn FnMut() -> T>,
     ) -> Result<Self, Error> {
         let template = match fresh.link {
@@ -89,19 +106,30 @@ impl<T: 'static> FreshSession<T> {
             }
         };
         let engine = module.engine().clone();
-        let mut session = Self { engine, template, entry, state, live: None };
+        let mut session = Self { engine, template, drops: fresh.drops, options, state, live: None };
         session.instantiate()?;
         Ok(session)
     }
 
     fn instantiate(&mut self) -> Result<(), Error> {
-        let mut store = session::store(&self.engine, (self.state)());
+        let state = (self.state)();
+        let mut store = match self.live.take() {
+            Some(Live { mut store, .. }) if self.drops == Drops::Nothing => {
+                *store.data_mut() = state;
+                store
+            }
+            // Dropped before the new one is made, so that a pool of one is enough.
+            old => {
+                drop(old);
+                session::store(&self.engine, state, self.options.deadline)
+            }
+        };
         let instance = match &self.template {
             Template::PerBlock(parts) => parts.0.instantiate(&mut store, &parts.1),
             Template::Once(pre) => pre.instantiate(&mut store),
         }
         .map_err(Error::engine("cannot instantiate the module"))?;
-        let start = session::entry(instance, &mut store, self.entry)?;
+        let start = session::entry(instance, &mut store, self.options.entry)?;
         self.live = Some(Live { store, instance, start });
         Ok(())
     }
@@ -128,7 +156,6 @@ impl<T: 'static> FreshSession<T> {
     }
 
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
-        drop(self.live.take());
         self.instantiate()?;
         Ok(Reset { instances: 1, ..Reset::default() })
     }

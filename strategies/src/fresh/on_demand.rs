@@ -1,6 +1,6 @@
 //! `InstancePre` on the on-demand allocator: memory is mapped and unmapped for each block.
 
-use super::{Fresh, Link};
+use super::Fresh;
 use crate::strategy::Strategy;
 
 /// `fresh/on-demand-copy`.
@@ -9,10 +9,10 @@ pub static COPY: Strategy = Strategy::fresh(
     "InstancePre, memory mapped per block, data segments copied in",
     &[],
     Fresh {
-        link: Link::Once,
         configure: |config, _, _| {
             config.memory_init_cow(false);
         },
+        ..Fresh::BASE
     },
 );
 
@@ -22,9 +22,9 @@ pub static COW: Strategy = Strategy::fresh(
     "InstancePre, memory mapped per block, data image mapped copy-on-write",
     &[],
     Fresh {
-        link: Link::Once,
         configure: |config, _, _| {
             config.memory_init_cow(true);
         },
+        ..Fresh::BASE
     },
 );

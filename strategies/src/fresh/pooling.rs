@@ -2,18 +2,18 @@
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::{Fresh, Link};
+use super::Fresh;
 use crate::module::Facts;
 use crate::plan::Options;
 use crate::strategy::Strategy;
-use crate::sys::pagemap_scan;
+use crate::sys::{pagemap_scan, swap};
 
 /// `fresh/pooling`.
 pub static DEFAULT: Strategy = Strategy::fresh(
     "fresh/pooling",
     "InstancePre, pooling allocator as it comes: MADV_DONTNEED on the whole slot",
     &[],
-    Fresh { link: Link::Once, configure: |config, facts, options| pool(config, facts, options, |_| ()) },
+    Fresh { configure: |config, facts, options| pool(config, facts, options, |_| ()), ..Fresh::BASE },
 );
 
 /// `fresh/pooling-resident`.
@@ -22,30 +22,34 @@ pub static RESIDENT: Strategy = Strategy::fresh(
     "pooling allocator that keeps 64 MiB of each slot resident and zeroes it",
     &[],
     Fresh {
-        link: Link::Once,
         configure: |config, facts, options| {
             pool(config, facts, options, |pool| {
                 pool.linear_memory_keep_resident(options.keep_resident);
             });
         },
+        ..Fresh::BASE
     },
 );
 
-/// `fresh/pooling-scan`.
+/// `fresh/pooling-scan`. wasmtime's scan looks for present pages only, so that a slot keeps what was swapped out
+/// (bytecodealliance/wasmtime#14357): seen on 48.0.8 by `resetbench verify --schedule paged-out`. Unsound with swap.
 pub static SCAN: Strategy = Strategy::fresh(
     "fresh/pooling-scan",
     "pooling allocator that keeps 64 MiB resident and finds pages with PAGEMAP_SCAN: the tuned peer",
-    &[&pagemap_scan::PAGEMAP_SCAN],
-    Fresh {
-        link: Link::Once,
-        configure: |config, facts, options| {
-            pool(config, facts, options, |pool| {
-                pool.linear_memory_keep_resident(options.keep_resident);
-                pool.pagemap_scan(Enabled::Yes);
-            });
-        },
-    },
+    &[&pagemap_scan::PAGEMAP_SCAN, &swap::ABSENT],
+    SCANNING,
 );
+
+/// Keeps pages, and finds them by a scan.
+pub(crate) const SCANNING: Fresh = Fresh {
+    configure: |config, facts, options| {
+        pool(config, facts, options, |pool| {
+            pool.linear_memory_keep_resident(options.keep_resident);
+            pool.pagemap_scan(Enabled::Yes);
+        });
+    },
+    ..Fresh::BASE
+};
 
 /// As many elements as wasmtime allows a table in the first place.
 const MOST_ELEMENTS: u64 = 10_000_000;

@@ -17,8 +17,11 @@ pub(crate) use region::Creator;
 pub(crate) use session::InPlaceSession;
 pub(crate) use support::judge;
 
+use std::io;
+
 use wasmtime::Config;
 
+use crate::module::Facts;
 use crate::restore::{Copy, Restorer};
 use crate::track::Tracker;
 use crate::track::full::Full;
@@ -40,23 +43,44 @@ pub struct InPlace {
 }
 
 /// The parts of the reset contract that a strategy keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Scope {
-    /// Every byte of every memory.
-    pub bytes: bool,
-    /// The size of every memory.
-    pub size: bool,
-    /// Every mutable global, exported or not.
-    pub globals: bool,
+    /// Every byte of these memories.
+    pub bytes: Which,
+    /// The size of every memory: makes it that many bytes again.
+    pub size: fn(&mut Pages<'_>, usize) -> io::Result<()>,
+    /// The value of these mutable globals, the flags of dropped segments among them.
+    pub globals: Which,
     /// Every element of every table.
     pub tables: bool,
+    /// The host's state for the block.
+    pub host: bool,
+    /// All of it after a trap, a timeout or an error of the host, too.
+    pub failed: bool,
 }
+
+/// Chooses items of a module by their index.
+pub type Which = fn(&Facts, usize) -> bool;
 
 impl Scope {
     /// The whole contract.
-    pub const ALL: Self = Self { bytes: true, size: true, globals: true, tables: true };
+    pub const ALL: Self = Self {
+        bytes: |_, _| true,
+        size: |pages, bytes| pages.shrink_to(bytes),
+        globals: |_, _| true,
+        tables: true,
+        host: true,
+        failed: true,
+    };
     /// Nothing: what the last block left stays.
-    pub const NOTHING: Self = Self { bytes: false, size: false, globals: false, tables: false };
+    pub const NOTHING: Self = Self {
+        bytes: |_, _| false,
+        size: |_, _| Ok(()),
+        globals: |_, _| false,
+        tables: false,
+        host: false,
+        failed: false,
+    };
 }
 
 impl InPlace {

@@ -8,12 +8,12 @@ use wasmtime::{
     AsContextMut, Global, Instance, Linker, Memory, Module, Ref, RootScope, Store, Table, TypedFunc, Val,
 };
 
-use super::region::Region;
-use super::{Image, InPlace, Scope};
+use super::region::{Pages, Region};
+use super::{Image, InPlace, Which};
 use crate::commit::{Extent, WASM_PAGE, WHOLE_MEMORY};
 use crate::error::Error;
 use crate::module::{Facts, Item, export_name};
-use crate::plan::Plan;
+use crate::plan::{Options, Plan};
 use crate::restore::Restorer;
 use crate::session::{self, Reset};
 use crate::track::Tracker;
@@ -24,6 +24,8 @@ pub(crate) struct InPlaceSession<T: 'static> {
     start: Option<TypedFunc<(), ()>>,
     state: Box<dyn FnMut() -> T>,
     parts: InPlace,
+    /// Whether the last block ended otherwise than by returning.
+    failed: bool,
     memories: Vec<TrackedMemory>,
     globals: Vec<(Global, Val)>,
     tables: Vec<(Table, Vec<Ref>)>,
@@ -36,6 +38,8 @@ struct TrackedMemory {
     memory: Memory,
     region: Arc<Region>,
     image: Image,
+    /// Whether its bytes are within the scope.
+    bytes: bool,
     tracker: Box<dyn Tracker>,
     restorer: Box<dyn Restorer>,
     /// Kept between resets, so that a reset allocates nothing.
@@ -48,10 +52,10 @@ impl<T: 'static> InPlaceSession<T> {
         parts: InPlace,
         module: &Module,
         linker: &Linker<T>,
-        entry: Option<&'static str>,
         mut state: Box<dyn FnMut() -> T>,
     ) -> Result<Self, Error> {
-        let mut store = session::store(module.engine(), state());
+        let Options { entry, deadline, .. } = *plan.options();
+        let mut store = session::store(module.engine(), state(), deadline);
         let instance =
             linker.instantiate(&mut store, module).map_err(Error::engine("cannot instantiate the module"))?;
         let start = session::entry(instance, &mut store, entry)?;
@@ -63,14 +67,15 @@ impl<T: 'static> InPlaceSession<T> {
             let region = plan.creator().region(memory.data_ptr(&store).addr());
             let region = region.ok_or_else(|| missing(plan, "the region of a memory"))?;
             memories.push(
-                TrackedMemory::new(parts, memory, region)
+                TrackedMemory::new(parts, memory, region, (parts.scope.bytes)(facts, index))
                     .map_err(Error::kernel("cannot take the snapshot of a memory"))?,
             );
         }
-        let globals = snapshot_globals(plan, facts, instance, &mut store)?;
-        let tables = snapshot_tables(plan, facts, instance, &mut store)?;
+        let globals = snapshot_globals(plan, parts.scope.globals, instance, &mut store)?;
+        let tables =
+            if parts.scope.tables { snapshot_tables(plan, facts, instance, &mut store)? } else { Vec::new() };
         let heap = facts.may_allocate();
-        Ok(Self { store, instance, start, state, parts, memories, globals, tables, heap })
+        Ok(Self { store, instance, start, state, parts, failed: false, memories, globals, tables, heap })
     }
 
     pub(crate) fn store_mut(&mut self) -> &mut Store<T> {
@@ -88,36 +93,33 @@ impl<T: 'static> InPlaceSession<T> {
     }
 
     pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
-        session::call(self.start.as_ref(), &mut self.store)
+        let result = session::call(self.start.as_ref(), &mut self.store);
+        self.failed = result.is_err();
+        result
     }
 
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
-        let Scope { bytes, size, globals, tables } = self.parts.scope;
+        let scope = self.parts.scope;
         let mut done = Reset::default();
+        if self.failed && !scope.failed {
+            return Ok(done);
+        }
         for memory in &mut self.memories {
-            if bytes {
-                memory.restore(&mut done).map_err(Error::kernel("cannot restore a memory"))?;
-            }
-            if size {
-                memory.shrink(&mut self.store, &mut done)?;
-            }
+            memory.restore(&mut done).map_err(Error::kernel("cannot restore a memory"))?;
+            memory.shrink(scope.size, &mut self.store, &mut done)?;
         }
-        if globals {
-            for (global, value) in &self.globals {
-                global.set(&mut self.store, *value).map_err(Error::engine("cannot restore a global"))?;
-            }
+        for (global, value) in &self.globals {
+            global.set(&mut self.store, *value).map_err(Error::engine("cannot restore a global"))?;
         }
-        if tables {
-            for (table, elements) in &self.tables {
-                // The guest cannot have grown it, or it would have been refused.
-                if table.size(&self.store) != elements.len() as u64 {
-                    return Err(Error::TableGrown);
-                }
-                for (index, element) in (0..).zip(elements) {
-                    table
-                        .set(&mut self.store, index, element.clone())
-                        .map_err(Error::engine("cannot restore a table"))?;
-                }
+        for (table, elements) in &self.tables {
+            // The guest cannot have grown it, or it would have been refused.
+            if table.size(&self.store) != elements.len() as u64 {
+                return Err(Error::TableGrown);
+            }
+            for (index, element) in (0..).zip(elements) {
+                table
+                    .set(&mut self.store, index, element.clone())
+                    .map_err(Error::engine("cannot restore a table"))?;
             }
         }
         if self.heap {
@@ -125,7 +127,9 @@ impl<T: 'static> InPlaceSession<T> {
             RootScope::new(&mut self.store).as_context_mut().take_pending_exception();
             self.store.gc(None).map_err(Error::engine("cannot collect garbage"))?;
         }
-        *self.store.data_mut() = (self.state)();
+        if scope.host {
+            *self.store.data_mut() = (self.state)();
+        }
         Ok(done)
     }
 }
@@ -169,17 +173,21 @@ impl<T: 'static> InPlaceSession<T> {
 }
 
 impl TrackedMemory {
-    fn new(parts: InPlace, memory: Memory, region: Arc<Region>) -> io::Result<Self> {
+    fn new(parts: InPlace, memory: Memory, region: Arc<Region>, bytes: bool) -> io::Result<Self> {
         // SAFETY: the instance has just been made: no guest frame exists, and no slice was borrowed.
         let mut pages = unsafe { region.pages() };
         let image = Image::capture(&mut pages)?;
         parts.backing.lay(&mut pages, &image)?;
         let mut tracker = (parts.tracker)();
         tracker.start(&mut pages)?;
-        Ok(Self { memory, image, tracker, restorer: (parts.restorer)(), runs: Vec::new(), region })
+        let restorer = (parts.restorer)();
+        Ok(Self { memory, image, bytes, tracker, restorer, runs: Vec::new(), region })
     }
 
     fn restore(&mut self, done: &mut Reset) -> io::Result<()> {
+        if !self.bytes {
+            return Ok(());
+        }
         // SAFETY: a reset borrows the session, and with it the store, exclusively: no guest frame runs and no slice
         // of the memory is borrowed.
         let mut pages = unsafe { self.region.pages() };
@@ -190,13 +198,18 @@ impl TrackedMemory {
     }
 
     /// Brings the size back. Pages beyond it have been cleaned, so that growing again finds zeros.
-    fn shrink<T>(&self, store: &mut Store<T>, done: &mut Reset) -> Result<(), Error> {
+    fn shrink<T>(
+        &self,
+        shrink: fn(&mut Pages<'_>, usize) -> io::Result<()>,
+        store: &mut Store<T>,
+        done: &mut Reset,
+    ) -> Result<(), Error> {
         if self.region.size() == self.image.size() {
             return Ok(());
         }
         // SAFETY: as in `restore`.
         let mut pages = unsafe { self.region.pages() };
-        pages.shrink_to(self.image.size()).map_err(Error::kernel("cannot shrink a memory"))?;
+        shrink(&mut pages, self.image.size()).map_err(Error::kernel("cannot shrink a memory"))?;
         done.syscalls += 1;
         // The instance keeps a copy of the length, which growing by nothing makes it read anew.
         self.memory.grow(store, 0).map_err(Error::engine("cannot shrink a memory"))?;
@@ -206,13 +219,14 @@ impl TrackedMemory {
 
 fn snapshot_globals<T>(
     plan: &Plan<'_>,
-    facts: &Facts,
+    chosen: Which,
     instance: Instance,
     store: &mut Store<T>,
 ) -> Result<Vec<(Global, Val)>, Error> {
+    let facts = plan.facts();
     let mut globals = Vec::new();
     let flags = facts.tracked_drops().map(|drop| drop.flag as usize);
-    for index in facts.mutable_globals().chain(flags) {
+    for index in facts.mutable_globals().chain(flags).filter(|index| chosen(facts, *index)) {
         let name = export_name(Item::Global, index);
         let global = instance.get_global(&mut *store, &name).ok_or_else(|| missing(plan, &name))?;
         globals.push((global, global.get(&mut *store)));

@@ -32,7 +32,7 @@ impl Mechanism {
 }
 
 /// Every mechanism that some strategy or commit policy needs, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 13] = [
+pub static ALL: [&Mechanism; 14] = [
     &crate::in_place::SHRINK,
     &super::page::PROTECT,
     &super::page::DISCARD,
@@ -46,4 +46,5 @@ pub static ALL: [&Mechanism; 13] = [
     &crate::commit::populate::POPULATE_WRITE,
     &crate::commit::lock::LOCK,
     &crate::commit::grown::RESERVED,
+    &super::swap::ABSENT,
 ];

@@ -10,6 +10,7 @@ pub mod page;
 pub mod pagemap;
 pub mod pagemap_scan;
 pub mod soft_dirty;
+pub mod swap;
 pub mod userfaultfd;
 
 pub use mechanism::Mechanism;

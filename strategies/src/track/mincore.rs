@@ -4,7 +4,6 @@
 //! that was swapped out is not resident and yet holds old bytes: where the machine has swap, the tracker reports
 //! the whole memory instead. About 0.6 ns per page of the used size, dirty or not.
 
-use std::fs;
 use std::io;
 use std::ops::Range;
 
@@ -15,7 +14,7 @@ use crate::in_place::{Image, InPlace};
 use crate::restore::GiveBack;
 use crate::session::Reset;
 use crate::strategy::Strategy;
-use crate::sys::{mincore, page};
+use crate::sys::{mincore, page, swap};
 
 /// Reports resident pages.
 #[derive(Debug, Default)]
@@ -31,7 +30,8 @@ impl Tracker for Mincore {
         runs: &mut Vec<Range<usize>>,
         done: &mut Reset,
     ) -> io::Result<()> {
-        if swap_is_on()? {
+        // Read at every reset: swap may be switched on at any time.
+        if swap::is_on()? {
             runs.push(0..pages.size());
             return Ok(());
         }
@@ -43,11 +43,6 @@ impl Tracker for Mincore {
         }
         Ok(())
     }
-}
-
-/// Whether `/proc/swaps` lists a device. Read at every reset: swap may be switched on at any time.
-fn swap_is_on() -> io::Result<bool> {
-    Ok(fs::read_to_string("/proc/swaps")?.lines().nth(1).is_some())
 }
 
 /// `dirty/mincore`.

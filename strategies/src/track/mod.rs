@@ -20,6 +20,11 @@ use crate::session::Reset;
 
 /// Finds the dirty pages of one memory.
 pub trait Tracker: Send {
+    /// Whether it reports the pages that were written since the last reset, rather than every page that ever was.
+    fn is_exact(&self) -> bool {
+        false
+    }
+
     /// Begins to track, once, when the snapshot has been taken and the memory has its final backing.
     ///
     /// # Errors

@@ -23,6 +23,10 @@ pub struct SoftDirty {
 }
 
 impl Tracker for SoftDirty {
+    fn is_exact(&self) -> bool {
+        true
+    }
+
     fn start(&mut self, _: &mut Pages<'_>) -> io::Result<()> {
         let (_, refs) = self.files.insert((Pagemap::open()?, ClearRefs::open()?));
         refs.soft_dirty()

@@ -17,22 +17,22 @@ use crate::sys::userfaultfd::Userfaultfd;
 
 /// The write-protection of one memory, and the scanner that reads its marks.
 #[derive(Debug, Default)]
-pub(super) struct Protection {
+pub(crate) struct Protection {
     tools: Option<(Userfaultfd, Scanner)>,
 }
 
 impl Protection {
     /// Protects all pages that are there, and lets those that come later be protected.
-    pub(super) fn start(&mut self, pages: &Pages<'_>) -> io::Result<()> {
+    pub(crate) fn start(&mut self, pages: &Pages<'_>) -> io::Result<()> {
         let uffd = Userfaultfd::open()?;
         // The whole reservation: memory that grows later is tracked from its first byte.
         uffd.write_protect(pages.addresses(0..pages.map().len()))?;
         self.tools = Some((uffd, Scanner::open()?));
-        self.protect(pages, 0..pages.size(), &mut Reset::default())
+        self.protect(pages.addresses(0..pages.size()), &mut Reset::default())
     }
 
     /// Calls `found` with each run of pages that is not protected and holds something.
-    pub(super) fn written(
+    pub(crate) fn written(
         &mut self,
         pages: &Pages<'_>,
         done: &mut Reset,
@@ -46,14 +46,9 @@ impl Protection {
         Ok(())
     }
 
-    /// Protects what was written in a range.
-    pub(super) fn protect(
-        &mut self,
-        pages: &Pages<'_>,
-        range: Range<usize>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
-        done.syscalls += self.scanner()?.protect_written(pages.addresses(range))?;
+    /// Write-protects what was written in a range of addresses.
+    pub(crate) fn protect(&mut self, addresses: Range<usize>, done: &mut Reset) -> io::Result<()> {
+        done.syscalls += self.scanner()?.protect_written(addresses)?;
         Ok(())
     }
 
@@ -70,6 +65,10 @@ pub struct UffdWp {
 }
 
 impl Tracker for UffdWp {
+    fn is_exact(&self) -> bool {
+        true
+    }
+
     fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
         self.protection.start(pages)
     }
@@ -85,7 +84,7 @@ impl Tracker for UffdWp {
     }
 
     fn clean(&mut self, pages: &mut Pages<'_>, _: &Image, done: &mut Reset) -> io::Result<()> {
-        self.protection.protect(pages, 0..pages.size(), done)
+        self.protection.protect(pages.addresses(0..pages.size()), done)
     }
 }
 

@@ -121,7 +121,7 @@ impl Tracker for HotCold {
 
     fn clean(&mut self, pages: &mut Pages<'_>, image: &Image, done: &mut Reset) -> io::Result<()> {
         for run in self.decisions.cooling.drain(..) {
-            self.protection.protect(pages, run, done)?;
+            self.protection.protect(pages.addresses(run), done)?;
         }
         for run in self.decisions.quiet(pages.size()) {
             for piece in image.pieces(run) {

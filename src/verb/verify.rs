@@ -1,0 +1,77 @@
+//! `verify`: is every reset what it claims to be, on the bundled workloads or on the user's own?
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use reset_strategies::registry;
+
+use super::run::{INTERRUPTED, watch_for_interrupt, workloads};
+use super::select::matching;
+use crate::cli::VerifyArgs;
+use crate::launch::plan::Profile;
+use crate::progress::Progress;
+use crate::verify::matrix::Matrix;
+use crate::verify::schedule::Schedule;
+
+/// Verifies strategies on workloads.
+///
+/// # Errors
+/// When the command line names what is not there, or files cannot be written.
+pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
+    let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
+    let schedules = matching("schedule", &args.schedules, &Schedule::ALL, |s| s.to_string())?;
+    // The small parameters: how much memory there is to reset decides what a reset costs, not whether it is right.
+    let workloads = workloads(&args.filter, &args.own, &args.params, true, |_| true)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    watch_for_interrupt(&interrupted)?;
+    let staging = tempfile::tempdir().context("cannot make a folder for the children's files")?;
+    let progress = Progress::new(args.quiet);
+    let matrix = Matrix {
+        strategies: &strategies,
+        workloads: &workloads,
+        schedules: &schedules,
+        policy: args.policy,
+        seed: args.seed.unwrap_or_else(rand::random),
+        blocks: args.blocks_count.unwrap_or(match args.profile {
+            Profile::Smoke => 0,
+            Profile::Quick => 10_000,
+            Profile::Full => 100_000,
+        }),
+        timeout: Duration::from_secs(args.timeout),
+        binary: std::env::current_exe().context("cannot find this program")?.into(),
+        staging: staging.path().into(),
+        progress: &progress,
+        interrupted: &interrupted,
+    };
+    progress.note(&format!(
+        "{} strategies on {} workloads, {} schedules, seed {}",
+        strategies.len(),
+        workloads.len(),
+        schedules.len(),
+        matrix.seed
+    ));
+    let report = matrix.run()?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", report.text());
+    }
+    if interrupted.load(Ordering::Relaxed) {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    for cell in report.unsound().filter(|_| report.policy == "every") {
+        let difference = cell.first_difference.as_deref().unwrap_or_default();
+        eprintln!(
+            "error: {} on {} is not equal to a fresh instance: {difference}",
+            cell.strategy, cell.workload
+        );
+    }
+    for cell in report.unjudged() {
+        let reason = cell.reason.as_deref().unwrap_or_default();
+        eprintln!("error: {} on {} could not be verified: {reason}", cell.strategy, cell.workload);
+    }
+    Ok(report.exit_code())
+}

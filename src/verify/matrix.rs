@@ -1,0 +1,359 @@
+//! The parent's part: every strategy on every workload, each cell in a child process of its own.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use reset_strategies::module::Facts;
+use reset_strategies::{Availability, Strategy, Support};
+
+use super::policy::Policy;
+use super::pressure::{Group, is_swapped, swap};
+use super::report::{CellReport, Ran, Report};
+use super::schedule::{Schedule, Script};
+use crate::analyse::summary::Equivalence;
+use crate::launch::process::{Cell, Ended};
+use crate::launch::protocol::{Reference, Refusal, Reply, Request, Spec, Verified};
+use crate::launch::runner::REFERENCE;
+use crate::launch::staging::{self, Staged};
+use crate::progress::Progress;
+use crate::workload::Workload;
+use crate::workload::host::Outcome;
+
+/// What is verified, and how thoroughly.
+#[derive(Debug)]
+pub struct Matrix<'a> {
+    pub strategies: &'a [&'static Strategy],
+    pub workloads: &'a [Workload],
+    pub schedules: &'a [Schedule],
+    pub policy: Policy,
+    pub seed: u64,
+    /// Blocks that strategies which claim to be sound compare in all, at least; every workload gets the same time for
+    /// its share.
+    pub blocks: u64,
+    pub timeout: Duration,
+    /// This program, to be started as children.
+    pub binary: OsString,
+    /// Where children find their files.
+    pub staging: PathBuf,
+    pub progress: &'a Progress,
+    /// Set by Ctrl-C.
+    pub interrupted: &'a AtomicBool,
+}
+
+/// A workload that fresh instances have run.
+struct Lane<'a> {
+    workload: &'a Workload,
+    staged: Staged,
+    scripts: Vec<(Script, Reference)>,
+}
+
+/// A workload's files and what one block of it costs, or why fresh instances do not run it.
+type Cost = Result<(Staged, Duration), String>;
+
+/// What a cell comes to before it is a report.
+enum End {
+    Diverged(Schedule, String),
+    Ended(Ended),
+}
+
+impl Matrix<'_> {
+    /// Verifies everything, or what can be verified until it is interrupted.
+    ///
+    /// # Errors
+    /// When files cannot be written or no child can be started.
+    pub fn run(&self) -> Result<Report> {
+        let costs = in_parallel(self.workloads, |workload| self.cost(workload));
+        let costs = costs.into_iter().collect::<Result<Vec<_>>>()?;
+        let share = self.share(&costs);
+        let prepared: Vec<_> = self.workloads.iter().zip(costs).collect();
+        let lanes = in_parallel(&prepared, |(workload, cost)| match cost {
+            Ok((staged, cost)) => self.lane(workload, staged, share, *cost),
+            Err(reason) => Err(reason.clone()),
+        });
+
+        let pairs: Vec<_> = (0..lanes.len())
+            .flat_map(|lane| self.strategies.iter().map(move |strategy| (lane, *strategy)))
+            .collect();
+        let cells = in_parallel(&pairs, |(lane, strategy)| {
+            let workload = &self.workloads[*lane];
+            match &lanes[*lane] {
+                _ if self.interrupted.load(Ordering::Relaxed) => {
+                    not_run(strategy, workload, "interrupted".into())
+                }
+                Ok(lane) => self.cell(lane, strategy),
+                Err(reason) => not_run(strategy, workload, reason.clone()),
+            }
+        });
+        self.progress.finish();
+        Ok(Report::new(self.seed, self.policy.to_string(), self.schedules, cells))
+    }
+
+    /// The time that each run of a script may take so that the blocks wanted come together, given what a block of
+    /// each workload costs.
+    fn share(&self, costs: &[Cost]) -> Duration {
+        let swap = swap().is_ok();
+        let schedules = self.schedules.iter().filter(|&&schedule| swap || schedule != Schedule::MemoryLimit);
+        let runs = (2 * schedules.count()) as f64;
+        let blocks_per_second: f64 = self
+            .workloads
+            .iter()
+            .zip(costs)
+            .filter_map(|(workload, cost)| Some((workload, cost.as_ref().ok()?.1)))
+            .map(|(workload, cost)| runs * self.sound(workload) as f64 / cost.as_secs_f64())
+            .sum();
+        Duration::try_from_secs_f64(self.blocks as f64 / blocks_per_second).unwrap_or_default()
+    }
+
+    /// How many strategies will claim to be sound on a workload.
+    fn sound(&self, workload: &Workload) -> usize {
+        let Ok(facts) = Facts::read(&workload.module) else { return 0 };
+        let claims = |strategy: &&&Strategy| {
+            !strategy.is_control()
+                && strategy.availability() == Availability::Available
+                && strategy.support(&facts) == Support::Supported
+        };
+        self.strategies.iter().filter(claims).count()
+    }
+
+    /// What one block costs on a fresh instance, or why there is no telling.
+    fn cost(&self, workload: &Workload) -> Result<Cost> {
+        self.progress.say(&format!("{}: on fresh instances", workload.name));
+        let staged = staging::stage(&self.staging, workload)?;
+        let mut cell = match Cell::start(&self.binary, self.spec(workload, &staged, REFERENCE, None)) {
+            Ok((cell, _)) => cell,
+            Err(ended) => return Ok(Err(without_reference(&ended))),
+        };
+        let started = Instant::now();
+        let reference = match observe(&mut cell, self.script(Schedule::InOrder, 0)) {
+            Ok(reference) => reference,
+            Err(ended) => return Ok(Err(without_reference(&ended))),
+        };
+        if let Some(block) = reference.blocks.iter().position(|block| block.outcome == Outcome::TimedOut) {
+            let seconds = self.timeout.as_secs_f32();
+            return Ok(Err(format!(
+                "block {block} takes more than {seconds} s on a fresh instance: allow for more with --timeout"
+            )));
+        }
+        let blocks = u32::try_from(reference.blocks.len().max(1))?;
+        Ok(Ok((staged, (started.elapsed() / blocks).max(CHEAPEST))))
+    }
+
+    /// Has fresh instances run every script; an error is the reason why they do not.
+    fn lane<'a>(
+        &self,
+        workload: &'a Workload,
+        staged: &Staged,
+        share: Duration,
+        cost: Duration,
+    ) -> Result<Lane<'a>, String> {
+        let blocks = (share.as_secs_f64() / cost.as_secs_f64()).ceil() as usize;
+        let spec = self.spec(workload, staged, REFERENCE, None);
+        let (mut cell, _) = Cell::start(&self.binary, spec).map_err(|ended| without_reference(&ended))?;
+        let mut scripts = Vec::new();
+        for schedule in self.schedules {
+            let script = self.script(*schedule, blocks);
+            let reference = observe(&mut cell, script).map_err(|ended| without_reference(&ended))?;
+            scripts.push((script, reference));
+        }
+        Ok(Lane { workload, staged: staged.clone(), scripts })
+    }
+
+    /// Takes one cell through all schedules, up to its first difference.
+    fn cell(&self, lane: &Lane<'_>, strategy: &'static Strategy) -> CellReport {
+        self.progress.say(&format!("{}: {strategy}", lane.workload.name));
+        let mut report = CellReport {
+            equivalence: Equivalence::Equivalent,
+            reason: None,
+            ..not_run(strategy, lane.workload, String::new())
+        };
+        match self.schedules(lane, &mut report) {
+            None => {}
+            Some(End::Diverged(schedule, difference)) => {
+                self.progress.note(&format!("{}: {strategy} diverges: {difference}", lane.workload.name));
+                report.equivalence = Equivalence::Diverged;
+                report.schedule = Some(schedule);
+                report.first_difference = Some(difference);
+            }
+            Some(End::Ended(ended)) => {
+                let (equivalence, reason) = judge(ended);
+                report.equivalence = equivalence;
+                report.reason = Some(reason);
+            }
+        }
+        report
+    }
+
+    /// Runs all scripts in as many children as they need, up to the first difference.
+    fn schedules(&self, lane: &Lane<'_>, report: &mut CellReport) -> Option<End> {
+        let (alone, together): (Vec<_>, Vec<_>) =
+            lane.scripts.iter().partition(|(script, _)| script.schedule.is_alone());
+        if !together.is_empty() {
+            if let Some(end) = self.scripts(lane, &together, None, report) {
+                return Some(end);
+            }
+        }
+        for script in alone {
+            let name = script.0.schedule;
+            let group = match name {
+                Schedule::MemoryLimit => match Group::new(&report.name()) {
+                    Ok(group) => Some(group),
+                    Err(reason) => {
+                        report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) });
+                        continue;
+                    }
+                },
+                _ => None,
+            };
+            if let Some(end) = self.scripts(lane, &[script], group.as_ref(), report) {
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    /// Runs scripts in a child, up to the first difference.
+    fn scripts(
+        &self,
+        lane: &Lane<'_>,
+        scripts: &[&(Script, Reference)],
+        group: Option<&Group>,
+        report: &mut CellReport,
+    ) -> Option<End> {
+        let spec = self.spec(lane.workload, &lane.staged, &report.strategy, group);
+        let mut cell = match Cell::start(&self.binary, spec) {
+            Ok((cell, _)) => cell,
+            Err(ended) => return Some(End::Ended(ended)),
+        };
+        for (script, expected) in scripts {
+            let name = script.schedule;
+            if let Some(Err(reason)) = group.map(Group::squeeze) {
+                report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) });
+                continue;
+            }
+            let verified = match cell.ask(&Request::Verify { script: *script, expected: expected.clone() }) {
+                Ok(Reply::Verified(verified)) => verified,
+                Ok(other) => return Some(End::Ended(Ended::unexpected(&other))),
+                // Under a limit the kernel may well kill: that says nothing of the reset.
+                Err(Ended::Killed(how)) if group.is_some() => {
+                    report.schedules.push(Ran { name, blocks: 0, not_run: Some(how) });
+                    return None;
+                }
+                Err(Ended::Crashed(how)) => {
+                    return Some(End::Diverged(name, format!("the process was {how}")));
+                }
+                Err(ended) => return Some(End::Ended(ended)),
+            };
+            let Verified { blocks, difference, consequence, mut not_run, .. } = verified;
+            if group.is_some() && !is_swapped(cell.pid()) {
+                not_run = Some("nothing was swapped out under the limit".into());
+            }
+            report.blocks += blocks;
+            report.schedules.push(Ran { name, blocks, not_run });
+            if report.consequence.is_none() {
+                report.consequence = consequence;
+            }
+            if let Some(difference) = difference {
+                return Some(End::Diverged(name, difference));
+            }
+        }
+        None
+    }
+
+    fn script(&self, schedule: Schedule, blocks: usize) -> Script {
+        Script { schedule, blocks, seed: self.seed, policy: self.policy }
+    }
+
+    fn spec(&self, workload: &Workload, staged: &Staged, strategy: &str, group: Option<&Group>) -> Spec {
+        Spec {
+            strategy: strategy.into(),
+            module: staged.module.clone(),
+            trace: staged.trace.clone(),
+            store: workload.store.clone(),
+            planted: None,
+            threads: workload.threads,
+            cache: staged.cache.clone(),
+            timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+            group: group.map(Group::members),
+            warm_bytes: 0,
+            started_ns: 0,
+        }
+    }
+}
+
+/// Cheaper blocks count as this expensive: below, it is the comparison that takes the time.
+const CHEAPEST: Duration = Duration::from_micros(50);
+
+fn observe(cell: &mut Cell, script: Script) -> Result<Reference, Ended> {
+    match cell.ask(&Request::Observe { script })? {
+        Reply::Observed(reference) => Ok(reference),
+        other => Err(Ended::unexpected(&other)),
+    }
+}
+
+fn without_reference(ended: &Ended) -> String {
+    format!("it does not run on fresh instances: {ended}")
+}
+
+fn judge(ended: Ended) -> (Equivalence, String) {
+    match ended {
+        Ended::Failed(Refusal::Unavailable, reason) => (Equivalence::Unavailable, reason),
+        Ended::Failed(Refusal::Refused, reason) => (Equivalence::Refused, reason),
+        Ended::Failed(Refusal::Error, reason) | Ended::Killed(reason) | Ended::Crashed(reason) => {
+            (Equivalence::NotRun, reason)
+        }
+    }
+}
+
+fn not_run(strategy: &Strategy, workload: &Workload, reason: String) -> CellReport {
+    CellReport {
+        strategy: strategy.name().into(),
+        workload: workload.name.clone(),
+        control: strategy.is_control(),
+        equivalence: Equivalence::NotRun,
+        blocks: 0,
+        first_difference: None,
+        schedule: None,
+        consequence: None,
+        reason: Some(reason),
+        schedules: Vec::new(),
+    }
+}
+
+/// Works on all items, as many at once as there are CPUs; the results are in the order of the items.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(index) else { break };
+                    let result = work(item);
+                    done.lock().expect("no panic while holding the lock").push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no panic while holding the lock");
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        let items: Vec<u32> = (0..100).collect();
+        assert_eq!(in_parallel(&items, |item| item * 2), (0..100).map(|n| n * 2).collect::<Vec<_>>());
+        assert_eq!(in_parallel(&[], |item: &u32| *item), Vec::<u32>::new());
+    }
+}

@@ -1,0 +1,139 @@
+//! A verification on a terminal: a matrix of marks, and below it what stands behind each that is not `=`.
+
+use std::fmt::Write;
+
+use super::report::{CellReport, Report};
+use crate::analyse::summary::Equivalence;
+
+impl Report {
+    /// The whole report as text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text).expect("a string takes everything");
+        text
+    }
+
+    fn write(&self, to: &mut String) -> std::fmt::Result {
+        let strategies = distinct(self.cells.iter().map(|cell| cell.strategy.as_str()));
+        let workloads = distinct(self.cells.iter().map(|cell| cell.workload.as_str()));
+        for (column, workload) in workloads.iter().enumerate() {
+            writeln!(to, "{:>3}  {workload}", column + 1)?;
+        }
+        let width = strategies.iter().map(|name| name.len()).max().unwrap_or(0);
+        write!(to, "\n{:width$}", "")?;
+        for column in 1..=workloads.len() {
+            write!(to, "{column:>4}")?;
+        }
+        writeln!(to)?;
+        for strategy in &strategies {
+            write!(to, "{strategy:width$}")?;
+            for workload in &workloads {
+                let cell = self.cells.iter().find(|c| c.strategy == *strategy && c.workload == *workload);
+                write!(to, "{:>4}", cell.map_or("", mark))?;
+            }
+            writeln!(to)?;
+        }
+        let legend = "=  equivalent   x  diverged   r  refused   u  unavailable   -  not run";
+        writeln!(to, "{:width$}   {legend}", "")?;
+        self.write_findings(to)?;
+        self.write_reasons(to)?;
+        self.write_schedules(to)?;
+        let equivalent = self.cells.iter().filter(|c| !c.control && c.equivalence == Equivalence::Equivalent);
+        writeln!(
+            to,
+            "\n{} clean blocks in {} cells; {} cells of strategies that claim to be sound diverge (seed {})",
+            self.clean_blocks,
+            equivalent.count(),
+            self.unsound().count(),
+            self.seed
+        )
+    }
+
+    fn write_findings(&self, to: &mut String) -> std::fmt::Result {
+        let diverged: Vec<_> =
+            self.cells.iter().filter(|cell| cell.equivalence == Equivalence::Diverged).collect();
+        if !diverged.is_empty() {
+            writeln!(to, "\nFirst differences (resets: {})", self.policy)?;
+        }
+        for cell in diverged {
+            let control = if cell.control { ", a control" } else { "" };
+            let schedule = cell.schedule.map_or_else(String::new, |schedule| schedule.to_string());
+            writeln!(to, "  {} on {}{control}, {schedule}:", cell.strategy, cell.workload)?;
+            writeln!(to, "      {}", cell.first_difference.as_deref().unwrap_or_default())?;
+            if let Some(consequence) = &cell.consequence {
+                writeln!(to, "      shows in what is stored: {consequence}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Why cells have no outcome; what holds for many of them is said once.
+    fn write_reasons(&self, to: &mut String) -> std::fmt::Result {
+        let mut reasons: Vec<(&str, Vec<&CellReport>)> = Vec::new();
+        for cell in &self.cells {
+            let Some(reason) = cell.reason.as_deref() else { continue };
+            match reasons.iter_mut().find(|(known, cells)| *known == reason && mark(cells[0]) == mark(cell)) {
+                Some((_, cells)) => cells.push(cell),
+                None => reasons.push((reason, vec![cell])),
+            }
+        }
+        if !reasons.is_empty() {
+            writeln!(to, "\nReasons")?;
+        }
+        for (reason, cells) in reasons {
+            let strategies = distinct(cells.iter().map(|cell| cell.strategy.as_str()));
+            let workloads = distinct(cells.iter().map(|cell| cell.workload.as_str()));
+            let strategies = some(&strategies, "strategies");
+            let workloads = some(&workloads, "workloads");
+            writeln!(to, "  {} {strategies} on {workloads}: {reason}", mark(cells[0]))?;
+        }
+        Ok(())
+    }
+
+    fn write_schedules(&self, to: &mut String) -> std::fmt::Result {
+        writeln!(to, "\nSchedules")?;
+        for schedule in &self.schedules {
+            let name = schedule.name.to_string();
+            if schedule.cells > 0 || schedule.not_run.is_empty() {
+                writeln!(
+                    to,
+                    "  {name:<13} {:>8} blocks in {:>3} cells: {}",
+                    schedule.blocks, schedule.cells, schedule.about
+                )?;
+            }
+            for not_run in &schedule.not_run {
+                writeln!(to, "  {name:<13} not run in {} cells: {}", not_run.cells, not_run.reason)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mark(cell: &CellReport) -> &'static str {
+    match cell.equivalence {
+        Equivalence::Equivalent => "=",
+        Equivalence::Diverged => "x",
+        Equivalence::Refused => "r",
+        Equivalence::Unavailable => "u",
+        Equivalence::NotRun => "-",
+    }
+}
+
+/// The one name, or how many there are.
+fn some(names: &[&str], what: &str) -> String {
+    match names {
+        [name] => (*name).into(),
+        names => format!("{} {what}", names.len()),
+    }
+}
+
+/// Names in the order of their first appearance.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    for name in names {
+        if !seen.contains(&name) {
+            seen.push(name);
+        }
+    }
+    seen
+}

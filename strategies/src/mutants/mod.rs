@@ -1,0 +1,69 @@
+//! Wrong resets, on purpose: what the verifier has to catch before it may be believed.
+//!
+//! Each mutant is a sound strategy with one part exchanged for a wrong one, and stands for a bug that somebody had or
+//! nearly had; its documentation says whose. They exist under the feature `mutants` only and are in no registry.
+
+mod bytes;
+mod lifecycle;
+mod pages;
+
+pub use lifecycle::open_pagemap_before_fork;
+
+use crate::strategy::Strategy;
+
+static ALL: [&Strategy; 24] = [
+    &bytes::ZERO_EVERYTHING,
+    &bytes::FORGET_IMAGE,
+    &bytes::REUSED_MEMORY,
+    &bytes::SECOND_MEMORY,
+    &bytes::PAGE_TAIL,
+    &bytes::MADV_FREE,
+    &bytes::LATE_SNAPSHOT,
+    &pages::STALE_TAIL,
+    &pages::FIRST_32_RUNS,
+    &pages::SWAPPED_OUT,
+    &pages::POOLING_SCAN,
+    &pages::PROTECT_FIRST,
+    &pages::PROTECT_NEVER,
+    &pages::HOST_WRITES,
+    &pages::PARENTS_PAGEMAP,
+    &lifecycle::HIDDEN_GLOBALS,
+    &lifecycle::STACK_POINTER,
+    &lifecycle::TABLES,
+    &lifecycle::DROPPED_SEGMENTS,
+    &lifecycle::NO_SHRINK,
+    &lifecycle::READABLE_TAIL,
+    &lifecycle::HOST_STATE,
+    &lifecycle::AFTER_TRAP,
+    &lifecycle::ONE_STORE,
+];
+
+/// All mutants: first those that are wrong about bytes, then about pages, then about everything else.
+pub fn all() -> &'static [&'static Strategy] {
+    &ALL
+}
+
+/// The mutant of that name.
+pub fn find(name: &str) -> Option<&'static Strategy> {
+    ALL.iter().copied().find(|mutant| mutant.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::registry;
+
+    #[test]
+    fn mutants_have_names_of_their_own_and_are_not_registered() {
+        let names: HashSet<_> = ALL.iter().map(|mutant| mutant.name()).collect();
+        assert_eq!(names.len(), ALL.len());
+        for mutant in ALL {
+            assert_eq!(mutant.family(), "mutant", "{mutant}");
+            assert!(registry::find(mutant.name()).is_none(), "{mutant}");
+            // They claim to be sound, so that the verifier has to fail over them.
+            assert!(!mutant.is_control(), "{mutant}");
+        }
+    }
+}

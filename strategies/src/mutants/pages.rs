@@ -1,0 +1,243 @@
+//! Wrong about which pages were written.
+
+use std::io;
+use std::ops::Range;
+
+use super::lifecycle::FIRST_PAGEMAP;
+use crate::fresh::pooling;
+use crate::in_place::region::Pages;
+use crate::in_place::{Image, InPlace};
+use crate::session::Reset;
+use crate::strategy::Strategy;
+use crate::sys::pagemap::{self, Pagemap};
+use crate::sys::pagemap_scan;
+use crate::track::Tracker;
+use crate::track::full::Full;
+use crate::track::pagemap::flagged;
+use crate::track::pagemap_scan::PagemapScan;
+use crate::track::uffd_wp::Protection;
+
+/// An allocator for wasmtime that did not zero what a memory had grown into, so that the next instance to grow found
+/// it (redpanda-data/redpanda#15063).
+pub(super) static STALE_TAIL: Strategy = Strategy::in_place(
+    "mutant/stale-tail",
+    "shrinks the memory and leaves its bytes for the next growth",
+    &[],
+    InPlace { tracker: || Box::new(Initial), ..InPlace::BASE },
+);
+
+/// wasmtime's pool asks for 32 regions (bytecodealliance/wasmtime#14357). There the rest is cleaned in another way;
+/// here it is forgotten.
+pub(super) static FIRST_32_RUNS: Strategy = Strategy::in_place(
+    "mutant/first-32-runs",
+    "stops after 32 runs of dirty pages",
+    &[&pagemap_scan::PAGEMAP_SCAN],
+    InPlace { tracker: || Box::new(First32::default()), ..InPlace::BASE },
+);
+
+/// Pages in swap are not present and keep their bytes: wasmtime's scan leaves them out
+/// (bytecodealliance/wasmtime#14357), and Firecracker's snapshots by mincore do (kvcache-ai/AgentENV#119).
+pub(super) static SWAPPED_OUT: Strategy = Strategy::in_place(
+    "mutant/swapped-out",
+    "takes pages that were swapped out for clean",
+    &[&pagemap::PAGEMAP],
+    InPlace { tracker: || Box::new(Present::default()), ..InPlace::BASE },
+);
+
+/// No mutant but the real thing: wasmtime's pool with `pagemap_scan` on a machine with swap
+/// (bytecodealliance/wasmtime#14357). `fresh/pooling-scan` is unavailable there.
+pub(super) static POOLING_SCAN: Strategy = Strategy::fresh(
+    "mutant/pooling-scan",
+    "wasmtime's own pool, whose scan takes pages that were swapped out for clean",
+    &[&pagemap_scan::PAGEMAP_SCAN],
+    pooling::SCANNING,
+);
+
+/// Scanning and protecting in one call is tempting, and then restoring a page makes it dirty again: the set never
+/// shrinks, and one large block slows all later ones down.
+pub(super) static PROTECT_FIRST: Strategy = Strategy::in_place(
+    "mutant/protect-first",
+    "write-protects before it restores, so that its set never shrinks",
+    &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
+    InPlace { tracker: || Box::new(ProtectFirst::default()), ..InPlace::BASE },
+);
+
+/// As above, for want of the last step: zIO registered its buffers and never protected them (tstamler/zIO#1).
+pub(super) static PROTECT_NEVER: Strategy = Strategy::in_place(
+    "mutant/protect-never",
+    "never write-protects again, so that its set never shrinks",
+    &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
+    InPlace { tracker: || Box::new(ProtectNever::default()), ..InPlace::BASE },
+);
+
+/// A tracker that is armed when the guest is entered loses what the host wrote before; Hyperlight keeps a reminder
+/// of such pages (hyperlight-dev/hyperlight#683).
+pub(super) static HOST_WRITES: Strategy = Strategy::in_place(
+    "mutant/host-writes",
+    "tracks from the moment that the guest is entered, and loses what the host wrote before",
+    &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
+    InPlace { tracker: || Box::new(ArmedLate::default()), ..InPlace::BASE },
+);
+
+/// proc(5): an open `/proc/self/pagemap` shows the address space of the process that opened it. A host that opens it
+/// once and then forks its workers asks about the wrong one.
+pub(super) static PARENTS_PAGEMAP: Strategy = Strategy::in_place(
+    "mutant/parents-pagemap",
+    "reads the pagemap that its parent opened before it forked",
+    &[&pagemap::PAGEMAP],
+    InPlace { tracker: || Box::new(Parents::default()), ..InPlace::BASE },
+);
+
+/// Reports the initial pages, written or not.
+struct Initial;
+
+impl Tracker for Initial {
+    fn dirty(
+        &mut self,
+        _: &Pages<'_>,
+        image: &Image,
+        runs: &mut Vec<Range<usize>>,
+        _: &mut Reset,
+    ) -> io::Result<()> {
+        runs.push(0..image.size());
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct First32(PagemapScan);
+
+impl Tracker for First32 {
+    fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
+        self.0.start(pages)
+    }
+
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        image: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        self.0.dirty(pages, image, runs, done)?;
+        runs.truncate(32);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Present {
+    entries: Vec<u8>,
+}
+
+impl Tracker for Present {
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        _: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        flagged(&Pagemap::open()?, &mut self.entries, pages, pagemap::PRESENT, runs, done)
+    }
+}
+
+#[derive(Default)]
+struct ProtectFirst(Protection);
+
+impl Tracker for ProtectFirst {
+    fn is_exact(&self) -> bool {
+        true
+    }
+
+    fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
+        self.0.start(pages)
+    }
+
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        _: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        self.0.written(pages, done, |run| runs.push(run))?;
+        self.0.protect(pages.addresses(0..pages.size()), done)
+    }
+}
+
+#[derive(Default)]
+struct ProtectNever(Protection);
+
+impl Tracker for ProtectNever {
+    fn is_exact(&self) -> bool {
+        true
+    }
+
+    fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
+        self.0.start(pages)
+    }
+
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        _: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        self.0.written(pages, done, |run| runs.push(run))
+    }
+}
+
+/// Protects when it is told of the next block instead of when the last one has been undone.
+#[derive(Default)]
+struct ArmedLate {
+    protection: Protection,
+    addresses: Range<usize>,
+}
+
+impl Tracker for ArmedLate {
+    fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
+        self.addresses = pages.addresses(0..pages.size());
+        self.protection.start(pages)
+    }
+
+    fn expect(&mut self, _: u64) {
+        let armed = self.protection.protect(self.addresses.clone(), &mut Reset::default());
+        armed.expect("it protected the same pages when it was started");
+    }
+
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        _: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        self.protection.written(pages, done, |run| runs.push(run))
+    }
+}
+
+#[derive(Default)]
+struct Parents {
+    entries: Vec<u8>,
+}
+
+impl Tracker for Parents {
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        image: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        match FIRST_PAGEMAP.get() {
+            Some(first) => {
+                let flags = pagemap::PRESENT | pagemap::SWAPPED;
+                flagged(first, &mut self.entries, pages, flags, runs, done)
+            }
+            // Where no process opened one before it forked, there is nothing wrong.
+            None => Full.dirty(pages, image, runs, done),
+        }
+    }
+}

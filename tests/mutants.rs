@@ -1,0 +1,164 @@
+//! The verifier against wrong resets: it has to catch every one of them.
+//!
+//! Has a `main` of its own, so that the table is always shown, and so that this program can be its own child: mutants
+//! are in no binary that anybody installs.
+
+use std::fmt::Write;
+use std::io;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use reset_strategies::{Availability, Strategy, mutants, registry};
+use resetbench::analyse::summary::Equivalence;
+use resetbench::launch::child;
+use resetbench::launch::process::CHILD_VERB;
+use resetbench::launch::protocol::Spec;
+use resetbench::measure::row::Params;
+use resetbench::progress::Progress;
+use resetbench::verify::matrix::Matrix;
+use resetbench::verify::policy::Policy;
+use resetbench::verify::pressure;
+use resetbench::verify::report::{CellReport, Report};
+use resetbench::verify::schedule::Schedule;
+use resetbench::workload::{Workload, bundled};
+
+/// The guests that the mutants meet: small ones, which together change everything that an instance has.
+const GUESTS: [&str; 7] = [
+    "stress/touch",
+    "foreign/assemblyscript",
+    "foreign/c",
+    "foreign/two-memories",
+    "foreign/dispatch",
+    "foreign/edge",
+    "foreign/passive",
+];
+
+/// Fixed, so that a mutant which survives does so every time.
+const SEED: u64 = 3;
+
+/// The mutants whose mistake needs something of the machine that cannot be had by a test.
+fn needs(mutant: &Strategy) -> Result<(), String> {
+    match mutant.name() {
+        "mutant/swapped-out" | "mutant/pooling-scan" => pressure::swap(),
+        _ => Ok(()),
+    }
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let [verb, spec] = arguments.as_slice() {
+        if verb == CHILD_VERB {
+            return serve(&serde_json::from_str(spec)?);
+        }
+    }
+    // As far as libtest's command line matters here: a filter for other tests leaves this one out.
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    if arguments.iter().any(|argument| argument == "--list")
+        || filter.is_some_and(|f| !"mutants".contains(f.as_str()))
+    {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = verify()?;
+    let (table, caught, survived) = table(&report)?;
+    println!("{table}");
+    println!("{caught} of {} mutants caught, {survived} survived", mutants::all().len());
+    ensure!(survived == 0, "{survived} wrong resets were not caught");
+    ensure!(caught >= 20, "only {caught} mutants could be tried here");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Is one cell. The mutant that is wrong after a fork gets one.
+fn serve(spec: &Spec) -> Result<ExitCode> {
+    if spec.strategy == "mutant/parents-pagemap" {
+        mutants::open_pagemap_before_fork()?;
+        // SAFETY: no other thread has been started, so that the child may do everything that a process may.
+        match unsafe { libc::fork() } {
+            -1 => return Err(io::Error::last_os_error()).context("cannot fork"),
+            0 => {}
+            child => return wait(child),
+        }
+    }
+    // What is compared with is no mutant.
+    child::serve(spec, |name| mutants::find(name).or_else(|| registry::find(name)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lives as long as the child does, and so does the address space that its pagemap shows.
+fn wait(child: libc::pid_t) -> Result<ExitCode> {
+    let mut status = 0;
+    // SAFETY: the status is written to a local, and the child is ours.
+    if unsafe { libc::waitpid(child, &raw mut status, 0) } != child {
+        return Err(io::Error::last_os_error()).context("cannot wait for the forked child");
+    }
+    if status != 0 {
+        bail!("the forked child ended with status {status:#x}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify() -> Result<Report> {
+    let workloads = GUESTS.iter().map(|name| workload(name)).collect::<Result<Vec<_>>>()?;
+    let staging = tempfile::tempdir()?;
+    let matrix = Matrix {
+        strategies: mutants::all(),
+        workloads: &workloads,
+        schedules: &Schedule::ALL,
+        policy: Policy::Every,
+        seed: SEED,
+        blocks: 0,
+        timeout: Duration::from_secs(60),
+        binary: std::env::current_exe()?.into(),
+        staging: staging.path().into(),
+        progress: &Progress::Quiet,
+        interrupted: &AtomicBool::new(false),
+    };
+    matrix.run()
+}
+
+fn workload(name: &str) -> Result<Workload> {
+    for bundled in bundled::all() {
+        let definition = bundled.definition()?;
+        if definition.name == name {
+            return bundled.workload(definition.params(true, &Params::new()), None);
+        }
+    }
+    bail!("there is no workload {name}")
+}
+
+/// A line for each mutant, and how many were caught and survived.
+fn table(report: &Report) -> Result<(String, usize, usize)> {
+    let mut table = format!("{:<24} | {:<38} | first difference\n", "mutant", "caught by");
+    let (mut caught, mut survived) = (0, 0);
+    for mutant in mutants::all() {
+        let name = mutant.name();
+        let cells: Vec<_> = report.cells.iter().filter(|cell| cell.strategy == name).collect();
+        let (by, difference) = match (cells.iter().find(|cell| diverged(cell)), excuse(mutant)) {
+            (Some(cell), _) => {
+                caught += 1;
+                let schedule = cell.schedule.map(|schedule| schedule.to_string()).unwrap_or_default();
+                (format!("{} / {schedule}", cell.workload), cell.first_difference.clone())
+            }
+            (None, Some(reason)) => ("NOT RUN HERE".into(), Some(reason)),
+            (None, None) => {
+                survived += 1;
+                ("SURVIVED".into(), cells.iter().find_map(|cell| cell.reason.clone()))
+            }
+        };
+        writeln!(table, "{name:<24} | {by:<38} | {}", difference.unwrap_or_default())?;
+    }
+    Ok((table, caught, survived))
+}
+
+fn diverged(cell: &CellReport) -> bool {
+    cell.equivalence == Equivalence::Diverged
+}
+
+/// Why a mutant cannot be tried on this machine.
+fn excuse(mutant: &Strategy) -> Option<String> {
+    match mutant.availability() {
+        Availability::Unavailable { reason } => Some(reason),
+        Availability::Available => needs(mutant).err(),
+    }
+}
