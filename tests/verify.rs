@@ -34,7 +34,13 @@ fn sound_strategies_are_equivalent_and_controls_are_caught() {
         let (strategy, equivalence) =
             (cell["strategy"].as_str().unwrap(), cell["equivalence"].as_str().unwrap());
         match strategy {
-            "control/none" | "control/zero-all" | "control/madv-free" => {
+            // Where all bytes are zeros to begin with, zeroing them is right.
+            "control/zero-all" if cell["workload"] == "stress/noop" => assert_eq!(equivalence, "equivalent"),
+            // The kernel may have taken the pages by then, or not: `tests/mutants.rs` sees it caught.
+            "control/madv-free" => {
+                assert!(["equivalent", "diverged", "refused"].contains(&equivalence), "{cell:#}");
+            }
+            "control/none" | "control/zero-all" => {
                 assert!(["diverged", "refused"].contains(&equivalence), "{cell:#}");
             }
             _ => {
@@ -67,8 +73,7 @@ fn the_table_says_what_was_done() {
     let output = verify(&["-w", "foreign/c", "-s", "copy/full", "-s", "control/none", "--schedule", "traps"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}");
-    for part in ["1  foreign/c", "copy/full       =", "control/none    x", "traps", "clean blocks in 1 cells"]
-    {
+    for part in ["1  foreign/c", "copy/full      =", "control/none   x", "traps", "clean blocks in 1 cells"] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
     assert!(!text.contains("in-order  "), "one schedule only:\n{text}");
@@ -179,9 +184,9 @@ fn bad_modules_are_refused_with_a_reason() {
     for (bytes, reason) in [
         (&b""[..], "not a WebAssembly module"),
         (b"\x7fELF\x02\x01\x01", "not a WebAssembly module"),
-        (b"\0asm\x01\0\0\0\x0a\xff\xff\xff\xff\x0f", "not a valid WebAssembly module"),
+        (b"\0asm\x01\0\0\0\x0a\xff\xff\xff\xff\x0f", "unexpected end-of-file"),
         (b"\0asm\x0d\0\x01\0", "cannot be run as an indexer"),
-        (truncated, "not a valid WebAssembly module"),
+        (truncated, "unexpected end-of-file"),
     ] {
         refused(&own.verify(&own.wasm(bytes)), reason, &format!("{:02x?}", &bytes[..bytes.len().min(16)]));
     }

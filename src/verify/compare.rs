@@ -99,6 +99,12 @@ enum Difference {
 impl Run<'_> {
     fn differs(&mut self, expected: &Reference) -> Option<Difference> {
         self.cell.rewind();
+        if self.script.policy != Policy::Every {
+            // What the run before has left is not to be found by this one.
+            if let Err(reason) = self.reset() {
+                return Some(Difference::State(reason));
+            }
+        }
         let mapped = address_space();
         let mut treated = Vec::new();
         let mut sizes = Vec::new();
