@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => verb::run::run(&args),
         Verb::Report(args) => verb::report::run(&args),
         Verb::Determinism(args) => verb::determinism::run(&args),
+        Verb::Claims(args) => verb::claims::run(&args),
         Verb::Startup(args) => verb::startup::run(&args),
         Verb::Start(args) => verb::start::run(&args),
         Verb::Cell(args) => verb::cell::run(&args),

@@ -2,6 +2,7 @@
 
 pub mod cell;
 pub mod child;
+pub mod claims;
 pub mod determinism;
 pub mod doctor;
 pub mod list;

@@ -1,0 +1,202 @@
+//! Claims about what becomes of a block on a host with less memory.
+
+use anyhow::Result;
+
+use super::lab::{LAZY, data, group};
+use super::{Finding, Lab, Measure, Verdict};
+use crate::determinism::{Case, Cell, Environment, Guest, Mitigation, Outcome, word};
+use crate::measure::row::Unit;
+
+pub(super) const MEASURES: &[(&str, Measure)] = &[
+    ("same-block-two-answers", two_answers),
+    ("small-container-completes", small_container_completes),
+    ("breaking-point", breaking_point),
+    ("budget-is-deterministic", budget),
+    ("fail-fast-depends-on-host", fail_fast),
+    ("requirement-cannot-be-enforced", requirement),
+    ("chunks-reduce-pressure", chunks),
+    ("instantiates-under-512", instantiates),
+    ("killed-in-a-block", killed_in_a_block),
+    ("preallocation-is-deterministic", preallocation),
+    ("small-container-fails-at-startup", fails_at_startup),
+    ("four-gigabytes-are-too-small", four_gigabytes),
+    ("eight-gigabytes-pass", eight_gigabytes),
+    ("gigabyte-cache-overflows", gigabyte_cache),
+    ("graceful-degradation", degradation),
+];
+
+/// Seed 002's way of committing.
+const SEED: &str = "nonzero-then-zero";
+
+fn described(cell: &Cell) -> String {
+    let limit = cell.limit_bytes.map_or_else(String::new, |bytes| format!(" {} MiB", bytes >> 20));
+    let stored = cell.stored.as_deref().map_or_else(String::new, |stored| format!(" ({stored})"));
+    format!("{}{limit}: {}{stored}", cell.environment, word(cell.outcome))
+}
+
+/// Judges by cells, unless one of them could not be run.
+fn judge(cells: &[&Cell], verdict: Verdict, note: &str) -> Finding {
+    let told: Vec<String> = cells.iter().map(|cell| described(cell)).collect();
+    let mut measured = told.join("; ");
+    if !note.is_empty() {
+        measured = format!("{measured}. {note}");
+    }
+    let missing = cells.iter().find(|cell| cell.outcome == Outcome::NotRun);
+    match missing {
+        Some(cell) => {
+            let reason = cell.reason.as_deref().unwrap_or_default();
+            Finding::new(Verdict::NotRun, format!("{}: {reason}", cell.environment))
+        }
+        None => Finding::new(verdict, measured)
+            .with(Unit::Nanoseconds, cells.iter().map(|cell| cell.wall_ns).collect()),
+    }
+}
+
+fn holds_if(holds: bool) -> Verdict {
+    if holds { Verdict::Holds } else { Verdict::DoesNotHold }
+}
+
+fn two_answers(lab: &mut Lab<'_>) -> Result<Finding> {
+    let large = lab.case(LAZY)?;
+    let killed = lab.case(Case { environment: group(512), ..LAZY })?;
+    let refused = lab.case(Case { environment: data(512), ..LAZY })?;
+    let verdict = match (killed.outcome, refused.outcome) {
+        (Outcome::Diverged, Outcome::Diverged) => Verdict::Holds,
+        (_, Outcome::Diverged) => Verdict::Depends,
+        _ => Verdict::DoesNotHold,
+    };
+    let note = "It depends on who enforces the limit: where growing fails the guest stores an error, and where the OOM \
+                killer answers nothing is stored";
+    Ok(judge(&[&large, &killed, &refused], verdict, note))
+}
+
+fn small_container_completes(lab: &mut Lab<'_>) -> Result<Finding> {
+    let cell = lab.case(Case { environment: group(512), ..LAZY })?;
+    let completes = matches!(cell.outcome, Outcome::Reference | Outcome::Diverged);
+    Ok(judge(&[&cell], holds_if(completes), "A container's limit is a memory control group"))
+}
+
+fn breaking_point(lab: &mut Lab<'_>) -> Result<Finding> {
+    let rising = Case { guest: Guest::AllocateRising, ..LAZY };
+    let mut cells = Vec::new();
+    for environment in [Environment::AS_FOUND, data(256), data(512), data(1024)] {
+        cells.push(lab.case(Case { environment, ..rising })?);
+    }
+    let cells: Vec<&Cell> = cells.iter().collect();
+    let differ = cells.windows(2).all(|pair| pair[0].stored != pair[1].stored);
+    Ok(judge(&cells, holds_if(differ), ""))
+}
+
+fn budget(lab: &mut Lab<'_>) -> Result<Finding> {
+    let with = Case { mitigation: Mitigation::Budget, ..LAZY };
+    let large = lab.case(with)?;
+    let enough = lab.case(Case { environment: group(1024), ..with })?;
+    let little = lab.case(Case { environment: data(256), ..with })?;
+    let same = |cell: &Cell| cell.outcome == Outcome::Reference;
+    let verdict = match (same(&enough), same(&little)) {
+        (true, true) => Verdict::Holds,
+        (true, false) => Verdict::Depends,
+        _ => Verdict::DoesNotHold,
+    };
+    let note = "It depends on the host having the budget: 512 MiB here";
+    Ok(judge(&[&large, &enough, &little], verdict, note))
+}
+
+fn fail_fast(lab: &mut Lab<'_>) -> Result<Finding> {
+    let with = Case { mitigation: Mitigation::FailFast, ..LAZY };
+    let cells = [
+        lab.case(with)?,
+        lab.case(Case { environment: data(256), ..with })?,
+        lab.case(Case { environment: group(512), ..with })?,
+    ];
+    let [large, trapped, killed] = &cells;
+    let holds = large.outcome == Outcome::Reference && trapped.outcome == Outcome::Trapped;
+    let note = "No other state is stored; under a control group there is no failure to trap on";
+    Ok(judge(&[large, trapped, killed], holds_if(holds), note))
+}
+
+fn requirement(lab: &mut Lab<'_>) -> Result<Finding> {
+    let with = Case { mitigation: Mitigation::Preflight, ..LAZY };
+    let small = lab.case(Case { environment: group(512), ..with })?;
+    let large = lab.case(Case { environment: group(8192), ..with })?;
+    let enforced = small.outcome == Outcome::Refused && large.outcome == Outcome::Reference;
+    let note = "Arithmetic on the limits enforces it; what it cannot see, the canary's child finds out";
+    Ok(judge(&[&small, &large], holds_if(!enforced), note))
+}
+
+fn chunks(lab: &mut Lab<'_>) -> Result<Finding> {
+    let whole = lab.case(Case { environment: group(512), ..LAZY })?;
+    let chunked = lab.case(Case { environment: group(512), mitigation: Mitigation::Chunked, ..LAZY })?;
+    let holds = chunked.outcome == Outcome::Reference && whole.outcome != Outcome::Reference;
+    Ok(judge(&[&whole, &chunked], holds_if(holds), "The first works on the whole, the second in chunks"))
+}
+
+fn instantiates(lab: &mut Lab<'_>) -> Result<Finding> {
+    let cell = lab.case(Case { environment: group(512), ..LAZY })?;
+    // Whatever became of the block: there was an instance to run it.
+    Ok(judge(&[&cell], holds_if(cell.committed_bytes.is_some()), "The first block was begun"))
+}
+
+fn killed_in_a_block(lab: &mut Lab<'_>) -> Result<Finding> {
+    let cell = lab.case(Case { environment: group(512), ..LAZY })?;
+    let reason = cell.reason.clone().unwrap_or_default();
+    Ok(judge(&[&cell], holds_if(cell.outcome == Outcome::KilledInBlock), &reason))
+}
+
+fn preallocation(lab: &mut Lab<'_>) -> Result<Finding> {
+    let cell = lab.case(Case { policy: SEED, ..LAZY })?;
+    let note = "A memory that is at its maximum cannot grow, so that the guest's allocator has nothing to give: it is the \
+                same everywhere, and another block than without the policy";
+    Ok(judge(&[&cell], holds_if(cell.outcome == Outcome::Reference), note))
+}
+
+fn fails_at_startup(lab: &mut Lab<'_>) -> Result<Finding> {
+    let cell = lab.case(Case { environment: group(512), policy: SEED, ..LAZY })?;
+    let reason = cell.reason.clone().unwrap_or_default();
+    Ok(judge(&[&cell], holds_if(cell.outcome == Outcome::KilledAtStartup), &reason))
+}
+
+fn four_gigabytes(lab: &mut Lab<'_>) -> Result<Finding> {
+    let cell = lab.case(Case { environment: group(4096), policy: SEED, ..LAZY })?;
+    let holds = cell.outcome == Outcome::KilledAtStartup;
+    Ok(judge(&[&cell], holds_if(holds), "The guest's 4 GiB leave nothing for the host beside them"))
+}
+
+fn eight_gigabytes(lab: &mut Lab<'_>) -> Result<Finding> {
+    let eight = lab.case(Case { environment: group(8192), policy: "populate-thp", ..LAZY })?;
+    let less = lab.case(Case { environment: group(4352), policy: "populate-thp", ..LAZY })?;
+    let passes = |cell: &Cell| cell.outcome == Outcome::Reference;
+    let verdict = match (passes(&eight), passes(&less)) {
+        (true, false) => Verdict::Holds,
+        (true, true) => Verdict::Depends,
+        _ => Verdict::DoesNotHold,
+    };
+    Ok(judge(
+        &[&eight, &less],
+        verdict,
+        "It passes; what is required depends on the host's own state, and may be 4.25 GiB",
+    ))
+}
+
+fn gigabyte_cache(lab: &mut Lab<'_>) -> Result<Finding> {
+    let gigabyte = Case { guest: Guest::LruGigabyte, ..LAZY };
+    let large = lab.case(gigabyte)?;
+    let small = lab.case(Case { environment: group(512), ..gigabyte })?;
+    let conservative = lab.case(Case { guest: Guest::Lru, environment: group(512), ..LAZY })?;
+    let lives = |cell: &Cell| cell.outcome == Outcome::Reference;
+    let verdict = match (lives(&large), lives(&small), lives(&conservative)) {
+        (false, _, true) => Verdict::Holds,
+        (true, false, true) => Verdict::Depends,
+        _ => Verdict::DoesNotHold,
+    };
+    let note = "A gigabyte fits a 32-bit memory and is had where the host has it; it depends on the host";
+    Ok(judge(&[&large, &small, &conservative], verdict, note))
+}
+
+fn degradation(lab: &mut Lab<'_>) -> Result<Finding> {
+    let cache = Case { guest: Guest::Lru, ..LAZY };
+    let large = lab.case(cache)?;
+    let small = lab.case(Case { environment: data(256), ..cache })?;
+    let note = "The size that was found is part of what is done: another host, another state";
+    Ok(judge(&[&large, &small], holds_if(small.outcome == Outcome::Reference), note))
+}
