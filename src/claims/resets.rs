@@ -46,12 +46,15 @@ fn resets(lab: &mut Lab<'_>, strategy: &str) -> Result<Resets> {
     Ok(found)
 }
 
-/// All within the stated range, none, or some.
+/// All within the stated range, all on one side of it, or here and there.
 fn within(medians: &[u64], range: std::ops::RangeInclusive<u64>) -> Verdict {
-    match medians.iter().filter(|ns| range.contains(ns)).count() {
-        0 => Verdict::DoesNotHold,
-        all if all == medians.len() => Verdict::Holds,
-        _ => Verdict::Depends,
+    let all = |test: &dyn Fn(u64) -> bool| medians.iter().all(|&median| test(median));
+    if all(&|median| range.contains(&median)) {
+        Verdict::Holds
+    } else if all(&|median| median < *range.start()) || all(&|median| median > *range.end()) {
+        Verdict::DoesNotHold
+    } else {
+        Verdict::Depends
     }
 }
 
@@ -125,4 +128,18 @@ fn no_state(lab: &mut Lab<'_>) -> Result<Finding> {
     let measured =
         format!("below 1.75 GB and without a failure the policy does nothing, which is {measured}");
     Ok(Finding::new(holds_if(clean), measured).with(Unit::Count, vec![u64::from(!clean)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_holds_for_all_or_for_none_or_depends() {
+        assert_eq!(within(&[2, 5, 9], 1..=10), Verdict::Holds);
+        assert_eq!(within(&[20, 50], 1..=10), Verdict::DoesNotHold);
+        assert_eq!(within(&[0, 0], 1..=10), Verdict::DoesNotHold);
+        assert_eq!(within(&[0, 5, 20], 1..=10), Verdict::Depends);
+        assert_eq!(within(&[0, 20], 1..=10), Verdict::Depends);
+    }
 }
