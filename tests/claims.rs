@@ -1,6 +1,7 @@
 //! `claims`, through the real binary: some that are quick, each with its row.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
@@ -58,4 +59,32 @@ fn an_unknown_claim_is_named_with_the_nearest() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("zeros-share-a-page"), "{said}");
+}
+
+#[test]
+fn ctrl_c_keeps_the_claims_that_were_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut suite = Command::new(cargo_bin("resetbench"))
+        .args(["claims", "--quiet", "--json", "--seed", "1", "--out"])
+        .arg(&out)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let rows = || std::fs::read_to_string(out.join("rows.ndjson")).unwrap_or_default().lines().count();
+    let until = Instant::now() + Duration::from_secs(300);
+    while rows() == 0 {
+        assert!(Instant::now() < until, "no claim was measured in five minutes");
+        assert!(suite.try_wait().unwrap().is_none(), "it ended before it could be interrupted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // SAFETY: sends a signal to the process that this test has started.
+    unsafe { libc::kill(i32::try_from(suite.id()).unwrap(), libc::SIGINT) };
+    let output = suite.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["interrupted"], true);
+    let kept = report["claims"].as_array().unwrap();
+    assert_eq!(kept.len(), rows(), "a row for each claim that is reported");
+    assert!(kept.len() < 28, "it was interrupted");
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result};
 use reset_strategies::commit;
 
+use crate::determinism::group::Version;
 use crate::determinism::runner::Runner;
 use crate::determinism::{Case, Cell, Environment, Guest, Kind, Mitigation};
 use crate::launch::process::{self, Ended};
@@ -36,7 +37,7 @@ pub struct Lab<'a> {
 
 /// A limit of a control group, in MiB.
 pub fn group(mebibytes: u64) -> Environment {
-    Environment::limited(Kind::Group, mebibytes << 20)
+    Environment::limited(Kind::Group(Version::in_use()), mebibytes << 20)
 }
 
 /// A limit of RLIMIT_DATA, in MiB.
