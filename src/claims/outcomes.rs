@@ -157,8 +157,8 @@ fn preallocation(lab: &mut Lab<'_>) -> Result<Finding> {
     let without = lab.case(LAZY)?;
     let large = lab.case(with)?;
     let enough = lab.case(Case { environment: group(8192), ..with })?;
-    let agree = large.root.is_some() && large.root == enough.root;
-    let verdict = match (agree, large.root == without.root) {
+    let same = |one: &Cell, other: &Cell| (one.outcome, &one.root) == (other.outcome, &other.root);
+    let verdict = match (same(&large, &enough), same(&large, &without)) {
         (true, true) => Verdict::Holds,
         (true, false) => Verdict::Depends,
         (false, _) => Verdict::DoesNotHold,

@@ -5,8 +5,8 @@
 //! touched, since freeing them earlier would hand out the same ones again. On bare metal this only costs
 //! time.
 //!
-//! Where free page reporting is on, the host takes freed memory back within seconds: then [`hold`] the memory
-//! and release it just before the measured process takes it.
+//! Where free page reporting is on, the host takes freed memory back at once or within seconds: whoever is measured has to
+//! take it right after.
 
 use std::fmt;
 use std::hint::black_box;
