@@ -48,6 +48,8 @@ pub enum Verb {
     Trust(TrustArgs),
     /// Run the same blocks under many memory limits and commit policies: is the same stored?
     Determinism(DeterminismArgs),
+    /// Put what the seeds state to the test, each statement measured here and now.
+    Claims(ClaimsArgs),
     /// Measure startup: compiled on the spot or ahead of time, and with what memory committed.
     Startup(StartupArgs),
     /// Be one startup (started by `startup`).
@@ -359,6 +361,29 @@ pub struct StartupArgs {
     pub out: Option<PathBuf>,
 
     /// Print startup.json instead of tables.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say nothing but results and warnings.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ClaimsArgs {
+    /// Only these claims: an id or a pattern. Can be repeated.
+    #[arg(short, long = "claim", value_name = "PATTERN")]
+    pub claims: Vec<String>,
+
+    /// Generate the large module from this seed instead of a new one.
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// Where to write; a name in use is never overwritten, the next free one is taken.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+
+    /// Print claims.json instead of a table.
     #[arg(long)]
     pub json: bool,
 

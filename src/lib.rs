@@ -5,6 +5,7 @@
 //! wrote to disk.
 
 pub mod analyse;
+pub mod claims;
 pub mod cli;
 pub mod determinism;
 pub mod gate;

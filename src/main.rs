@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Verb::Trust(args) => verb::trust::run(&args),
         Verb::Merge(args) => verb::merge::run(&args),
         Verb::Determinism(args) => verb::determinism::run(&args),
+        Verb::Claims(args) => verb::claims::run(&args),
         Verb::Startup(args) => verb::startup::run(&args),
         Verb::Start(args) => verb::start::run(&args),
         Verb::Cell(args) => verb::cell::run(&args),

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::group::Group;
+use super::group::{Group, Version};
 
 /// Smallest limit that makes sense: below it the program itself does not start, whatever the guest.
 pub const SMALLEST: u64 = 64 << 20;
@@ -23,8 +23,8 @@ pub const LARGEST: u64 = 1 << 42;
 pub enum Kind {
     /// Nothing that was not before.
     AsFound,
-    /// Physical memory, by a control group of either version: the OOM killer enforces it.
-    Group,
+    /// Physical memory, by a control group: the OOM killer enforces it.
+    Group(Version),
     /// RLIMIT_DATA: writable private memory; making more of it fails.
     Data,
     /// RLIMIT_AS: address space; reserving more of it fails.
@@ -52,7 +52,7 @@ impl Environment {
     pub fn name(self) -> &'static str {
         match self.kind {
             Kind::AsFound => "as-found",
-            Kind::Group => Group::name(),
+            Kind::Group(version) => version.name(),
             Kind::Data => "rlimit-data",
             Kind::AddressSpace => "rlimit-as",
         }
@@ -64,7 +64,7 @@ impl Environment {
     /// When this process may not make a control group.
     pub fn confine(self, command: &mut Command) -> Result<Option<Group>> {
         let group = match (self.kind, self.limit) {
-            (Kind::Group, Some(limit)) => Some(Group::make(limit)?),
+            (Kind::Group(version), Some(limit)) => Some(Group::make(version, limit)?),
             _ => None,
         };
         // Opened here: between fork and exec nothing may be allocated.

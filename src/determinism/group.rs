@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use procfs::process::Process;
+use procfs::process::{MountInfo, Process};
 
 /// Names of groups begin with this, then the process that made them.
 const PREFIX: &str = "resetbench-";
@@ -16,17 +16,34 @@ const PREFIX: &str = "resetbench-";
 /// How long the kernel may take to let go of a group whose processes have ended.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+/// The version of a hierarchy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
     V1,
     V2,
 }
 
-/// Where groups can be made.
-#[derive(Clone, Debug)]
-struct Hierarchy {
-    version: Version,
-    folder: PathBuf,
+impl Version {
+    /// The one that has the memory controller here; version 2 where none has.
+    pub fn in_use() -> Self {
+        if hierarchy(Self::V1).is_ok() { Self::V1 } else { Self::V2 }
+    }
+
+    /// The one that is not this.
+    pub fn other(self) -> Self {
+        match self {
+            Self::V1 => Self::V2,
+            Self::V2 => Self::V1,
+        }
+    }
+
+    /// As JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "cgroup-v1",
+            Self::V2 => "cgroup-v2",
+        }
+    }
 }
 
 /// A group; dropping it kills its members and removes it.
@@ -37,28 +54,18 @@ pub struct Group {
 }
 
 impl Group {
-    /// The version in use here, as JSON has it.
-    pub fn name() -> &'static str {
-        match hierarchy().map(|hierarchy| hierarchy.version) {
-            Ok(Version::V1) => "cgroup-v1",
-            Ok(Version::V2) => "cgroup-v2",
-            Err(_) => "cgroup",
-        }
-    }
-
     /// Makes a group that may hold `bytes` of memory, and no swap.
     ///
     /// # Errors
-    /// When no hierarchy with a memory controller is mounted, or this process may not use it.
-    pub fn make(bytes: u64) -> Result<Self> {
+    /// When no hierarchy of that version with a memory controller is mounted, or this process may not use it.
+    pub fn make(version: Version, bytes: u64) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let hierarchy = hierarchy().map_err(|reason| anyhow!("{reason}"))?;
+        let hierarchy = hierarchy(version).map_err(|reason| anyhow!("{reason}"))?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = hierarchy.folder.join(format!("{PREFIX}{}-{number}", std::process::id()));
-        let version = hierarchy.version;
+        let folder = hierarchy.join(format!("{PREFIX}{}-{number}", std::process::id()));
         if version == Version::V2 {
             // Already there, as a rule; where it is not and cannot be, setting the limit says so.
-            let _already = fs::write(hierarchy.folder.join("cgroup.subtree_control"), "+memory");
+            let _already = fs::write(hierarchy.join("cgroup.subtree_control"), "+memory");
         }
         fs::create_dir(&folder).with_context(|| {
             format!(
@@ -144,8 +151,8 @@ fn remove(folder: &Path) -> io::Result<()> {
 
 /// Removes groups that a suite left behind which was itself killed.
 pub fn sweep() {
-    let Ok(hierarchy) = hierarchy() else { return };
-    let Ok(entries) = fs::read_dir(&hierarchy.folder) else { return };
+    let Ok(hierarchy) = hierarchy(Version::in_use()) else { return };
+    let Ok(entries) = fs::read_dir(hierarchy) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let maker = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse().ok());
@@ -156,28 +163,40 @@ pub fn sweep() {
     }
 }
 
-fn hierarchy() -> Result<&'static Hierarchy, &'static str> {
-    static FOUND: OnceLock<Result<Hierarchy, String>> = OnceLock::new();
-    FOUND.get_or_init(|| find().map_err(|error| format!("{error:#}"))).as_ref().map_err(String::as_str)
+/// Where groups of a version can be limited in memory, or why they cannot.
+fn hierarchy(version: Version) -> Result<&'static Path, &'static str> {
+    static V1: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    static V2: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let (known, find): (_, fn() -> Result<PathBuf>) = match version {
+        Version::V1 => (&V1, find_v1),
+        Version::V2 => (&V2, find_v2),
+    };
+    let found = known.get_or_init(|| find().map_err(|error| format!("{error:#}")));
+    found.as_deref().map_err(String::as_str)
 }
 
-/// The hierarchy with the memory controller. Groups are made at the top of what is mounted, so that no limit of ours
+/// The hierarchy of the memory controller. Groups are made at the top of what is mounted, so that no limit of ours
 /// counts twice.
-fn find() -> Result<Hierarchy> {
-    let mounts = Process::myself()?.mountinfo()?;
-    for mount in mounts {
-        let version = match mount.fs_type.as_str() {
-            "cgroup" if mount.super_options.contains_key("memory") => Version::V1,
-            "cgroup2" => {
-                let controllers = fs::read_to_string(mount.mount_point.join("cgroup.controllers"));
-                if !controllers.unwrap_or_default().split_whitespace().any(|name| name == "memory") {
-                    continue;
-                }
-                Version::V2
-            }
-            _ => continue,
-        };
-        return Ok(Hierarchy { version, folder: mount.mount_point });
+fn find_v1() -> Result<PathBuf> {
+    let memory = |mount: &MountInfo| mount.fs_type == "cgroup" && mount.super_options.contains_key("memory");
+    let mount = Process::myself()?.mountinfo()?.into_iter().find(memory);
+    Ok(mount
+        .context("not permitted here: no hierarchy of version 1 with a memory controller is mounted")?
+        .mount_point)
+}
+
+fn find_v2() -> Result<PathBuf> {
+    let mount = Process::myself()?.mountinfo()?.into_iter().find(|mount| mount.fs_type == "cgroup2");
+    let folder = mount.context("not permitted here: no hierarchy of version 2 is mounted")?.mount_point;
+    let file = folder.join("cgroup.controllers");
+    let controllers = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    if !controllers.split_whitespace().any(|name| name == "memory") {
+        bail!(
+            "not permitted here: {} lists no memory controller (only: {}); the kernel gives it to one version at a time, \
+             and to this one when booted with cgroup_no_v1=memory",
+            file.display(),
+            controllers.trim()
+        );
     }
-    bail!("no control group hierarchy with a memory controller is mounted")
+    Ok(folder)
 }

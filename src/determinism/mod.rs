@@ -10,7 +10,9 @@ pub mod group;
 pub mod matrix;
 pub mod plan;
 pub mod process;
+pub mod report;
 pub mod root;
+pub mod runner;
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +75,8 @@ pub enum Guest {
     AllocateRising,
     /// `indexer/lru` with 256 MiB of cache.
     Lru,
+    /// The same with a gigabyte, as before seed 004.
+    LruGigabyte,
 }
 
 impl Guest {
@@ -86,6 +90,7 @@ impl Guest {
             Self::Allocate => (allocate, &[("count", 20), ("mebibytes", 50)]),
             Self::AllocateRising => (allocate, &[("count", 30), ("mebibytes", 100)]),
             Self::Lru => ("indexer/lru", &[("limit_mebibytes", 256)]),
+            Self::LruGigabyte => ("indexer/lru", &[("limit_mebibytes", 1024)]),
         }
     }
 
@@ -93,7 +98,7 @@ impl Guest {
     pub fn blocks(self) -> usize {
         match self {
             Self::Allocate | Self::AllocateRising => 1,
-            Self::Lru => 2,
+            Self::Lru | Self::LruGigabyte => 2,
         }
     }
 }

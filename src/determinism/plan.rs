@@ -5,6 +5,7 @@ use std::time::Duration;
 use reset_strategies::commit;
 
 use super::environment::{Environment, Kind};
+use super::group::Version;
 use super::{Case, Guest, Mitigation};
 use crate::launch::plan::Profile;
 
@@ -31,28 +32,32 @@ pub fn budget(profile: Profile) -> Duration {
     }
 }
 
-/// The limits of a profile, unless they are given.
+/// The limits of a profile, unless they are given. The version of control groups that has no memory controller here is
+/// listed too, so that what was not tried is said.
 pub fn environments(profile: Profile, limits: &[u64]) -> Vec<Environment> {
     const MIB: u64 = 1 << 20;
     const GIB: u64 = 1 << 30;
-    use Kind::{AddressSpace, Data, Group};
+    use Kind::{AddressSpace, Data};
+    let used = Version::in_use();
+    let (group, other) = (Kind::Group(used), Kind::Group(used.other()));
     let mut environments = vec![Environment::AS_FOUND];
     let add =
         |list: &[(Kind, u64)]| list.iter().map(|(kind, limit)| Environment::limited(*kind, *limit)).collect();
     let limited: Vec<Environment> = match profile {
         _ if !limits.is_empty() => {
             let of = |kind| limits.iter().map(move |limit| Environment::limited(kind, *limit));
-            [Group, Data, AddressSpace].into_iter().flat_map(of).collect()
+            [group, Data, AddressSpace].into_iter().flat_map(of).collect()
         }
-        Profile::Smoke => add(&[(Group, 512 * MIB), (Data, 256 * MIB)]),
+        Profile::Smoke => add(&[(group, 512 * MIB), (Data, 256 * MIB)]),
         Profile::Quick => add(&[
-            (Group, 512 * MIB),
-            (Group, GIB),
-            (Group, 8 * GIB),
+            (group, 512 * MIB),
+            (group, GIB),
+            (group, 8 * GIB),
             (Data, 256 * MIB),
             (AddressSpace, 2 * GIB),
+            (other, 512 * MIB),
         ]),
-        Profile::Full => [Group, Data, AddressSpace]
+        Profile::Full => [group, other, Data, AddressSpace]
             .into_iter()
             .flat_map(|kind| {
                 [256 * MIB, 512 * MIB, GIB, 2 * GIB, 4 * GIB, 8 * GIB]

@@ -5,15 +5,15 @@
 //! touched, since freeing them earlier would hand out the same ones again. On bare metal this only costs
 //! time.
 //!
-//! Where free page reporting is on, the host takes freed memory back within seconds: then [`hold`] the memory
-//! and release it just before the measured process takes it.
+//! Where free page reporting is on, the host takes freed memory back at once or within seconds: whoever is measured has to
+//! take it right after.
 
 use std::fmt;
 use std::hint::black_box;
 use std::io;
 use std::time::Instant;
 
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::{Advice, MmapMut, MmapOptions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -121,8 +121,8 @@ fn bounded(asked: u64, page: u64, available: u64, headroom: Option<u64>) -> (u64
 }
 
 /// Maps `bytes` of private anonymous memory and writes one byte into each page; the kernel zeroes the rest of
-/// the page on that fault, so the host has to back it. Huge pages are welcome: they touch the same memory in
-/// fewer faults.
+/// the page on that fault, so the host has to back it. In huge pages where they are to be had: free page reporting
+/// hands back large free blocks only, so that these are what is cold, and small pages can be cut from them.
 fn touch(bytes: u64, page: u64) -> io::Result<Option<MmapMut>> {
     if bytes == 0 {
         return Ok(None);
@@ -131,6 +131,8 @@ fn touch(bytes: u64, page: u64) -> io::Result<Option<MmapMut>> {
     let (length, page) =
         (usize::try_from(bytes).map_err(too_long)?, usize::try_from(page).map_err(too_long)?);
     let mut map = MmapOptions::new().len(length).map_anon()?;
+    // A kernel without huge pages says so here, and small ones will do.
+    let _without = map.advise(Advice::HugePage);
     for byte in map.iter_mut().step_by(page) {
         *byte = 1;
     }

@@ -13,6 +13,7 @@ use super::{Path, Stage};
 use crate::launch::cache;
 use crate::launch::child::options;
 use crate::machine::clock;
+use crate::measure::warm;
 use crate::workload::host::{self, BlockState};
 
 /// What the child is to do.
@@ -28,8 +29,6 @@ pub struct Spec {
     /// What was compiled from them ahead of time.
     pub compiled: PathBuf,
     pub cache: PathBuf,
-    /// Whether to say so with an empty line and wait for one before committing: the parent holds warm memory until then.
-    pub wait: bool,
     /// `CLOCK_MONOTONIC` when the parent started this child.
     pub started_ns: u64,
 }
@@ -76,14 +75,12 @@ pub fn serve(spec: &Spec) -> Result<()> {
     let store = std::rc::Rc::default();
     let mut session = plan.start(&module, &linker, move || BlockState::new(std::rc::Rc::clone(&store)))?;
     clock.end("instantiate");
-    if spec.wait {
-        io::stdout().write_all(b"\n")?;
-        io::stdout().flush()?;
-        io::stdin().read_line(&mut String::new())?;
-        clock.skip();
-    }
     let (mut resident_bytes, mut asked_bytes) = (0, 0);
     if spec.commit_bytes > 0 {
+        // A hypervisor's first backing of a page is dear, and would go to whoever comes first. Here and not in the parent:
+        // what is freed has to be taken again before free page reporting gives it back to the host.
+        warm::warm(spec.commit_bytes)?;
+        clock.skip();
         let committed = policy.commit(&mut session, spec.commit_bytes)?;
         (resident_bytes, asked_bytes) = (committed.resident_bytes, committed.asked_bytes);
         // As the policy took it, without the counting that follows.

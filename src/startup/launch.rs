@@ -1,7 +1,7 @@
 //! The parent's side: files made ahead of time, and one child per startup.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,7 +19,6 @@ use super::{Path, snapshot};
 use crate::determinism::Environment;
 use crate::launch::child::options;
 use crate::machine::clock;
-use crate::measure::warm;
 
 /// The hidden verb under which the binary is such a child.
 pub const START_VERB: &str = "start";
@@ -97,7 +96,6 @@ impl Files {
             wasm: self.path(name, wasm),
             compiled: self.compiled(name, strategy(commit_bytes)),
             cache: self.folder.join("cache"),
-            wait: commit_bytes > 0,
             started_ns: 0,
         }
     }
@@ -145,13 +143,9 @@ fn outline(wasm: &[u8]) -> Result<Vec<u8>> {
 
 /// Starts a child, looks at it, and ends it.
 ///
-/// Where it commits memory, the same amount is warmed first and held until the child takes it: a hypervisor's first backing
-/// of a page is dear, and would go to whoever comes first.
-///
 /// # Errors
 /// When no child can be started, or it fails; with its own words.
 pub fn launch(binary: &OsString, mut spec: Spec) -> Result<Launched> {
-    let held = if spec.wait { Some(warm::hold(spec.commit_bytes)?) } else { None };
     spec.started_ns = clock::monotonic_ns();
     let mut command = Command::new(binary);
     command
@@ -164,16 +158,9 @@ pub fn launch(binary: &OsString, mut spec: Spec) -> Result<Launched> {
     // Without a limit: what is wanted is that the OOM killer takes the child and not the suite.
     Environment::AS_FOUND.confine(&mut command)?;
     let mut child = command.spawn().context("cannot start a child")?;
-    let mut input = child.stdin.take().context("the child's standard input")?;
+    let input = child.stdin.take().context("the child's standard input")?;
     let mut output = BufReader::new(child.stdout.take().context("the child's standard output")?);
     let mut line = String::new();
-    if spec.wait {
-        output.read_line(&mut line)?;
-        line.clear();
-        // Back to the kernel, and to the child at once. A child that is gone is noticed when its line does not come.
-        drop(held);
-        let _gone = input.write_all(b"\n");
-    }
     output.read_line(&mut line)?;
     let rss_bytes = resident(child.id());
     drop(input);

@@ -1,9 +1,11 @@
 //! Startup: from exec to the first block ready, stage by stage, by four ways to a compiled and initialised module; and
 //! what committing memory costs on the way.
 
+pub mod bench;
 pub mod child;
 pub mod generate;
 pub mod launch;
+pub mod report;
 pub mod snapshot;
 
 use serde::{Deserialize, Serialize};

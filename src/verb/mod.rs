@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod check;
 pub mod child;
+pub mod claims;
 pub mod compare;
 pub mod determinism;
 pub mod doctor;

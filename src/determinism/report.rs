@@ -1,0 +1,55 @@
+//! `determinism.json`, and the heat map beside it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cell, SCHEMA, word};
+use crate::launch::record::wasmtime_version;
+use crate::machine::Machine;
+use crate::present::figures::determinism as figure;
+
+/// `determinism.json`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    pub schema: u32,
+    pub command: String,
+    pub machine: String,
+    pub wasmtime: String,
+    pub overcommit: String,
+    pub interrupted: bool,
+    pub cells: Vec<Cell>,
+}
+
+impl Report {
+    /// The cells, with what the machine was.
+    pub fn new(cells: Vec<Cell>, interrupted: bool) -> Self {
+        let machine = Machine::read();
+        Self {
+            schema: SCHEMA,
+            command: format!("resetbench {}", std::env::args().skip(1).collect::<Vec<_>>().join(" ")),
+            machine: machine.sentence(),
+            wasmtime: wasmtime_version().into(),
+            overcommit: machine.memory.overcommit.map(word).unwrap_or_else(|| "unknown".into()),
+            interrupted,
+            cells,
+        }
+    }
+
+    /// Writes the JSON and the heat map.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+        };
+        write("determinism.json", (serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
+        let (svg, png) = figure::draw(&self.cells)?;
+        write("determinism.svg", svg.as_bytes())?;
+        write("determinism.png", &png)
+    }
+}

@@ -1,0 +1,183 @@
+//! What is launched in a round, and the files that launches need.
+
+use std::ffi::OsString;
+use std::path::Path as FilePath;
+
+use anyhow::{Context, Result};
+use reset_strategies::commit;
+use serde_json::Value;
+
+use super::launch::{self, Files, Launched};
+use super::{PATHS, Path, generate};
+use crate::determinism::environment::size;
+use crate::determinism::word;
+use crate::launch::plan::Profile;
+use crate::measure::row::{Phase, Row, Status, Unit};
+
+/// The policy by which paths commit.
+pub const BEST: &str = "populate-thp";
+const WHOLE: u64 = commit::WHOLE_MEMORY;
+
+/// What is run in one round.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Job {
+    Path(Path, u64),
+    Commit(&'static str, u64),
+}
+
+/// How much is measured.
+pub struct Effort {
+    /// Amounts to commit, in bytes.
+    pub sizes: &'static [u64],
+    pub rounds: u32,
+}
+
+/// How much a profile measures.
+pub fn effort(profile: Profile) -> Effort {
+    const MIB: u64 = 1 << 20;
+    const SIZES: [u64; 4] = [64 * MIB, 256 * MIB, 1024 * MIB, WHOLE];
+    match profile {
+        Profile::Smoke => Effort { sizes: &SIZES[..1], rounds: 1 },
+        Profile::Quick => Effort { sizes: &SIZES, rounds: 3 },
+        Profile::Full => Effort { sizes: &SIZES, rounds: 9 },
+    }
+}
+
+/// Every path with every amount; every policy with the largest, and in the first round with all.
+pub fn jobs(sizes: &[u64], round: u32) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for path in PATHS {
+        // Compiling takes seconds, whatever is committed afterwards.
+        let amounts = if path == Path::Jit && round > 0 { &[] } else { sizes };
+        jobs.extend([0].iter().chain(amounts).map(|bytes| Job::Path(path, *bytes)));
+    }
+    let largest = sizes.last().copied();
+    // A rewritten module commits nothing; `lazy` is here to show what there is without.
+    for policy in commit::all().iter().filter(|policy| policy.needs_kept_memory() || policy.name() == "lazy")
+    {
+        let amounts = sizes.iter().filter(|bytes| round == 0 || Some(**bytes) == largest);
+        jobs.extend(amounts.map(|bytes| Job::Commit(policy.name(), *bytes)));
+    }
+    jobs
+}
+
+/// What launches need, made ahead.
+pub struct Bench {
+    binary: OsString,
+    large: Files,
+    small: Files,
+}
+
+impl Bench {
+    /// Generates the large module, and a small one to commit memory for.
+    ///
+    /// # Errors
+    /// When a module does not compile or a file cannot be written.
+    pub fn prepare(staging: &FilePath, seed: u64) -> Result<Self> {
+        let large = generate::module(seed, generate::LARGE_BYTES);
+        let small = generate::module(seed, 0);
+        Ok(Self {
+            binary: std::env::current_exe().context("cannot find this program")?.into(),
+            large: Files::prepare(staging.join("large"), &large, true)?,
+            small: Files::prepare(staging.join("small"), &small, true)?,
+        })
+    }
+
+    /// The size of the large module, in bytes.
+    ///
+    /// # Errors
+    /// When its file is gone.
+    pub fn module_bytes(&self) -> Result<u64> {
+        self.large.bytes()
+    }
+
+    /// One startup by a path.
+    ///
+    /// # Errors
+    /// What the child says.
+    pub fn path(&self, path: Path, commit_bytes: u64) -> Result<Launched> {
+        launch::launch(&self.binary, self.large.spec(path, BEST, commit_bytes))
+    }
+
+    /// One commit by a policy.
+    ///
+    /// # Errors
+    /// What the child says.
+    pub fn commit(&self, policy: &str, bytes: u64) -> Result<Launched> {
+        launch::launch(&self.binary, self.small.spec(Path::Snapshot, policy, bytes))
+    }
+
+    /// One startup or commit.
+    ///
+    /// # Errors
+    /// What the child says.
+    pub fn launch(&self, job: &Job) -> Result<Launched> {
+        match *job {
+            Job::Path(path, bytes) => self.path(path, bytes),
+            Job::Commit(policy, bytes) => self.commit(policy, bytes),
+        }
+    }
+}
+
+impl Job {
+    /// What it is, for someone who waits for it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Path(path, 0) => word(path),
+            Self::Path(path, bytes) => format!("{}, committing {}", word(path), size(*bytes)),
+            Self::Commit(policy, bytes) => format!("{policy}, {}", size(*bytes)),
+        }
+    }
+
+    /// A launch as rows: its stages, and what was resident after them.
+    pub fn rows(&self, run: &str, round: u32, order: u32, launched: &Result<Launched>) -> Vec<Row> {
+        let (workload, path, policy, bytes) = match self {
+            Self::Path(path, bytes) => ("startup/large", word(path), BEST, *bytes),
+            Self::Commit(policy, bytes) => ("startup/commit", word(Path::Snapshot), *policy, *bytes),
+        };
+        let row = Row {
+            run: run.into(),
+            launch: round,
+            round: Some(round),
+            order: Some(order),
+            strategy: launch::strategy(bytes).into(),
+            workload: workload.into(),
+            params: [
+                ("path", Value::from(path)),
+                ("commit", Value::from(policy)),
+                ("commit_bytes", Value::from(bytes)),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+            phase: Phase::Startup,
+            metric: String::new(),
+            unit: Unit::Nanoseconds,
+            value: None,
+            samples: Vec::new(),
+            at_ns: None,
+            status: Status::Ok,
+            error: None,
+        };
+        let launched = match launched {
+            Ok(launched) => launched,
+            Err(error) => {
+                let error = Some(format!("{error:#}"));
+                return vec![Row { metric: "startup".into(), status: Status::Failed, error, ..row }];
+            }
+        };
+        let times = launched.started.stages.iter().map(|stage| Row {
+            metric: stage.name.clone(),
+            value: Some(stage.ns),
+            ..row.clone()
+        });
+        let memory = Row { phase: Phase::Memory, unit: Unit::Bytes, ..row.clone() };
+        let after = launched.started.stages.iter().map(|stage| Row {
+            metric: format!("rss after {}", stage.name),
+            value: stage.rss_bytes,
+            ..memory.clone()
+        });
+        let whole = [("committed", Some(launched.started.resident_bytes)), ("rss", launched.rss_bytes)]
+            .map(|(metric, value)| Row { metric: metric.into(), value, ..memory.clone() });
+        times.chain(after).chain(whole).collect()
+    }
+}
