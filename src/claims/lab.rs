@@ -2,22 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use reset_strategies::commit;
 
-use crate::determinism::group::Version;
 use crate::determinism::runner::Runner;
 use crate::determinism::{Case, Cell, Environment, Guest, Kind, Mitigation};
 use crate::launch::process::{self, Ended};
 use crate::launch::protocol::{Reply, Request, Spec};
+use crate::launch::runner::REFERENCE;
 use crate::launch::staging;
+use crate::machine::group::Version;
 use crate::measure::row::Params;
 use crate::startup::bench::Bench;
+use crate::verify::schedule::Script;
 use crate::workload::bundled;
 
 /// How long a block may take, which none does.
-const TIMEOUT_MS: u64 = 60_000;
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Executions and resets of one cell, in nanoseconds per block.
 #[derive(Clone, Debug)]
@@ -87,18 +90,7 @@ impl<'a> Lab<'a> {
             .collect();
         let workload = bundled::named(workload, &chosen)?;
         let staged = staging::stage(&self.staging.join("runs"), &workload)?;
-        let spec = Spec {
-            strategy: strategy.into(),
-            planted: None,
-            module: staged.module,
-            trace: staged.trace,
-            store: workload.store,
-            threads: workload.threads,
-            cache: staged.cache,
-            timeout_ms: TIMEOUT_MS,
-            warm_bytes: 0,
-            started_ns: 0,
-        };
+        let spec = Spec::new(strategy, &workload, &staged, TIMEOUT);
         let binary = std::env::current_exe().context("cannot find this program")?;
         let (cell, _) = process::Cell::start(binary.as_os_str(), spec).context(strategy.to_owned())?;
         Ok(cell)
@@ -123,13 +115,14 @@ impl<'a> Lab<'a> {
     /// When a cell fails.
     pub fn difference(&mut self, strategy: &str, workload: &str) -> Result<Option<String>> {
         let params = [];
-        let mut fresh = self.start("fresh/on-demand-copy", workload, &params)?;
-        let expected = match fresh.ask(&Request::Reference)? {
-            Reply::Reference(reference) => reference,
+        let script = Script::in_order();
+        let mut fresh = self.start(REFERENCE, workload, &params)?;
+        let expected = match fresh.ask(&Request::Observe { script })? {
+            Reply::Observed(reference) => reference,
             other => return Err(Ended::unexpected(&other).into()),
         };
         drop(fresh);
-        match self.start(strategy, workload, &params)?.ask(&Request::Verify { expected })? {
+        match self.start(strategy, workload, &params)?.ask(&Request::Verify { script, expected })? {
             Reply::Verified(verified) => Ok(verified.difference),
             other => Err(Ended::unexpected(&other).into()),
         }

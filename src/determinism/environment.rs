@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::group::{Group, Version};
+use crate::machine::group::{Group, Version};
 
 /// Smallest limit that makes sense: below it the program itself does not start, whatever the guest.
 pub const SMALLEST: u64 = 64 << 20;
@@ -64,7 +64,11 @@ impl Environment {
     /// When this process may not make a control group.
     pub fn confine(self, command: &mut Command) -> Result<Option<Group>> {
         let group = match (self.kind, self.limit) {
-            (Kind::Group(version), Some(limit)) => Some(Group::make(version, limit)?),
+            (Kind::Group(version), Some(limit)) => {
+                let group = Group::make(version)?;
+                group.limit_without_swap(limit)?;
+                Some(group)
+            }
             _ => None,
         };
         // Opened here: between fork and exec nothing may be allocated.

@@ -6,7 +6,6 @@
 
 pub mod child;
 pub mod environment;
-pub mod group;
 pub mod matrix;
 pub mod plan;
 pub mod process;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use reset_strategies::commit;
 
 use super::environment::{Environment, Kind};
-use super::group::Version;
 use super::{Case, Guest, Mitigation};
 use crate::launch::plan::Profile;
+use crate::machine::group::Version;
 
 /// What seed 000 documents as the minimum, and what every policy commits: all that a 32-bit memory can be.
 pub const REQUIREMENT: u64 = commit::WHOLE_MEMORY;

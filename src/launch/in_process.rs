@@ -101,19 +101,9 @@ impl Bench {
     }
 
     fn spec(&self, course: &Course, strategy: &str) -> Spec {
-        Spec {
-            strategy: strategy.into(),
-            planted: None,
-            module: course.staged.module.clone(),
-            trace: course.staged.trace.clone(),
-            store: course.workload.store.clone(),
-            threads: 1,
-            group: None,
-            cache: course.staged.cache.clone(),
-            timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
-            warm_bytes: 0,
-            started_ns: 0,
-        }
+        let cell = Spec::new(strategy, &course.workload, &course.staged, self.timeout);
+        // Criterion decides how many run at once: one.
+        Spec { threads: 1, ..cell }
     }
 
     fn start(&self, course: &Course, strategy: &str) -> Result<Cell> {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::plan::Planted;
+use super::staging::Staged;
 use crate::measure::row::{Phase, Unit};
 use crate::verify::schedule::Script;
+use crate::workload::Workload;
 use crate::workload::host::Outcome;
 
 /// Which cell a child runs, and where its files are.
@@ -36,6 +39,25 @@ pub struct Spec {
     pub warm_bytes: u64,
     /// `CLOCK_MONOTONIC` in nanoseconds when the parent started this child.
     pub started_ns: u64,
+}
+
+impl Spec {
+    /// A cell of a workload whose files are in place: nothing planted, no group, no warming.
+    pub fn new(strategy: &str, workload: &Workload, staged: &Staged, timeout: Duration) -> Self {
+        Self {
+            strategy: strategy.into(),
+            planted: None,
+            module: staged.module.clone(),
+            trace: staged.trace.clone(),
+            store: workload.store.clone(),
+            threads: workload.threads,
+            cache: staged.cache.clone(),
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            group: None,
+            warm_bytes: 0,
+            started_ns: 0,
+        }
+    }
 }
 
 /// What the parent asks.

@@ -180,19 +180,8 @@ impl<'a> Runner<'a> {
         contender: &plan::Contender,
         warm_bytes: u64,
     ) -> Spec {
-        Spec {
-            strategy: contender.strategy.name().into(),
-            planted: contender.planted,
-            module: staged.module.clone(),
-            trace: staged.trace.clone(),
-            store: workload.store.clone(),
-            threads: workload.threads,
-            cache: staged.cache.clone(),
-            timeout_ms: u64::try_from(self.plan.timeout.as_millis()).unwrap_or(u64::MAX),
-            group: None,
-            warm_bytes,
-            started_ns: 0,
-        }
+        let cell = Spec::new(contender.strategy.name(), workload, staged, self.plan.timeout);
+        Spec { planted: contender.planted, warm_bytes, ..cell }
     }
 
     /// What fresh instances make of the trace. Without it nothing can be compared, so that every cell says why.

@@ -10,6 +10,7 @@ mod cgroup;
 pub mod clock;
 mod cpu;
 mod frequency;
+pub mod group;
 mod limits;
 mod memory;
 mod noise;

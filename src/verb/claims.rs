@@ -11,9 +11,9 @@ use super::select::matching;
 use crate::claims::report::{Checked, Report, row};
 use crate::claims::{self, Lab, Verdict};
 use crate::cli::ClaimsArgs;
-use crate::determinism::group;
 use crate::launch::folder;
 use crate::machine::Machine;
+use crate::machine::group;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
 

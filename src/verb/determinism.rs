@@ -12,8 +12,9 @@ use crate::cli::DeterminismArgs;
 use crate::determinism::environment::parse_limit;
 use crate::determinism::report::Report;
 use crate::determinism::runner::{Runner, row};
-use crate::determinism::{Outcome, group, matrix, plan, process, word};
+use crate::determinism::{Outcome, matrix, plan, process, word};
 use crate::launch::folder;
+use crate::machine::group;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
 

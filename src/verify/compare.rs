@@ -125,18 +125,17 @@ impl Run<'_> {
                 }
             }
             self.blocks += 1;
-            if step.interrupt.is_none() {
-                if let Some(text) = differs(&self.name(at), expected, &observed) {
-                    return Some(Difference::Output(text));
-                }
+            if step.interrupt.is_none()
+                && let Some(text) = differs(&self.name(at), expected, &observed)
+            {
+                return Some(Difference::Output(text));
             }
             let last = at + 1 == self.steps.len();
-            if self.look == Look::Always || last {
-                if let Some(text) =
+            if (self.look == Look::Always || last)
+                && let Some(text) =
                     self.leftover(resets).or_else(|| self.fresh.difference(&mut self.cell.session))
-                {
-                    return Some(self.state(at, resets, &text));
-                }
+            {
+                return Some(self.state(at, resets, &text));
             }
             if let Some(difference) = self.push_out() {
                 return Some(difference);
@@ -153,15 +152,16 @@ impl Run<'_> {
         if self.script.policy != Policy::Every {
             return None;
         }
-        if self.script.schedule == Schedule::Spike && self.cell.strategy().is_exact() {
-            if let Some(at) = sticky(treated) {
-                return Some(format!(
-                    "the reset that follows {} treats {} KiB, most of which an earlier block wrote: \
-                     the dirty set does not shrink",
-                    self.name(at),
-                    treated[at] >> 10
-                ));
-            }
+        if self.script.schedule == Schedule::Spike
+            && self.cell.strategy().is_exact()
+            && let Some(at) = sticky(treated)
+        {
+            return Some(format!(
+                "the reset that follows {} treats {} KiB, most of which an earlier block wrote: the dirty set does not \
+                 shrink",
+                self.name(at),
+                treated[at] >> 10
+            ));
         }
         self.cell.session.expect(self.script.id(self.steps.len()));
         if let Some(text) = self.fresh.old_bytes(&mut self.cell.session, sizes) {

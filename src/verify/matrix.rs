@@ -12,7 +12,7 @@ use reset_strategies::module::Facts;
 use reset_strategies::{Availability, Strategy, Support};
 
 use super::policy::Policy;
-use super::pressure::{Group, is_swapped, swap};
+use super::pressure::{self, is_swapped, swap};
 use super::report::{CellReport, Ran, Report};
 use super::schedule::{Schedule, Script};
 use crate::analyse::summary::Equivalence;
@@ -20,6 +20,7 @@ use crate::launch::process::{Cell, Ended};
 use crate::launch::protocol::{Reference, Refusal, Reply, Request, Spec, Verified};
 use crate::launch::runner::REFERENCE;
 use crate::launch::staging::{self, Staged};
+use crate::machine::group::Group;
 use crate::progress::Progress;
 use crate::workload::Workload;
 use crate::workload::host::Outcome;
@@ -192,15 +193,15 @@ impl Matrix<'_> {
     fn schedules(&self, lane: &Lane<'_>, report: &mut CellReport) -> Option<End> {
         let (alone, together): (Vec<_>, Vec<_>) =
             lane.scripts.iter().partition(|(script, _)| script.schedule.is_alone());
-        if !together.is_empty() {
-            if let Some(end) = self.scripts(lane, &together, None, report) {
-                return Some(end);
-            }
+        if !together.is_empty()
+            && let Some(end) = self.scripts(lane, &together, None, report)
+        {
+            return Some(end);
         }
         for script in alone {
             let name = script.0.schedule;
             let group = match name {
-                Schedule::MemoryLimit => match Group::new(&report.name()) {
+                Schedule::MemoryLimit => match pressure::group() {
                     Ok(group) => Some(group),
                     Err(reason) => {
                         report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) });
@@ -231,7 +232,7 @@ impl Matrix<'_> {
         };
         for (script, expected) in scripts {
             let name = script.schedule;
-            if let Some(Err(reason)) = group.map(Group::squeeze) {
+            if let Some(Err(reason)) = group.map(pressure::squeeze) {
                 report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) });
                 continue;
             }
@@ -269,19 +270,8 @@ impl Matrix<'_> {
     }
 
     fn spec(&self, workload: &Workload, staged: &Staged, strategy: &str, group: Option<&Group>) -> Spec {
-        Spec {
-            strategy: strategy.into(),
-            module: staged.module.clone(),
-            trace: staged.trace.clone(),
-            store: workload.store.clone(),
-            planted: None,
-            threads: workload.threads,
-            cache: staged.cache.clone(),
-            timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
-            group: group.map(Group::members),
-            warm_bytes: 0,
-            started_ns: 0,
-        }
+        let group = group.map(Group::members);
+        Spec { group, ..Spec::new(strategy, workload, staged, self.timeout) }
     }
 }
 

@@ -1,13 +1,12 @@
 //! Memory pressure, for real: pages pushed out by `MADV_PAGEOUT`, or by a control group's limit.
 
-use std::fs;
 use std::io;
-use std::path::PathBuf;
 
 use procfs::process::Process;
 use reset_strategies::{Session, sys};
 
 use super::state::memories;
+use crate::machine::group::{Group, Version};
 use crate::workload::host::BlockState;
 
 /// Pushes the pages of a session's memories out, and says how many left. Where there is no swap, pages of a private
@@ -54,34 +53,6 @@ pub fn swap() -> Result<(), String> {
     }
 }
 
-/// A control group of one child, removed when the child is gone.
-#[derive(Debug)]
-pub struct Group {
-    path: PathBuf,
-    files: &'static Files,
-}
-
-/// What the two versions of control groups call the same things.
-#[derive(Debug)]
-struct Files {
-    root: &'static str,
-    limit: &'static str,
-    /// The most that was ever held.
-    peak: &'static str,
-    /// What a fresh group has to be told, as file and value.
-    setup: &'static [(&'static str, &'static str)],
-}
-
-const VERSIONS: [Files; 2] = [
-    Files {
-        root: "/sys/fs/cgroup/memory",
-        limit: "memory.limit_in_bytes",
-        peak: "memory.max_usage_in_bytes",
-        setup: &[("memory.swappiness", "100")],
-    },
-    Files { root: "/sys/fs/cgroup", limit: "memory.max", peak: "memory.peak", setup: &[] },
-];
-
 /// Below such a limit the kernel kills rather than swaps: what cannot leave memory takes up all of it.
 const LEAST: u64 = 16 << 20;
 
@@ -91,62 +62,25 @@ pub fn is_swapped(pid: u32) -> bool {
     process.and_then(|process| process.status().ok()?.vmswap).is_some_and(|kib| kib > 0)
 }
 
-impl Group {
-    /// Makes a group whose memory can be limited.
-    ///
-    /// # Errors
-    /// In words, when there is no swap to fall back on or the machine does not let us.
-    pub fn new(name: &str) -> Result<Self, String> {
-        swap()?;
-        let mut reasons = Vec::new();
-        for files in &VERSIONS {
-            let path = PathBuf::from(files.root).join(format!("resetbench-{}-{name}", std::process::id()));
-            match fs::create_dir(&path) {
-                Ok(()) => {
-                    let group = Self { path, files };
-                    if group.path.join(files.limit).exists() {
-                        for (file, value) in files.setup {
-                            group.write(file, value)?;
-                        }
-                        return Ok(group);
-                    }
-                    reasons.push(format!("{} has no {}", files.root, files.limit));
-                }
-                Err(error) => reasons.push(format!("cannot make a group in {}: {error}", files.root)),
-            }
-        }
-        Err(reasons.join("; "))
-    }
-
-    /// The file that a process writes itself into.
-    pub fn members(&self) -> PathBuf {
-        self.path.join("cgroup.procs")
-    }
-
-    /// Limits the group to half of the most that it has held.
-    ///
-    /// # Errors
-    /// In words, when that is too little to live on, or the kernel cannot push so much out.
-    pub fn squeeze(&self) -> Result<(), String> {
-        let file = self.files.peak;
-        let peak = fs::read_to_string(self.path.join(file)).map_err(|error| format!("{file}: {error}"))?;
-        let peak: u64 = peak.trim().parse().map_err(|_| format!("{file}: {peak}"))?;
-        if peak / 2 < LEAST {
-            return Err("a process so small cannot live on half of its memory".into());
-        }
-        self.write(self.files.limit, &(peak / 2).to_string())
-    }
-
-    fn write(&self, file: &str, value: &str) -> Result<(), String> {
-        fs::write(self.path.join(file), value).map_err(|error| format!("{file} = {value}: {error}"))
-    }
+/// Makes a control group whose memory can be limited.
+///
+/// # Errors
+/// In words, when there is no swap to fall back on or the machine does not let us.
+pub fn group() -> Result<Group, String> {
+    swap()?;
+    Group::make(Version::in_use()).map_err(|error| format!("{error:#}"))
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        // It fails while a process is left in it; then it stays, empty soon and without effect.
-        let _left_behind = fs::remove_dir(&self.path);
+/// Limits a group to half of the most that it has held.
+///
+/// # Errors
+/// In words, when that is too little to live on, or the kernel cannot push so much out.
+pub fn squeeze(group: &Group) -> Result<(), String> {
+    let peak = group.peak_bytes().ok_or("the kernel does not say how much memory the process held")?;
+    if peak / 2 < LEAST {
+        return Err("a process so small cannot live on half of its memory".into());
     }
+    group.limit(peak / 2).map_err(|error| format!("{error:#}"))
 }
 
 #[cfg(test)]
@@ -167,7 +101,7 @@ mod tests {
     fn without_swap_there_is_no_group_and_a_reason() {
         match swap() {
             Ok(()) => eprintln!("not tested here: this machine has swap"),
-            Err(reason) => assert_eq!(Group::new("test").unwrap_err(), reason),
+            Err(reason) => assert_eq!(group().unwrap_err(), reason),
         }
     }
 }

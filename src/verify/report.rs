@@ -113,13 +113,6 @@ impl Report {
     }
 }
 
-impl CellReport {
-    /// The cell's name as a file's.
-    pub fn name(&self) -> String {
-        format!("{}-{}", self.workload, self.strategy).replace('/', "-")
-    }
-}
-
 impl ScheduleReport {
     fn new(name: Schedule, cells: &[CellReport]) -> Self {
         let mut report = Self { name, about: name.about().into(), cells: 0, blocks: 0, not_run: Vec::new() };

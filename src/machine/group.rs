@@ -1,4 +1,4 @@
-//! A memory control group of our own, of whichever version is mounted: made for one case and removed after it.
+//! A memory control group of our own, of whichever version is mounted: made for one cell and removed after it.
 
 use std::fs;
 use std::io;
@@ -54,11 +54,11 @@ pub struct Group {
 }
 
 impl Group {
-    /// Makes a group that may hold `bytes` of memory, and no swap.
+    /// Makes a group without limits.
     ///
     /// # Errors
     /// When no hierarchy of that version with a memory controller is mounted, or this process may not use it.
-    pub fn make(version: Version, bytes: u64) -> Result<Self> {
+    pub fn make(version: Version) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let hierarchy = hierarchy(version).map_err(|reason| anyhow!("{reason}"))?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -74,19 +74,40 @@ impl Group {
                 folder.display()
             )
         })?;
-        let group = Self { version, folder };
-        match version {
+        Ok(Self { version, folder })
+    }
+
+    /// Lets it hold `bytes` of memory, and push the rest into swap, as eagerly as the kernel can be told to.
+    ///
+    /// # Errors
+    /// When the kernel cannot push so much out.
+    pub fn limit(&self, bytes: u64) -> Result<()> {
+        match self.version {
             Version::V1 => {
-                group.set("memory.limit_in_bytes", bytes)?;
-                // Absent where the kernel does not account for swap; then there is no second limit to set.
-                let _unaccounted = group.set("memory.memsw.limit_in_bytes", bytes);
+                self.set("memory.swappiness", 100)?;
+                self.set("memory.limit_in_bytes", bytes)
+            }
+            Version::V2 => self.set("memory.max", bytes),
+        }
+    }
+
+    /// Lets it hold `bytes` of memory, and no swap.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn limit_without_swap(&self, bytes: u64) -> Result<()> {
+        // What is absent where the kernel does not account for swap; then there is no second limit to set.
+        let _unaccounted = match self.version {
+            Version::V1 => {
+                self.set("memory.limit_in_bytes", bytes)?;
+                self.set("memory.memsw.limit_in_bytes", bytes)
             }
             Version::V2 => {
-                group.set("memory.max", bytes)?;
-                let _unaccounted = group.set("memory.swap.max", 0);
+                self.set("memory.max", bytes)?;
+                self.set("memory.swap.max", 0)
             }
-        }
-        Ok(group)
+        };
+        Ok(())
     }
 
     fn set(&self, name: &str, value: u64) -> Result<()> {

@@ -1,0 +1,15 @@
+//! A reset instance is as a fresh one: `cargo +nightly fuzz run reset`, in `strategies/`.
+
+#![no_main]
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+#[path = "../../tests/smith/property.rs"]
+mod property;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let strategies = common::sound_in_place();
+    property::check(bytes, &strategies).unwrap_or_else(|difference| panic!("{difference}"));
+});
