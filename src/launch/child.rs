@@ -1,8 +1,6 @@
 //! The child process: one strategy on one workload, doing what the parent asks.
 
-use std::cell::RefCell;
 use std::io::{self, BufRead, Write};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +16,7 @@ use super::waste::Waste;
 use super::{counters, reference, staging};
 use crate::machine::clock;
 use crate::measure::warm;
-use crate::workload::host::{self, BlockState, Outcome, Store};
+use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
 
 /// Ticks of the epoch that make up a block's timeout. Few, so that the ticking thread is hardly ever awake.
 const TICKS: u64 = 20;
@@ -149,7 +147,7 @@ impl Ground {
 pub struct Cell {
     spec: Spec,
     trace: Vec<Arc<[u8]>>,
-    store: Rc<RefCell<Store>>,
+    store: Shared,
     waste: Waste,
     pub(super) session: Session<BlockState>,
 }
@@ -168,7 +166,7 @@ impl Cell {
     /// When the module cannot be linked or instantiated, or the first reset fails.
     pub fn on(ground: &Ground, stages: &mut Stages) -> Result<Self> {
         let Ground { spec, trace, plan, module } = ground;
-        let store = Rc::new(RefCell::new(initial(spec)));
+        let store = Shared::new(initial(spec));
         let mut linker = Linker::new(module.engine());
         host::link(&mut linker).map_err(anyhow::Error::from)?;
         stages.end("link");
@@ -263,11 +261,11 @@ impl Cell {
 
     /// Brings the host's store back to what it was before the first block.
     pub(super) fn rewind(&mut self) {
-        *self.store.borrow_mut() = initial(&self.spec);
+        *self.store.lock() = initial(&self.spec);
     }
 
     pub(super) fn store_digest(&self) -> String {
-        host::digest(&self.store.borrow())
+        host::digest(&self.store.lock())
     }
 
     /// Hands the next input over and sets the deadline: the host's own work, which is not timed.

@@ -8,7 +8,7 @@ use wasmtime::{Config, Engine, Linker, Store};
 
 use super::child::{Cell, options};
 use super::protocol::{Observed, Reference, Spec, Verified};
-use crate::workload::host::{self, BlockState};
+use crate::workload::host::{self, BlockState, Shared};
 use procfs::process::Process;
 
 /// Runs the trace once and notes what each block did.
@@ -79,7 +79,7 @@ fn fresh_state(wasm: &[u8], facts: &Facts) -> Result<State> {
     let module = wasmtime::Module::new(&engine, wasm).map_err(anyhow::Error::from)?;
     let mut linker = Linker::new(&engine);
     host::link(&mut linker).map_err(anyhow::Error::from)?;
-    let mut store = Store::new(&engine, BlockState::new(std::rc::Rc::default()));
+    let mut store = Store::new(&engine, BlockState::new(Shared::default()));
     store.set_epoch_deadline(u64::MAX / 2);
     let instance = linker.instantiate(&mut store, &module).map_err(anyhow::Error::from)?;
     Ok(State::read(facts, instance, &mut store))

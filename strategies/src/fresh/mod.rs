@@ -21,6 +21,8 @@ pub struct Fresh {
     pub link: Link,
     /// The allocator and its settings.
     pub configure: fn(&mut Config, &Facts, &Options),
+    /// The same for a host that uses wasmtime alone, as a Rust function.
+    pub recipe: &'static str,
 }
 
 /// When imports are looked up and type-checked.
@@ -56,7 +58,7 @@ pub(crate) struct FreshSession<T: 'static> {
     engine: Engine,
     template: Template<T>,
     entry: Option<&'static str>,
-    state: Box<dyn FnMut() -> T>,
+    state: Box<dyn FnMut() -> T + Send>,
     /// Taken only while the old instance is dropped before the new one is made, so that a pool of one is enough.
     live: Option<Live<T>>,
 }
@@ -79,7 +81,7 @@ impl<T: 'static> FreshSession<T> {
         module: &Module,
         linker: &Linker<T>,
         entry: Option<&'static str>,
-        state: Box<dyn FnMut() -> T>,
+        state: Box<dyn FnMut() -> T + Send>,
     ) -> Result<Self, Error> {
         let template = match fresh.link {
             Link::PerBlock => Template::PerBlock(Box::new((linker.clone(), module.clone()))),

@@ -13,6 +13,7 @@ pub static COPY: Strategy = Strategy::fresh(
         configure: |config, _, _| {
             config.memory_init_cow(false);
         },
+        recipe: include_str!("recipes/on_demand_copy.rs"),
     },
 );
 
@@ -26,5 +27,6 @@ pub static COW: Strategy = Strategy::fresh(
         configure: |config, _, _| {
             config.memory_init_cow(true);
         },
+        recipe: include_str!("recipes/on_demand_cow.rs"),
     },
 );

@@ -13,7 +13,11 @@ pub static DEFAULT: Strategy = Strategy::fresh(
     "fresh/pooling",
     "InstancePre, pooling allocator as it comes: MADV_DONTNEED on the whole slot",
     &[],
-    Fresh { link: Link::Once, configure: |config, facts, options| pool(config, facts, options, |_| ()) },
+    Fresh {
+        link: Link::Once,
+        configure: |config, facts, options| pool(config, facts, options, |_| ()),
+        recipe: include_str!("recipes/pooling.rs"),
+    },
 );
 
 /// `fresh/pooling-resident`.
@@ -28,6 +32,7 @@ pub static RESIDENT: Strategy = Strategy::fresh(
                 pool.linear_memory_keep_resident(options.keep_resident);
             });
         },
+        recipe: include_str!("recipes/pooling_resident.rs"),
     },
 );
 
@@ -44,7 +49,11 @@ pub static SCAN: Strategy = Strategy::fresh(
                 pool.pagemap_scan(Enabled::Yes);
             });
         },
+        recipe: include_str!("recipes/pooling_scan.rs"),
     },
+)
+.diverges_when_swapped(
+    "wasmtime's scan asks for present pages and passes over swapped-out ones (wasmtime #14357)",
 );
 
 /// As many elements as wasmtime allows a table in the first place.

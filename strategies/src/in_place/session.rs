@@ -22,7 +22,7 @@ pub(crate) struct InPlaceSession<T: 'static> {
     store: Store<T>,
     instance: Instance,
     start: Option<TypedFunc<(), ()>>,
-    state: Box<dyn FnMut() -> T>,
+    state: Box<dyn FnMut() -> T + Send>,
     parts: InPlace,
     memories: Vec<TrackedMemory>,
     globals: Vec<(Global, Val)>,
@@ -49,7 +49,7 @@ impl<T: 'static> InPlaceSession<T> {
         module: &Module,
         linker: &Linker<T>,
         entry: Option<&'static str>,
-        mut state: Box<dyn FnMut() -> T>,
+        mut state: Box<dyn FnMut() -> T + Send>,
     ) -> Result<Self, Error> {
         let mut store = session::store(module.engine(), state());
         let instance =
