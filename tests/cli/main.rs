@@ -2,5 +2,8 @@
 
 mod bad_input;
 mod common;
+mod documents;
 mod list;
+mod recommend;
 mod run;
+mod terminal;
