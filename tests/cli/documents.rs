@@ -14,7 +14,8 @@ fn root() -> &'static Path {
 
 fn documents() -> Vec<PathBuf> {
     let in_docs = root().join("docs").read_dir().expect("docs").map(|entry| entry.expect("an entry").path());
-    let mut documents: Vec<_> = in_docs.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
+    let mut documents: Vec<_> =
+        in_docs.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
     documents.extend(["README.md", "strategies/README.md"].map(|path| root().join(path)));
     documents.sort();
     documents
@@ -36,7 +37,8 @@ fn quoted(text: &str) -> String {
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         out += &format!("{line}\n");
-        let Some(command) = line.strip_prefix("<!-- begin $ ").and_then(|rest| rest.strip_suffix(" -->")) else {
+        let Some(command) = line.strip_prefix("<!-- begin $ ").and_then(|rest| rest.strip_suffix(" -->"))
+        else {
             continue;
         };
         let end = lines.by_ref().find(|line| *line == "<!-- end -->");
@@ -66,7 +68,8 @@ fn documents_quote_what_the_program_prints() {
 fn links_between_documents_lead_somewhere() {
     for path in documents() {
         let text = fs::read_to_string(&path).expect("a document");
-        let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+        let targets =
+            text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
         for target in targets.filter(|target| !target.contains("://") && !target.contains(' ')) {
             let (file, _anchor) = target.split_once('#').unwrap_or((target, ""));
             let there = file.is_empty() || path.parent().expect("a folder").join(file).exists();

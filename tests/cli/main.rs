@@ -6,4 +6,5 @@ mod documents;
 mod list;
 mod recommend;
 mod run;
+mod schemas;
 mod terminal;
