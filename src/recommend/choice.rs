@@ -77,7 +77,7 @@ impl<'a> Field<'a> {
         let rows = self.rows?;
         let pair = (above.name().to_owned(), below.name().to_owned());
         let compare = || cells::compare(rows, SEED, above.name(), below.name()).1;
-        self.known.borrow_mut().entry(pair).or_insert_with(compare).clone()
+        *self.known.borrow_mut().entry(pair).or_insert_with(compare)
     }
 
     /// Chooses among candidates that are sorted by median cycle; nothing where there are none.

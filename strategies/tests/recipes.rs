@@ -9,7 +9,6 @@ macro_rules! recipe {
         mod $module {
             include!(concat!("../src/", $file));
             pub const TEXT: &str = include_str!(concat!("../src/", $file));
-            #[allow(dead_code, reason = "the in-place recipe has no configuration")]
             pub fn make() -> wasmtime::Config {
                 config()
             }
@@ -40,6 +39,9 @@ mod in_place {
     }
 }
 
+/// A strategy's name, the text that is pasted, and the text compiled.
+type Recipe = (&'static str, &'static str, fn() -> Config);
+
 /// What an engine says of its configuration, as far as the strategies set it.
 fn effective(config: &Config) -> (bool, Option<[String; 4]>) {
     let engine = Engine::new(config).expect("an engine");
@@ -56,7 +58,7 @@ fn effective(config: &Config) -> (bool, Option<[String; 4]>) {
 
 #[test]
 fn a_recipe_configures_what_its_strategy_does() {
-    let recipes: [(&str, &str, fn() -> Config); 6] = [
+    let recipes: [Recipe; 6] = [
         ("fresh/relink", relink::TEXT, relink::make),
         ("fresh/on-demand-copy", on_demand_copy::TEXT, on_demand_copy::make),
         ("fresh/on-demand-cow", on_demand_cow::TEXT, on_demand_cow::make),
@@ -65,8 +67,8 @@ fn a_recipe_configures_what_its_strategy_does() {
         ("fresh/pooling-scan", pooling_scan::TEXT, pooling_scan::make),
     ];
     for strategy in registry::all().iter().filter(|strategy| strategy.family() == "fresh") {
-        let (_, text, config) =
-            recipes.iter().find(|(name, ..)| *name == strategy.name()).expect(strategy.name());
+        let found = recipes.iter().find(|(name, ..)| *name == strategy.name());
+        let (_, text, config) = found.unwrap_or_else(|| panic!("{strategy} has no recipe here"));
         assert_eq!(strategy.recipe(), *text);
         let own = strategy.config(&Facts::default(), &Options::default());
         assert_eq!(effective(&config()), effective(&own), "{strategy}");
