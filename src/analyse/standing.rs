@@ -32,15 +32,12 @@ pub fn ties(regret: Option<&Ratio>) -> bool {
 /// The standing of each workload in which something may be recommended, in the order of the cells.
 pub fn standings(cells: &[Cell]) -> Vec<Standing> {
     let mut standings: Vec<Standing> = Vec::new();
-    for cell in cells {
-        let same = |cell: &&Cell, standing: &Standing| {
-            cell.workload == standing.workload && cell.params == standing.params
-        };
-        if standings.iter().any(|standing| same(&cell, standing)) {
+    for (at, first) in cells.iter().enumerate() {
+        let same = |cell: &&Cell| cell.workload == first.workload && cell.params == first.params;
+        if cells[..at].iter().any(|cell| same(&cell)) {
             continue;
         }
-        let group =
-            cells.iter().filter(|other| other.workload == cell.workload && other.params == cell.params);
+        let group = cells[at..].iter().filter(same);
         let mut timed: Vec<&Cell> = group.filter(|cell| !cell.control && cell.cycle_ns.is_some()).collect();
         timed.sort_by_key(|cell| (cell.cycle_ns.map(|cycle| cycle.p50), cell.strategy.clone()));
         if let Some((best, others)) = timed.split_first() {

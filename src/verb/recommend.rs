@@ -1,7 +1,6 @@
 //! `recommend`: which strategy to use, from a run or for one's own module.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 
@@ -64,7 +63,7 @@ fn fresh(args: &RecommendArgs) -> RunArgs {
         filter: Filter::default(),
         own: args.own.clone(),
         params: Vec::new(),
-        timeout: Duration::from_secs(60).as_secs(),
+        timeout: 60,
         aa: false,
         seed: None,
         out: args.out.clone(),
