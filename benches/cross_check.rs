@@ -7,8 +7,7 @@
 
 mod common;
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -115,7 +114,7 @@ fn plain(criterion: &mut Criterion, course: &Course, contender: &Contender, turn
     let mut linker = Linker::new(&engine);
     host::link(&mut linker).map_err(anyhow::Error::from)?;
     let pre = linker.instantiate_pre(&module).map_err(anyhow::Error::from)?;
-    let states = Rc::new(RefCell::new(host::Store::new()));
+    let states = host::Shared::default();
     let fresh = || instantiate(&pre, BlockState::new(states.clone()));
 
     let mut live = Some(fresh());

@@ -1,11 +1,14 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use reset_strategies::Kernel;
 
 use crate::gate::export::Format;
 use crate::launch::plan::Profile;
+use crate::recommend::limits;
 use crate::verify::policy::Policy;
 
 /// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.
@@ -36,6 +39,8 @@ pub enum Verb {
     Verify(VerifyArgs),
     /// Draw tables and figures from the files of a run.
     Report(ReportArgs),
+    /// Say which strategy to use, from a run or for your own module, under the limits that your host has.
+    Recommend(RecommendArgs),
     /// Say what changed from one run to another.
     Compare(CompareArgs),
     /// Judge a night against its baseline: exit 0 fine, 1 regression, 2 noisy, 3 unusable.
@@ -52,6 +57,10 @@ pub enum Verb {
     Claims(ClaimsArgs),
     /// Measure startup: compiled on the spot or ahead of time, and with what memory committed.
     Startup(StartupArgs),
+    /// Print completions for a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    Man,
     /// Be one startup (started by `startup`).
     #[command(hide = true)]
     Start(ChildArgs),
@@ -75,6 +84,10 @@ pub struct ListArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+
+    /// Print what each strategy needs of a host, as a Markdown table.
+    #[arg(long, conflicts_with = "json")]
+    pub facts: bool,
 }
 
 #[derive(Debug, Args)]
@@ -203,7 +216,7 @@ pub struct Filter {
 }
 
 /// The user's own indexer and blocks.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Own {
     /// Run this module instead of the bundled ones. It must speak the metashrew ABI.
     #[arg(long, value_name = "FILE")]
@@ -226,6 +239,86 @@ pub struct Own {
 pub struct ReportArgs {
     /// The folder of a run.
     pub folder: PathBuf,
+
+    /// Say nothing but results and warnings.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("source").required(true).multiple(true).args(["folder", "module", "blocks"])))]
+pub struct RecommendArgs {
+    /// The folder of a run; without one, a run is made of `--module` or `--blocks`.
+    #[arg(conflicts_with_all = ["module", "blocks"])]
+    pub folder: Option<PathBuf>,
+
+    /// Only for these workloads: a name, a group (`indexer`), or a pattern. Can be repeated.
+    #[arg(short, long = "workload", value_name = "PATTERN", requires = "folder")]
+    pub workloads: Vec<String>,
+
+    #[command(flatten)]
+    pub own: Own,
+
+    /// How thorough a run made for this is.
+    #[arg(long, value_enum, default_value = "quick")]
+    pub profile: Profile,
+
+    /// Where to write a run made for this.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "folder")]
+    pub out: Option<PathBuf>,
+
+    /// The most that the process may have resident, such as `64MiB`.
+    #[arg(long, value_name = "SIZE", value_parser = |text: &str| limits::size(text))]
+    pub max_rss: Option<u64>,
+
+    /// The most that may pass from process start to the first block ready, such as `20ms`.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub max_startup: Option<Duration>,
+
+    /// What the reset has to hold against.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub must_survive: Vec<Survive>,
+
+    /// The kernel that your host has, such as `5.15`.
+    #[arg(long, value_name = "VERSION")]
+    pub kernel: Option<Kernel>,
+
+    /// How to print it.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Spelling,
+
+    /// Print JSON; the same as `--format json`.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say nothing but results and warnings.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What may happen to a host, and must not break the reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Survive {
+    /// Pages that are swapped out.
+    Swap,
+}
+
+/// A way to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Spelling {
+    /// For a terminal.
+    Text,
+    /// For a page.
+    Markdown,
+    /// For a program.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ pub mod machine;
 pub mod measure;
 pub mod present;
 pub mod progress;
+pub mod recommend;
 pub mod startup;
 pub mod verb;
 pub mod verify;

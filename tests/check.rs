@@ -170,7 +170,7 @@ fn files_that_were_cut_or_edited_are_refused_by_line() {
     case.check(&night).code(3).stderr(contains("a summary speaks of one run"));
 
     fs::remove_file(&rows).unwrap();
-    case.check(&night).code(3).stderr(contains("rows.ndjson: cannot be read"));
+    case.check(&night).code(3).stderr(contains("holds neither rows (rows.ndjson"));
 
     fs::write(case.history(), "{\"schema\":9}\n").unwrap();
     fs::write(&rows, whole).unwrap();

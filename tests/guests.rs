@@ -1,14 +1,12 @@
 //! The prebuilt guests are what their folders say: digest of the file, imports, and what they flush.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use reset_strategies::module::{Facts, Item};
-use resetbench::workload::host::{self, BlockState, Outcome};
+use resetbench::workload::host::{self, BlockState, Outcome, Shared};
 use resetbench::workload::{bundled, definition::Definition};
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, Linker, Module, Store};
@@ -63,7 +61,7 @@ fn guests_flush_what_their_folder_expects() {
         host::link(&mut linker).unwrap();
         let stored =
             workload.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
-        let mut state = BlockState::new(Rc::new(RefCell::new(stored.collect())));
+        let mut state = BlockState::new(Shared::new(stored.collect()));
         state.begin(Arc::from(unhex(&definition.expect.input)));
         state.record();
         let mut store = Store::new(&engine, state);

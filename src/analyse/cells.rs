@@ -60,8 +60,6 @@ pub fn cells(group: &Group, facts: &Facts) -> Vec<Cell> {
 struct Bench<'a> {
     group: &'a Group,
     facts: &'a Facts,
-    /// The parameters as text, which is part of a comparison's name.
-    params: String,
     baseline: Option<&'a Contender<'a>>,
     /// The floor, if it is sound.
     floor: Option<&'a Contender<'a>>,
@@ -75,7 +73,6 @@ impl<'a> Bench<'a> {
         Self {
             group,
             facts,
-            params: serde_json::Value::from_iter(group.params.clone()).to_string(),
             baseline: named(&facts.baseline),
             floor: named(&facts.floor).filter(|floor| floor.equivalence == Equivalence::Equivalent),
             best: contenders
@@ -171,12 +168,7 @@ impl<'a> Bench<'a> {
 
     /// The launches with enough paired rounds, and the estimate if they are enough.
     fn compare(&self, above: &Contender, below: &Contender) -> (usize, Option<Estimate>) {
-        let times = (above.evidence.times(Phase::Cycle), below.evidence.times(Phase::Cycle));
-        let (Some(above_times), Some(below_times)) = times else { return (0, None) };
-        let paired = Paired::new(&above_times.rounds, &below_times.rounds);
-        let name = [self.group.workload.as_str(), &self.params, above.strategy, below.strategy];
-        let estimate = estimate(&paired, Seed(self.facts.seed), &name);
-        (paired.with_at_least(MIN_ROUNDS).launches().len(), estimate)
+        compare(self.group, self.facts.seed, above.strategy, below.strategy)
     }
 
     /// The sentence, and what went wrong in a launch of a cell that has figures all the same.
@@ -186,6 +178,18 @@ impl<'a> Bench<'a> {
             None => sentence,
         }
     }
+}
+
+/// The ratio of two strategies' cycles in the rounds of a workload: the launches with enough paired rounds, and the
+/// estimate if they are enough. That both are sound is for the caller to see to.
+pub fn compare(group: &Group, seed: u64, above: &str, below: &str) -> (usize, Option<Estimate>) {
+    let times = |strategy| group.strategies.get(strategy).and_then(|evidence| evidence.times(Phase::Cycle));
+    let (Some(above_times), Some(below_times)) = (times(above), times(below)) else { return (0, None) };
+    let paired = Paired::new(&above_times.rounds, &below_times.rounds);
+    // Part of the comparison's name, so that each has its own random numbers.
+    let params = serde_json::Value::from_iter(group.params.clone()).to_string();
+    let estimate = estimate(&paired, Seed(seed), &[&group.workload, &params, above, below]);
+    (paired.with_at_least(MIN_ROUNDS).launches().len(), estimate)
 }
 
 /// How a contender compares with the baseline.

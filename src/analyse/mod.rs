@@ -12,6 +12,7 @@
 //! | interval of a ratio, launches being the unit | [`bootstrap`], [`student`] |
 //! | faster, slower, same, unsure, and the sentence | [`verdict`] |
 //! | all of it into cells | [`cells`] |
+//! | who is best, and who cannot be told apart from it | [`standing`] |
 //! | where one strategy overtakes another | [`crossover`] |
 //! | the folder of a run | [`saved`] |
 //!
@@ -36,6 +37,7 @@ pub mod paired;
 pub mod quantile;
 pub mod rows_file;
 pub mod saved;
+pub mod standing;
 pub mod student;
 pub mod summary;
 pub mod verdict;
@@ -93,6 +95,7 @@ pub enum Unfit {
 /// Summarises the rows of one run.
 pub fn summarise(rows: &[Row], facts: &Facts) -> Result<Summary, Unfit> {
     let groups = evidence::gather(&facts.run, rows)?;
+    let cells: Vec<_> = groups.iter().flat_map(|group| cells::cells(group, facts)).collect();
     Ok(Summary {
         schema: summary::SCHEMA,
         run: facts.run.clone(),
@@ -104,7 +107,8 @@ pub fn summarise(rows: &[Row], facts: &Facts) -> Result<Summary, Unfit> {
             seed: facts.seed,
         },
         notes: Vec::new(),
-        cells: groups.iter().flat_map(|group| cells::cells(group, facts)).collect(),
+        standings: standing::standings(&cells),
+        cells,
     })
 }
 

@@ -1,12 +1,14 @@
-//! Reads `rows.ndjson`.
+//! Reads `rows.ndjson`, plain as it was measured, or as it was packed to be kept: `rows.ndjson.gz`, `rows.ndjson.zst`.
 //!
 //! Measuring writes each row as it comes, so that a run that was interrupted ends in half a line. That is expected, and
 //! noted; any other line that is not a row means that the file was edited or is something else, and is refused by line.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -45,12 +47,26 @@ struct Versioned {
     schema: Option<u32>,
 }
 
-/// Reads the rows of a file.
+/// The names under which a run's rows are looked for, in this order: what was measured goes before what was packed.
+pub const NAMES: [&str; 3] = ["rows.ndjson", "rows.ndjson.gz", "rows.ndjson.zst"];
+
+/// The rows of a run's folder, if they were kept.
+pub fn find(folder: &Path) -> Option<PathBuf> {
+    NAMES.iter().map(|name| folder.join(name)).find(|path| path.exists())
+}
+
+/// Reads the rows of a file; how it is packed is told by its name.
 pub fn read(path: &Path) -> Result<RowsFile, RowsError> {
     let file = path.display().to_string();
-    match File::open(path) {
-        Ok(open) => parse(&file, BufReader::new(open)),
-        Err(source) => Err(RowsError::Io { file, source }),
+    let failed = |source| RowsError::Io { file: file.clone(), source };
+    let open = BufReader::new(File::open(path).map_err(failed)?);
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => parse(&file, BufReader::new(MultiGzDecoder::new(open))),
+        Some("zst") => {
+            let unpacked = StreamingDecoder::new(open).map_err(|e| failed(io::Error::other(e)))?;
+            parse(&file, BufReader::new(unpacked))
+        }
+        _ => parse(&file, open),
     }
 }
 
@@ -171,6 +187,37 @@ mod tests {
     #[test]
     fn keys_of_later_versions_are_ignored() {
         assert!(parsed(&GOOD.replacen('{', "{\"host\":\"ci-3\",", 1)).is_ok());
+    }
+
+    #[test]
+    fn packed_rows_are_the_same_rows() {
+        use std::io::Write as _;
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("{GOOD}\n{GOOD}\n");
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(text.as_bytes()).unwrap();
+        let zst =
+            ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+        assert_eq!(find(folder.path()), None);
+        for (name, bytes) in
+            NAMES.into_iter().zip([text.clone().into_bytes(), gz.finish().unwrap(), zst]).rev()
+        {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(find(folder.path()), Some(path.clone()), "what was measured goes first");
+            assert_eq!(read(&path).unwrap(), parsed(&text).unwrap(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_packed_as_it_is_named_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in &NAMES[1..] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, GOOD).unwrap();
+            let shown = format!("{}: cannot be read", path.display());
+            assert_eq!(read(&path).unwrap_err().to_string(), shown);
+        }
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::crossover::{self, Landscape};
+use super::evidence::{self, Group};
+use super::standing::standings;
 use super::summary::{self, Summary};
-use super::{Facts, SEED, rows_file, summarise};
+use super::{Facts, SEED, Unfit, rows_file, summarise};
 use crate::launch::record::Record;
 use crate::measure::row::Row;
 
@@ -22,18 +24,22 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Reads `run.json` and `rows.ndjson`, and summarises the rows. Where no rows were kept, `summary.json` stands in for
-    /// them, and a note says so.
+    /// Reads `run.json` and the rows, packed or not, and summarises them. Where no rows were kept, `summary.json` stands
+    /// in for them, and a note says so.
     ///
     /// # Errors
     /// When a file is missing, malformed, of another schema, or speaks of another run.
     pub fn read(folder: &Path) -> Result<Self> {
         let record = Record::read(&folder.join("run.json"))?;
-        let rows = folder.join("rows.ndjson");
-        if !rows.exists() && folder.join("summary.json").exists() {
-            return Self::without_rows(folder, record);
-        }
-        let file = rows_file::read(&rows)?;
+        let file = match rows_file::find(folder) {
+            Some(rows) => rows_file::read(&rows)?,
+            None if folder.join("summary.json").exists() => return Self::without_rows(folder, record),
+            None => bail!(
+                "{} holds neither rows ({}) nor a summary.json: was the run measured to its end?",
+                folder.display(),
+                rows_file::NAMES.join(", ")
+            ),
+        };
         let mut summary = summarise(&file.rows, &facts(&record))?;
         summary.notes.extend(file.notes);
         Ok(Self { record, rows: file.rows, summary })
@@ -48,6 +54,14 @@ impl Saved {
         let landscape = crossover::landscape(&self.rows, &self.summary, &facts(&self.record), left_out)?;
         let curves = landscape.slices.iter().any(|slice| slice.best.len() > 1);
         Ok((curves || !left_out.is_empty()).then_some(landscape))
+    }
+
+    /// The rows by workload, for comparisons that the summary does not hold; empty where no rows were kept.
+    ///
+    /// # Errors
+    /// When the rows are unfit.
+    pub fn groups(&self) -> Result<Vec<Group>, Unfit> {
+        evidence::gather(&self.record.run, &self.rows)
     }
 
     fn without_rows(folder: &Path, record: Record) -> Result<Self> {
@@ -68,7 +82,8 @@ impl Saved {
             summary.run,
             record.run
         );
-        summary.notes.push(format!("{shown} is taken at its word: there is no rows.ndjson beside it"));
+        summary.standings = standings(&summary.cells);
+        summary.notes.push(format!("{shown} is taken at its word: there are no rows beside it"));
         Ok(Self { record, rows: Vec::new(), summary })
     }
 }

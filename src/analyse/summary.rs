@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::standing::Standing;
 use super::verdict::More;
 use crate::measure::row::Params;
 
@@ -21,6 +22,9 @@ pub struct Summary {
     /// What a reader of the figures has to know about the rows, such as that the run was interrupted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Who is best in each workload, and who is tied with it. Absent from summaries older than it.
+    #[serde(default)]
+    pub standings: Vec<Standing>,
     pub cells: Vec<Cell>,
 }
 

@@ -123,6 +123,25 @@ fn regret_is_against_the_best_that_may_be_recommended() {
 }
 
 #[test]
+fn who_cannot_be_told_apart_from_the_best_is_tied_with_it() {
+    // The floor is a control here, and would be best otherwise.
+    let mut rows = three();
+    rows.extend(timed("dirty/pagemap", |launch, _| [400, 500, 440][launch as usize], |_, _| 80));
+    rows.extend(timed("copy/full", |l, r| 430 + u64::from((l * 3 + r) % 4), |_, _| 120));
+    let standings = summary(&rows).standings;
+    assert_eq!(standings.len(), 1);
+    assert_eq!(
+        (standings[0].workload.as_str(), standings[0].best.as_str()),
+        ("synthetic/scatter", "dirty/mincore")
+    );
+    assert_eq!(standings[0].tied, ["dirty/pagemap"], "copy/full is a tenth slower in every launch");
+    let alone = summary(&three()).standings;
+    assert_eq!((alone[0].best.as_str(), alone[0].tied.len()), ("dirty/mincore", 0));
+    let broken = summary(&[ended("dirty/mincore", 0, Status::Diverged, "page 3")]).standings;
+    assert!(broken.is_empty(), "where nothing is sound, nothing is best");
+}
+
+#[test]
 fn overhead_is_what_exceeds_the_floors_execute_and_is_split() {
     let overhead = cell(&three(), "dirty/mincore").overhead_ns.unwrap();
     assert_eq!((overhead.execute_side_p50, overhead.reset_p50, overhead.n), (42, 80, 30));

@@ -1,11 +1,9 @@
 //! The process of a case: instantiate, commit, say so, run the blocks, say what is stored now.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -17,7 +15,7 @@ use wasmtime::{Linker, StoreLimitsBuilder};
 use super::root::root;
 use crate::launch::child::options;
 use crate::launch::{cache, staging};
-use crate::workload::host::{self, BlockState, Outcome, Store};
+use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
 
 /// What the process runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,13 +79,13 @@ pub fn serve(spec: &Spec) -> Result<ExitCode> {
             Outcome::TimedOut => bail!("block {block} was interrupted, which nobody asked for"),
         }
     }
-    let store = store.borrow();
+    let store = store.lock();
     let last = store.iter().max_by_key(|(key, _)| *key).map(|(_, value)| value);
     let stored = last.and_then(|value| String::from_utf8(value.to_vec()).ok());
     say(&Line::Done { root: root(&store)?, stored: stored.filter(|text| text.is_ascii()) })
 }
 
-type Started = (Session<BlockState>, Rc<RefCell<Store>>, Vec<Arc<[u8]>>);
+type Started = (Session<BlockState>, Shared, Vec<Arc<[u8]>>);
 
 fn start(spec: &Spec) -> Result<Started> {
     let policy =
@@ -108,7 +106,7 @@ fn start(spec: &Spec) -> Result<Started> {
     let (module, _) = cache::module(&spec.cache, &engine, plan.wasm())?;
     let store: Store =
         spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect();
-    let store = Rc::new(RefCell::new(store));
+    let store = Shared::new(store);
     let mut linker = Linker::new(&engine);
     host::link(&mut linker).map_err(anyhow::Error::from)?;
     let mut session = plan.start(&module, &linker, {

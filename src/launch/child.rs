@@ -1,8 +1,6 @@
 //! The child process: one strategy on one workload, doing what the parent asks.
 
-use std::cell::RefCell;
 use std::io::{self, BufRead, Write};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +18,7 @@ use crate::machine::clock;
 use crate::measure::warm;
 use crate::verify::compare;
 use crate::verify::state::Fresh;
-use crate::workload::host::{self, BlockState, Outcome, Store};
+use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
 
 /// Ticks of the epoch that make up a block's timeout. Few, so that the ticking thread is hardly ever awake.
 const TICKS: u64 = 20;
@@ -158,9 +156,9 @@ impl Ground {
 pub struct Cell {
     spec: Spec,
     strategy: &'static Strategy,
-    fresh: Option<Rc<Fresh>>,
+    fresh: Option<Arc<Fresh>>,
     trace: Vec<Arc<[u8]>>,
-    store: Rc<RefCell<Store>>,
+    store: Shared,
     waste: Waste,
     pub session: Session<BlockState>,
 }
@@ -179,7 +177,7 @@ impl Cell {
     /// When the module cannot be linked or instantiated, or the first reset fails.
     pub fn on(ground: &Ground, stages: &mut Stages) -> Result<Self> {
         let Ground { spec, trace, plan, module } = ground;
-        let store = Rc::new(RefCell::new(initial(spec)));
+        let store = Shared::new(initial(spec));
         let mut linker = Linker::new(module.engine());
         host::link(&mut linker).map_err(anyhow::Error::from)?;
         stages.end("link");
@@ -279,11 +277,11 @@ impl Cell {
     ///
     /// # Errors
     /// When none can be made.
-    pub fn fresh(&mut self) -> Result<Rc<Fresh>> {
+    pub fn fresh(&mut self) -> Result<Arc<Fresh>> {
         if let Some(fresh) = &self.fresh {
             return Ok(fresh.clone());
         }
-        let fresh = Rc::new(Fresh::of(&module(&self.spec)?, &self.spec.cache)?);
+        let fresh = Arc::new(Fresh::of(&module(&self.spec)?, &self.spec.cache)?);
         Ok(self.fresh.insert(fresh).clone())
     }
 
@@ -294,17 +292,17 @@ impl Cell {
 
     /// A copy of the host's store.
     pub fn store(&self) -> Store {
-        self.store.borrow().clone()
+        self.store.lock().clone()
     }
 
     /// Makes that copy the host's store again.
     pub fn put_back(&mut self, store: Store) {
-        *self.store.borrow_mut() = store;
+        *self.store.lock() = store;
     }
 
     /// Digest of the host's store.
     pub fn store_digest(&self) -> String {
-        host::digest(&self.store.borrow())
+        host::digest(&self.store.lock())
     }
 
     /// Hands the next input over and sets the deadline: the host's own work, which is not timed.

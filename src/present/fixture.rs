@@ -9,6 +9,7 @@ use serde_json::json;
 
 use self::model::{LOADS, MIB, STRATEGIES, US, Wobble, model, outcome, quantiles, ratio, signed, stages};
 use super::report::Facts;
+use crate::analyse::standing::standings;
 use crate::analyse::summary::{
     Cell, Equivalence, Method, Overhead, Quantiles, Ratio, Residency, SCHEMA, Stage, Summary, Verdict,
 };
@@ -81,6 +82,7 @@ pub fn summary() -> Summary {
         }
     }
     Summary {
+        standings: standings(&cells),
         schema: SCHEMA,
         run: "2026-11-20-lab".into(),
         baseline: "fresh/relink".into(),

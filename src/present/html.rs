@@ -102,6 +102,7 @@ fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
     let next = timed.filter(|cell| cell.cycle().is_some()).find(|cell| cell.name() != best.name());
     html! {
         p.winner { (named(best.name(), palette)) }
+        @if let Some(answer) = group.answer().filter(|_| !group.tied().is_empty()) { p { (sentence(&answer)) "." } }
         @if let Some(words) = best.sentence() { p { (sentence(words)) } }
         dl {
             @if let Some(cycle) = best.cycle() {

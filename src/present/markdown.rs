@@ -3,7 +3,7 @@
 //! The same figures as in the terminal, with whole intervals, since a page is wide.
 
 use super::columns::{Entry, Sheet};
-use super::prose::{code_spans, percent, printable};
+use super::prose::{code_spans, enumerated, percent, printable};
 use super::units::ratio;
 use super::view::Group;
 
@@ -36,6 +36,10 @@ pub fn table(group: &Group) -> String {
         code(group.baseline),
         percent(group.method.level)
     );
+    let tied: Vec<String> = group.tied().iter().map(|cell| code(cell.name())).collect();
+    if !tied.is_empty() {
+        out += &format!("\nTied with the best, at the same level: {}.\n", enumerated(&tied));
+    }
     for (i, reason) in sheet.reasons.iter().enumerate() {
         out += &format!("{}{}. {}\n", if i == 0 { "\n" } else { "" }, i + 1, escape(reason));
     }

@@ -19,6 +19,15 @@ pub fn code_spans(text: &str) -> Vec<(bool, &str)> {
         .collect()
 }
 
+/// `a`, `a and b`, `a, b and c`.
+pub fn enumerated(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// Replaces control characters, which would break a terminal's line or an XML file, by a visible sign.
 pub fn printable(text: &str) -> String {
     text.chars()
@@ -34,6 +43,7 @@ mod tests {
     fn backticks_mark_code_in_pairs() {
         assert_eq!(code_spans("`a/b` takes 2x"), [(true, "a/b"), (false, " takes 2x")]);
         assert_eq!(code_spans("one ` alone"), [(false, "one ` alone")]);
+        assert_eq!(enumerated(&["a".into(), "b".into(), "c".into()]), "a, b and c");
         assert_eq!(percent(0.995), "99.5\u{a0}%");
     }
 }

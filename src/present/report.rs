@@ -168,10 +168,10 @@ pub fn markdown(facts: &Facts, summary: &Summary, chapters: &[Chapter]) -> Strin
         out += "This run holds no cells.\n\n";
     }
     for Chapter { group, .. } in chapters {
-        let words = match group.best() {
-            Some(best) => {
+        let words = match group.best().zip(group.answer()) {
+            Some((best, answer)) => {
                 let why = best.sentence().map_or(String::new(), |words| format!(" {}", sentence(words)));
-                format!("{} is best.{why}", code(best.name()))
+                format!("best is {}.{why}", sentence(&answer))
             }
             None => "no sound strategy has a time here.".into(),
         };

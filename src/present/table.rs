@@ -8,7 +8,8 @@ mod fit;
 use anstyle::{Effects, Style};
 use unicode_width::UnicodeWidthStr;
 
-use self::fit::{cut, middle, pad_left, pad_right, wrap};
+use self::fit::{cut, middle, pad_left, pad_right};
+pub use self::fit::{hanging, wrap};
 use super::columns::{Entry, Kind, Line, Sheet};
 use super::prose::{percent, printable};
 use super::units::{Column, plus_minus, ratio};
@@ -54,11 +55,12 @@ pub fn table(group: &Group, options: Options) -> String {
     if !group.several && !group.params.is_empty() {
         out += &wrap(&printable(&group.parameters()), width, "");
     }
-    match group.best() {
-        Some(best) => {
-            out += &wrap(&printable(&format!("best sound strategy: {}", best.name())), width, "");
-            // The backticks are for Markdown.
-            out += &wrap(&printable(&best.sentence().unwrap_or_default().replace('`', "")), width, "");
+    // The backticks are for Markdown.
+    let plain = |words: &str| printable(&words.replace('`', ""));
+    match group.best().zip(group.answer()) {
+        Some((best, answer)) => {
+            out += &wrap(&plain(&format!("best sound strategy: {answer}")), width, "  ");
+            out += &wrap(&plain(best.sentence().unwrap_or_default()), width, "");
         }
         None => out += &wrap("no sound strategy has a time here", width, ""),
     }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::prose::enumerated;
+use crate::analyse::standing;
 use crate::analyse::summary::{
     Cell, Equivalence, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary,
 };
@@ -215,6 +217,21 @@ impl<'a> Group<'a> {
         timed.min_by_key(|s| (s.cycle().map(|q| q.p50), s.name()))
     }
 
+    /// The sound strategies that cannot be told apart from the best, by cycle.
+    pub fn tied(&self) -> Vec<Shown<'a>> {
+        let Some(best) = self.best() else { return Vec::new() };
+        let others = self.sorted(false, |cell| cell.cycle().map(|q| q.p50)).into_iter();
+        let timed = others.filter(|cell| cell.cycle().is_some() && cell.name() != best.name());
+        timed.filter(|cell| standing::ties(cell.regret().as_ref())).collect()
+    }
+
+    /// The best and all that are tied with it, names in backticks: `a/b`, tied with `c/d` and `e/f`.
+    pub fn answer(&self) -> Option<String> {
+        let best = format!("`{}`", self.best()?.name());
+        let tied: Vec<String> = self.tied().iter().map(|cell| format!("`{}`", cell.name())).collect();
+        Some(if tied.is_empty() { best } else { format!("{best}, tied with {}", enumerated(&tied)) })
+    }
+
     /// Contenders (`control == false`) or controls: by `key`, those without it last, in the order of their names.
     pub fn sorted<K: Ord>(&self, control: bool, key: impl Fn(Shown<'a>) -> Option<K>) -> Vec<Shown<'a>> {
         let mut cells: Vec<Shown<'a>> =
@@ -287,6 +304,19 @@ mod tests {
                 group.title()
             );
         }
+    }
+
+    #[test]
+    fn the_answer_names_all_that_are_tied() {
+        let mut summary = fixture::small();
+        let answer = |summary: &Summary| Group::all(summary)[0].answer().unwrap();
+        assert_eq!(answer(&summary), "`fresh/pooling-scan`");
+        for cell in summary.cells.iter_mut().filter(|cell| !cell.control) {
+            if let Some(regret) = cell.regret.as_mut().filter(|regret| regret.value > 1.0) {
+                *regret = Ratio { value: 1.01, low: 0.99, high: 1.03 };
+            }
+        }
+        assert!(answer(&summary).starts_with("`fresh/pooling-scan`, tied with `"), "{}", answer(&summary));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::launch::cache;
 use crate::launch::child::options;
 use crate::machine::clock;
 use crate::measure::warm;
-use crate::workload::host::{self, BlockState};
+use crate::workload::host::{self, BlockState, Shared};
 
 /// What the child is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,8 +72,8 @@ pub fn serve(spec: &Spec) -> Result<()> {
     let mut linker = Linker::new(&engine);
     host::link(&mut linker).map_err(plain)?;
     clock.end("link");
-    let store = std::rc::Rc::default();
-    let mut session = plan.start(&module, &linker, move || BlockState::new(std::rc::Rc::clone(&store)))?;
+    let store = Shared::default();
+    let mut session = plan.start(&module, &linker, move || BlockState::new(store.clone()))?;
     clock.end("instantiate");
     let (mut resident_bytes, mut asked_bytes) = (0, 0);
     if spec.commit_bytes > 0 {

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use reset_strategies::sys::mechanism;
+use reset_strategies::{Kernel, Mechanism};
 use serde_json::{Value, json};
 
 use crate::cli::DoctorArgs;
 use crate::launch::record::wasmtime_version;
 use crate::machine::{Machine, Probe, noise};
+use crate::present::table::{Options, hanging};
 
 /// How long the noise of the machine is watched.
 const WATCH: Duration = Duration::from_millis(500);
@@ -29,6 +31,7 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
                 json!({
                     "name": mechanism.name,
                     "about": mechanism.about,
+                    "since": mechanism.since.to_string(),
                     "availability": if outcome.is_ok() { "available" } else { "unavailable" },
                     "reason": outcome.err(),
                 })
@@ -44,20 +47,31 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
         println!("{answer:#}");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("Machine      {}", machine.sentence());
-    println!("wasmtime     {}", wasmtime_version());
-    println!("noise        {}", noise.sentence());
+    let width = Options::for_stdout().width;
+    let line = |head: &str, words: &str| print!("{}", hanging(head, words, width));
+    line("Machine      ", &machine.sentence());
+    line("wasmtime     ", wasmtime_version());
+    line("noise        ", &noise.sentence());
     for (name, text) in facts(&machine) {
-        println!("{name:<12} {text}");
+        line(&format!("{name:<12} "), &text);
     }
     println!("\nMechanisms");
     for (mechanism, outcome) in mechanisms {
         match outcome {
-            Ok(()) => println!("  ok       {:<22} {}", mechanism.name, mechanism.about),
-            Err(reason) => println!("  missing  {:<22} {reason}", mechanism.name),
+            Ok(()) => {
+                let words = format!("{}{}", mechanism.about, since(mechanism));
+                line(&format!("  ok       {:<22} ", mechanism.name), &words);
+            }
+            Err(reason) => line(&format!("  missing  {:<22} ", mechanism.name), reason),
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Since which kernel a mechanism exists, where some that are in use lack it.
+fn since(mechanism: &Mechanism) -> String {
+    let recent = mechanism.since > Kernel::OLDEST;
+    if recent { format!("; since Linux {}", mechanism.since) } else { String::new() }
 }
 
 /// What else bears on a measurement, in words.

@@ -3,11 +3,30 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use reset_strategies::{Availability, registry};
+use reset_strategies::{Availability, Kernel, Swap, registry};
 use serde_json::{Value, json};
 
 use crate::cli::ListArgs;
+use crate::present::table::{Options, hanging};
 use crate::workload::bundled;
+
+/// What each strategy needs and bears, as a table for a page; controls, which nobody chooses, are left out.
+fn facts() -> String {
+    let mut out = String::from(
+        "| strategy | what it does | mechanisms | Linux | survives swap |\n|:--|:--|:--|--:|:--|\n",
+    );
+    for strategy in registry::all().iter().filter(|strategy| !strategy.is_control()) {
+        let needs: Vec<_> = strategy.needs().map(|mechanism| mechanism.name).collect();
+        let swap = match strategy.swap() {
+            Swap::Survives => "yes".into(),
+            Swap::Diverges { reason } => format!("**no**: {reason}"),
+        };
+        let (needs, kernel) = (needs.join(", "), strategy.kernel());
+        let kernel = if kernel > Kernel::OLDEST { kernel.to_string() } else { "any".into() };
+        out += &format!("| `{strategy}` | {} | {needs} | {kernel} | {swap} |\n", strategy.summary());
+    }
+    out
+}
 
 /// Prints strategies and workloads.
 ///
@@ -15,6 +34,10 @@ use crate::workload::bundled;
 /// When a bundled definition is malformed.
 pub fn run(args: &ListArgs) -> Result<ExitCode> {
     let definitions = bundled::all().iter().map(bundled::Bundled::definition).collect::<Result<Vec<_>>>()?;
+    if args.facts {
+        print!("{}", facts());
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.json {
         let strategies: Vec<Value> = registry::all()
             .iter()
@@ -30,6 +53,9 @@ pub fn run(args: &ListArgs) -> Result<ExitCode> {
                     "summary": strategy.summary(),
                     "availability": availability,
                     "reason": reason,
+                    "kernel": strategy.kernel().to_string(),
+                    "survives_swap": strategy.swap() == Swap::Survives,
+                    "mechanisms": strategy.needs().map(|mechanism| mechanism.name).collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -48,16 +74,18 @@ pub fn run(args: &ListArgs) -> Result<ExitCode> {
         println!("{:#}", json!({"schema": 1, "strategies": strategies, "workloads": workloads}));
         return Ok(ExitCode::SUCCESS);
     }
+    let width = Options::for_stdout().width;
+    let line = |name: &str, words: &str| print!("{}", hanging(&format!("  {name:<22} "), words, width));
     println!("Strategies");
     for strategy in registry::all() {
-        println!("  {:<22} {}", strategy.name(), strategy.summary());
+        line(strategy.name(), strategy.summary());
         if let Availability::Unavailable { reason } = strategy.availability() {
-            println!("  {:<22} unavailable here: {reason}", "");
+            line("", &format!("unavailable here: {reason}"));
         }
     }
     println!("\nWorkloads");
     for workload in definitions {
-        println!("  {:<22} {}", workload.name, workload.summary);
+        line(&workload.name, &workload.summary);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -17,7 +17,9 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let run = Files::read(&args.folder)?;
     let written = run.present(&args.folder)?;
     print!("{}", run.tables()?);
-    eprintln!("{} files in {}", written.len(), args.folder.display());
+    if !args.quiet {
+        eprintln!("{} files in {}", written.len(), args.folder.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,7 +1,7 @@
 //! `run`: verify and measure, then summarise and draw.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,19 @@ const WATCH: Duration = Duration::from_millis(300);
 /// # Errors
 /// When the command line names what is not there, or files cannot be written.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let (folder, stopped) = measure(args)?;
+    if stopped && fs::metadata(folder.join("rows.ndjson")).is_ok_and(|rows| rows.len() == 0) {
+        eprintln!("interrupted before anything was measured");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    present(args, &folder, stopped)
+}
+
+/// Measures, and returns the folder of the run and whether it was stopped by hand.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
     let mut contenders = Plan::with_yardsticks(strategies);
     contenders.extend(args.aa.then(Contender::again));
@@ -83,14 +96,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     record.finish(stopped || outcome.is_err());
     record.write(&folder.join("run.json"))?;
     outcome?;
-    if stopped && fs::metadata(folder.join("rows.ndjson")).is_ok_and(|rows| rows.len() == 0) {
-        eprintln!("interrupted before anything was measured");
-        return Ok(ExitCode::from(INTERRUPTED));
-    }
     if let (Some(harness), false) = (&record.harness, args.quiet) {
         eprintln!("{}", harness.sentence());
     }
-    present(args, &folder, stopped)
+    Ok((folder, stopped))
 }
 
 /// Summarises, draws and prints; decides the exit code.

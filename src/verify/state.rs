@@ -33,7 +33,7 @@ impl Fresh {
         let (module, _) = cache::module(compiled, &engine, &instrument(wasm, &facts)?)?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker).map_err(anyhow::Error::from)?;
-        let mut store = Store::new(&engine, BlockState::new(std::rc::Rc::default()));
+        let mut store = Store::new(&engine, BlockState::new(host::Shared::default()));
         store.set_epoch_deadline(options.deadline);
         let instance = linker.instantiate(&mut store, &module).map_err(anyhow::Error::from)?;
         let state = State::read(&facts, instance, &mut store);

@@ -3,11 +3,9 @@
 //! Keys, values, logs and flushes are "arraybuffer" pointers: the u32 little-endian length sits in the four bytes
 //! before the pointer. A flush is the protobuf message `{ repeated bytes list = 1 }` of alternating keys and values.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use wasmtime::{Caller, Extern, Linker, Memory, Result, Trap, bail, format_err};
@@ -24,10 +22,27 @@ pub fn offers(name: &str) -> bool {
 /// What the indexer has stored, from block to block.
 pub type Store = HashMap<Box<[u8]>, Box<[u8]>>;
 
+/// One store, shared by the states of one session's blocks. Sessions can be sent to other threads, so it can, too.
+#[derive(Clone, Debug, Default)]
+pub struct Shared(Arc<Mutex<Store>>);
+
+impl Shared {
+    /// Shares a store.
+    pub fn new(store: Store) -> Self {
+        Self(Arc::new(Mutex::new(store)))
+    }
+
+    /// The store, for as long as the guard lives. Nobody else wants it meanwhile: blocks run one after another.
+    pub fn lock(&self) -> MutexGuard<'_, Store> {
+        // No invariant spans two writes, so that a store which a panic left behind is as good as any.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The host's state for one block.
 #[derive(Debug)]
 pub struct BlockState {
-    store: Rc<RefCell<Store>>,
+    store: Shared,
     input: Arc<[u8]>,
     flushed: Option<Sha256>,
     log: String,
@@ -69,7 +84,7 @@ impl fmt::Display for Outcome {
 
 impl BlockState {
     /// An empty state over a store.
-    pub fn new(store: Rc<RefCell<Store>>) -> Self {
+    pub fn new(store: Shared) -> Self {
         Self {
             store,
             input: Arc::from([]),
@@ -164,13 +179,13 @@ pub fn link(linker: &mut Linker<BlockState>) -> Result<()> {
     linker.func_wrap("env", "__get_len", |mut caller: Caller<'_, BlockState>, key: i32| {
         let memory = memory(&mut caller)?;
         let (bytes, state) = memory.data_and_store_mut(&mut caller);
-        let store = state.store.borrow();
+        let store = state.store.lock();
         Ok(store.get(buffer(bytes, key)?).map_or(0, |value| value.len() as i32))
     })?;
     linker.func_wrap("env", "__get", |mut caller: Caller<'_, BlockState>, key: i32, value: i32| {
         let memory = memory(&mut caller)?;
         let (bytes, state) = memory.data_and_store_mut(&mut caller);
-        let store = state.store.borrow();
+        let store = state.store.lock();
         let Some(found) = store.get(buffer(bytes, key)?) else { return Ok(()) };
         let at = value as u32 as usize;
         let room = bytes.get_mut(at..at + found.len());
@@ -185,7 +200,7 @@ pub fn link(linker: &mut Linker<BlockState>) -> Result<()> {
         if let Some(hash) = &mut state.flushed {
             hash.update(message);
         }
-        let mut store = state.store.borrow_mut();
+        let mut store = state.store.lock();
         let mut fields = Fields(message);
         while let Some(key) = fields.next()? {
             let value = fields.next()?.ok_or_else(|| format_err!("__flush: a key without a value"))?;

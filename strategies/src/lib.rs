@@ -49,5 +49,5 @@ pub use error::Error;
 pub use judgement::{Answer, Judgement, Support};
 pub use plan::{Options, Plan};
 pub use session::{Reset, Session};
-pub use strategy::{Availability, Lifecycle, Strategy};
-pub use sys::Mechanism;
+pub use strategy::{Availability, Lifecycle, Strategy, Swap};
+pub use sys::{Kernel, Mechanism};

@@ -122,7 +122,8 @@ impl<'wasm> Plan<'wasm> {
 
     /// Instantiates a module that was compiled from [`wasm`](Self::wasm) by an engine of this plan.
     ///
-    /// `state` makes the host's state for one block, here and at every reset.
+    /// `state` makes the host's state for one block, here and at every reset. It can be sent to another thread, so that
+    /// the session can, wherever `T` can.
     ///
     /// # Errors
     /// When an import is missing, instantiation traps, or the snapshot cannot be taken.
@@ -130,7 +131,7 @@ impl<'wasm> Plan<'wasm> {
         &self,
         module: &Module,
         linker: &Linker<T>,
-        state: impl FnMut() -> T + 'static,
+        state: impl FnMut() -> T + Send + 'static,
     ) -> Result<Session<T>, Error> {
         let state = Box::new(state);
         match self.strategy.lifecycle() {

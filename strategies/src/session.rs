@@ -23,7 +23,8 @@ pub struct Reset {
 
 /// One instance of a module, brought back by [`reset`](Self::reset) to what it was right after instantiation.
 ///
-/// `T` is the host's state for one block; a reset replaces it by a new one.
+/// `T` is the host's state for one block; a reset replaces it by a new one. A session may move between threads if `T`
+/// may, as a task of an async host does.
 pub struct Session<T: 'static> {
     inner: Inner<T>,
 }
@@ -98,6 +99,12 @@ impl<T: 'static> Session<T> {
         }
     }
 }
+
+/// A session that could not be sent would bind an async host to one thread.
+const _: () = {
+    const fn sent<S: Send>() {}
+    sent::<Session<()>>();
+};
 
 /// A store whose start function may run for so many ticks; for blocks the host sets deadlines and fuel of its own.
 pub(crate) fn store<T: 'static>(engine: &Engine, state: T, deadline: u64) -> Store<T> {

@@ -9,7 +9,7 @@ use crate::in_place::{self, InPlace};
 use crate::judgement::{Judgement, Support};
 use crate::module::Facts;
 use crate::plan::Options;
-use crate::sys::Mechanism;
+use crate::sys::{Kernel, Mechanism};
 
 /// One way to reset, named `family/variant`.
 #[derive(Debug)]
@@ -19,6 +19,19 @@ pub struct Strategy {
     needs: &'static [&'static Mechanism],
     control: bool,
     lifecycle: Lifecycle,
+    swap: Swap,
+}
+
+/// What a reset makes of pages that the kernel has swapped out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// They come back like all others.
+    Survives,
+    /// They may keep what the last block wrote: the strategy must not run where there is swap.
+    Diverges {
+        /// How that comes.
+        reason: &'static str,
+    },
 }
 
 /// How an instance lives from block to block.
@@ -50,7 +63,14 @@ impl Strategy {
         needs: &'static [&'static Mechanism],
         fresh: Fresh,
     ) -> Self {
-        Self { name, summary, needs, control: false, lifecycle: Lifecycle::Fresh(fresh) }
+        Self {
+            name,
+            summary,
+            needs,
+            control: false,
+            lifecycle: Lifecycle::Fresh(fresh),
+            swap: Swap::Survives,
+        }
     }
 
     /// A strategy that keeps one instance and brings it back.
@@ -60,7 +80,14 @@ impl Strategy {
         needs: &'static [&'static Mechanism],
         parts: InPlace,
     ) -> Self {
-        Self { name, summary, needs, control: false, lifecycle: Lifecycle::InPlace(parts) }
+        Self {
+            name,
+            summary,
+            needs,
+            control: false,
+            lifecycle: Lifecycle::InPlace(parts),
+            swap: Swap::Survives,
+        }
     }
 
     /// A strategy that is there to calibrate or to be caught.
@@ -70,7 +97,20 @@ impl Strategy {
         needs: &'static [&'static Mechanism],
         parts: InPlace,
     ) -> Self {
-        Self { name, summary, needs, control: true, lifecycle: Lifecycle::InPlace(parts) }
+        Self {
+            name,
+            summary,
+            needs,
+            control: true,
+            lifecycle: Lifecycle::InPlace(parts),
+            swap: Swap::Survives,
+        }
+    }
+
+    /// The strategy, known to lose track of swapped-out pages.
+    pub const fn diverges_when_swapped(mut self, reason: &'static str) -> Self {
+        self.swap = Swap::Diverges { reason };
+        self
     }
 
     /// `family/variant`.
@@ -105,6 +145,25 @@ impl Strategy {
             Lifecycle::InPlace(_) => Some(&in_place::SHRINK),
         };
         engine.into_iter().chain(self.needs.iter().copied())
+    }
+
+    /// The first kernel that has all of them.
+    pub fn kernel(&self) -> Kernel {
+        self.needs().map(|mechanism| mechanism.since).fold(Kernel::OLDEST, Kernel::max)
+    }
+
+    /// What it makes of pages that were swapped out.
+    pub fn swap(&self) -> Swap {
+        self.swap
+    }
+
+    /// Rust that a host can take over: the engine's configuration for a fresh strategy, and the calls of this crate
+    /// for one in place.
+    pub fn recipe(&self) -> String {
+        match self.lifecycle {
+            Lifecycle::Fresh(Fresh { recipe, .. }) => recipe.to_owned(),
+            Lifecycle::InPlace(_) => in_place::RECIPE.replace("copy/full", self.name),
+        }
     }
 
     /// Probes every mechanism that it needs.

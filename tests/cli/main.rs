@@ -2,5 +2,9 @@
 
 mod bad_input;
 mod common;
+mod documents;
 mod list;
+mod recommend;
 mod run;
+mod schemas;
+mod terminal;

@@ -72,6 +72,18 @@ pub fn wrap(text: &str, width: usize, indent: &str) -> String {
     out.replace('\u{a0}', " ")
 }
 
+/// Breaks prose behind a head, under whose end the continuation lines begin.
+pub fn hanging(head: &str, text: &str, width: usize) -> String {
+    let indent = " ".repeat(head.width());
+    let room = width.saturating_sub(head.width()).max(1);
+    let lines = wrap(text, room, "");
+    if lines.is_empty() {
+        return format!("{}\n", head.trim_end());
+    }
+    let lines = lines.lines().enumerate();
+    lines.map(|(i, line)| format!("{}{line}\n", if i == 0 { head } else { &indent })).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +93,12 @@ mod tests {
         assert_eq!(middle("fresh/pooling-resident", 22), "fresh/pooling-resident");
         assert_eq!(middle("fresh/pooling-resident", 11), "fresh…ident");
         assert_eq!(middle("漢字漢字", 5), "漢…字");
+    }
+
+    #[test]
+    fn prose_hangs_behind_its_head() {
+        assert_eq!(hanging("  why  ", "one two three", 14), "  why  one two\n       three\n");
+        assert_eq!(hanging("why  ", "", 14), "why\n");
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(super) fn huge(extent: &mut Extent<'_>) -> io::Result<()> {
 
 /// `MADV_POPULATE_WRITE`.
 pub static POPULATE_WRITE: Mechanism =
-    Mechanism::new("MADV_POPULATE_WRITE", "gives pages memory ahead of use; since 5.14", || {
+    Mechanism::new("MADV_POPULATE_WRITE", "gives pages memory ahead of use", || {
         let scratch = Scratch::pages(2)?;
         let populated = scratch.map.advise_range(Advice::PopulateWrite, 0, 2 * page::size());
         populated.map_err(|e| match e.raw_os_error() {
@@ -68,4 +68,5 @@ pub static POPULATE_WRITE: Mechanism =
         } else {
             Err("MADV_POPULATE_WRITE succeeded and left pages without memory".into())
         }
-    });
+    })
+    .since(5, 14);

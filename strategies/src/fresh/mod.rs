@@ -23,6 +23,8 @@ pub struct Fresh {
     pub configure: fn(&mut Config, &Facts, &Options),
     /// What a reset drops.
     pub drops: Drops,
+    /// The same for a host that uses wasmtime alone, as a Rust function.
+    pub recipe: &'static str,
 }
 
 /// What a fresh strategy's reset drops before it makes a new instance.
@@ -36,7 +38,8 @@ pub enum Drops {
 
 impl Fresh {
     /// `InstancePre` and wasmtime's defaults; strategies say in what they differ from this.
-    pub const BASE: Self = Self { link: Link::Once, configure: |_, _, _| (), drops: Drops::Store };
+    pub const BASE: Self =
+        Self { link: Link::Once, configure: |_, _, _| (), drops: Drops::Store, recipe: "" };
 }
 
 /// When imports are looked up and type-checked.
@@ -73,7 +76,7 @@ pub(crate) struct FreshSession<T: 'static> {
     template: Template<T>,
     drops: Drops,
     options: Options,
-    state: Box<dyn FnMut() -> T>,
+    state: Box<dyn FnMut() -> T + Send>,
     /// Absent only while a reset replaces it, or after one that failed.
     live: Option<Live<T>>,
 }
@@ -96,7 +99,7 @@ impl<T: 'static> FreshSession<T> {
         module: &Module,
         linker: &Linker<T>,
         options: Options,
-        state: Box<dyn FnMut() -> T>,
+        state: Box<dyn FnMut() -> T + Send>,
     ) -> Result<Self, Error> {
         let template = match fresh.link {
             Link::PerBlock => Template::PerBlock(Box::new((linker.clone(), module.clone()))),

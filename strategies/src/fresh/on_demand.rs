@@ -12,6 +12,7 @@ pub static COPY: Strategy = Strategy::fresh(
         configure: |config, _, _| {
             config.memory_init_cow(false);
         },
+        recipe: include_str!("recipes/on_demand_copy.rs"),
         ..Fresh::BASE
     },
 );
@@ -25,6 +26,7 @@ pub static COW: Strategy = Strategy::fresh(
         configure: |config, _, _| {
             config.memory_init_cow(true);
         },
+        recipe: include_str!("recipes/on_demand_cow.rs"),
         ..Fresh::BASE
     },
 );

@@ -13,7 +13,11 @@ pub static DEFAULT: Strategy = Strategy::fresh(
     "fresh/pooling",
     "InstancePre, pooling allocator as it comes: MADV_DONTNEED on the whole slot",
     &[],
-    Fresh { configure: |config, facts, options| pool(config, facts, options, |_| ()), ..Fresh::BASE },
+    Fresh {
+        configure: |config, facts, options| pool(config, facts, options, |_| ()),
+        recipe: include_str!("recipes/pooling.rs"),
+        ..Fresh::BASE
+    },
 );
 
 /// `fresh/pooling-resident`.
@@ -27,6 +31,7 @@ pub static RESIDENT: Strategy = Strategy::fresh(
                 pool.linear_memory_keep_resident(options.keep_resident);
             });
         },
+        recipe: include_str!("recipes/pooling_resident.rs"),
         ..Fresh::BASE
     },
 );
@@ -38,6 +43,9 @@ pub static SCAN: Strategy = Strategy::fresh(
     "pooling allocator that keeps 64 MiB resident and finds pages with PAGEMAP_SCAN: the tuned peer",
     &[&pagemap_scan::PAGEMAP_SCAN, &swap::ABSENT],
     SCANNING,
+)
+.diverges_when_swapped(
+    "wasmtime's scan asks for present pages and passes over swapped-out ones (wasmtime #14357)",
 );
 
 /// Keeps pages, and finds them by a scan.
@@ -48,6 +56,7 @@ pub(crate) const SCANNING: Fresh = Fresh {
             pool.pagemap_scan(Enabled::Yes);
         });
     },
+    recipe: include_str!("recipes/pooling_scan.rs"),
     ..Fresh::BASE
 };
 

@@ -15,6 +15,7 @@ pub static STRATEGY: Strategy = Strategy::fresh(
         configure: |config, _, _| {
             config.memory_init_cow(true);
         },
+        recipe: include_str!("recipes/relink.rs"),
         ..Fresh::BASE
     },
 );

@@ -26,6 +26,9 @@ use crate::restore::{Copy, Restorer};
 use crate::track::Tracker;
 use crate::track::full::Full;
 
+/// How a host runs blocks under an in-place strategy, shown for `copy/full`.
+pub(crate) const RECIPE: &str = include_str!("recipe.rs");
+
 /// Address space for each memory: all that 32-bit addresses reach, as by wasmtime's own default.
 pub(crate) const RESERVATION: u64 = 1 << 32;
 

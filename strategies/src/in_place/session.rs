@@ -22,7 +22,7 @@ pub(crate) struct InPlaceSession<T: 'static> {
     store: Store<T>,
     instance: Instance,
     start: Option<TypedFunc<(), ()>>,
-    state: Box<dyn FnMut() -> T>,
+    state: Box<dyn FnMut() -> T + Send>,
     parts: InPlace,
     /// Whether the last block ended otherwise than by returning.
     failed: bool,
@@ -52,7 +52,7 @@ impl<T: 'static> InPlaceSession<T> {
         parts: InPlace,
         module: &Module,
         linker: &Linker<T>,
-        mut state: Box<dyn FnMut() -> T>,
+        mut state: Box<dyn FnMut() -> T + Send>,
     ) -> Result<Self, Error> {
         let Options { entry, deadline, .. } = *plan.options();
         let mut store = session::store(module.engine(), state(), deadline);

@@ -2,13 +2,17 @@
 
 use std::sync::OnceLock;
 
+use super::Kernel;
+
 /// A mechanism of the kernel or the engine, with the probe that performs it and checks the effect.
 #[derive(Debug)]
 pub struct Mechanism {
     /// Its name as the manual has it, such as `PAGEMAP_SCAN`.
     pub name: &'static str,
-    /// What it is used for here, and since which kernel it exists.
+    /// What it is used for here.
     pub about: &'static str,
+    /// The first kernel that has it; [`Kernel::OLDEST`] where all have.
+    pub since: Kernel,
     probe: fn() -> Result<(), String>,
     outcome: OnceLock<Result<(), String>>,
 }
@@ -19,7 +23,13 @@ impl Mechanism {
         about: &'static str,
         probe: fn() -> Result<(), String>,
     ) -> Self {
-        Self { name, about, probe, outcome: OnceLock::new() }
+        Self { name, about, since: Kernel::OLDEST, probe, outcome: OnceLock::new() }
+    }
+
+    /// The mechanism, but only from this kernel on.
+    pub(crate) const fn since(mut self, major: u32, minor: u32) -> Self {
+        self.since = Kernel::new(major, minor);
+        self
     }
 
     /// Whether the mechanism works in this process; the probe runs once.

@@ -55,4 +55,5 @@ pub static PRIVATE_IMAGE: Mechanism =
             5 => Ok(()),
             other => Err(format!("MADV_DONTNEED left {other} instead of the image's byte")),
         }
-    });
+    })
+    .since(3, 17);

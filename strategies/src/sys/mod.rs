@@ -3,6 +3,7 @@
 //! A probe performs the mechanism on a page of its own and checks the effect: that a header or a kernel version
 //! promises it proves nothing inside a container.
 
+mod kernel;
 pub mod mechanism;
 pub mod memfd;
 pub mod mincore;
@@ -13,6 +14,7 @@ pub mod soft_dirty;
 pub mod swap;
 pub mod userfaultfd;
 
+pub use kernel::{Kernel, NoKernel};
 pub use mechanism::Mechanism;
 
 use std::io;

@@ -116,7 +116,7 @@ pub static DISCARD: Mechanism = Mechanism::new("MADV_DONTNEED", "gives pages bac
 });
 
 /// madvise(2) with `MADV_FREE`, Linux 4.5.
-pub static FREE: Mechanism = Mechanism::new("MADV_FREE", "offers pages to the kernel; since 4.5", || {
+pub static FREE: Mechanism = Mechanism::new("MADV_FREE", "offers pages to the kernel", || {
     let scratch = Scratch::pages(1)?;
     scratch.write(0, 7);
     // SAFETY: no reference into the scratch page exists.
@@ -125,4 +125,5 @@ pub static FREE: Mechanism = Mechanism::new("MADV_FREE", "offers pages to the ke
         0 | 7 => Ok(()),
         other => Err(format!("MADV_FREE left {other}, neither the old byte nor zero")),
     }
-});
+})
+.since(4, 5);

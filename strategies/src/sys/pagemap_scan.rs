@@ -166,7 +166,7 @@ fn pages_of(scratch: &Scratch, scanner: &mut Scanner, select: Select) -> Result<
 
 /// `PAGEMAP_SCAN` for populated pages.
 pub static PAGEMAP_SCAN: Mechanism =
-    Mechanism::new("PAGEMAP_SCAN", "finds populated pages in one call; since 6.7", || {
+    Mechanism::new("PAGEMAP_SCAN", "finds populated pages in one call", || {
         let scratch = Scratch::pages(4)?;
         scratch.write(1, 7);
         let _maps_the_zero_page = scratch.read(2);
@@ -175,11 +175,12 @@ pub static PAGEMAP_SCAN: Mechanism =
             [1] => Ok(()),
             ref other => Err(format!("PAGEMAP_SCAN found {other:?} where only page 1 was written")),
         }
-    });
+    })
+    .since(6, 7);
 
 /// `PAGEMAP_SCAN` with asynchronous write-protection by userfaultfd.
 pub static WRITE_PROTECT: Mechanism =
-    Mechanism::new("userfaultfd WP_ASYNC", "finds pages written since the last reset; since 6.7", || {
+    Mechanism::new("userfaultfd WP_ASYNC", "finds pages written since the last reset", || {
         let scratch = Scratch::pages(4)?;
         let start = scratch.map.as_ptr().addr();
         let uffd = Userfaultfd::open().map_err(|e| match e.raw_os_error() {
@@ -209,4 +210,5 @@ pub static WRITE_PROTECT: Mechanism =
         } else {
             Err(format!("wrong pages: {first:?}, then {quiet:?}, then {second:?}"))
         }
-    });
+    })
+    .since(6, 7);

@@ -49,4 +49,5 @@ pub static SOFT_DIRTY: Mechanism =
                 .into()),
             _ => Err(format!("soft-dirty says {dirty:?} of a clean and a written page")),
         }
-    });
+    })
+    .since(3, 11);

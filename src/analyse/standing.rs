@@ -1,0 +1,73 @@
+//! Who is best in a workload, and who cannot be told apart from the best.
+//!
+//! The shortest median alone crowns whoever was lucky in a close race. So the best is named together with all that
+//! are not measurably slower: those whose paired ratio to it has the verdict *same* or *unsure*, by the rule and at
+//! the level of every other [`verdict`](super::verdict), or that have no interval at all. A ratio that is measurably
+//! below 1, which the shortest median does not rule out, is a tie as well.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::summary::{Cell, Ratio, Verdict};
+use super::verdict::verdict;
+use crate::measure::row::Params;
+
+/// The best of a workload and those tied with it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Standing {
+    pub workload: String,
+    #[serde(default)]
+    pub params: Params,
+    /// The sound strategy with the least `cycle_ns.p50`, controls aside; the one that `regret` refers to.
+    pub best: String,
+    /// The sound strategies that cannot be told apart from it, by `cycle_ns.p50`.
+    pub tied: Vec<String>,
+}
+
+/// Whether a ratio to the best leaves open that the strategy is as good; `None` stands for a ratio without interval.
+pub fn ties(regret: Option<&Ratio>) -> bool {
+    regret.is_none_or(|ratio| verdict(ratio) != Verdict::Slower)
+}
+
+/// The standing of each workload in which something may be recommended, in the order of the cells.
+pub fn standings(cells: &[Cell]) -> Vec<Standing> {
+    let mut standings: Vec<Standing> = Vec::new();
+    for (at, first) in cells.iter().enumerate() {
+        let same = |cell: &&Cell| cell.workload == first.workload && cell.params == first.params;
+        if cells[..at].iter().any(|cell| same(&cell)) {
+            continue;
+        }
+        let group = cells[at..].iter().filter(same);
+        let mut timed: Vec<&Cell> = group.filter(|cell| !cell.control && cell.cycle_ns.is_some()).collect();
+        timed.sort_by_key(|cell| (cell.cycle_ns.map(|cycle| cycle.p50), cell.strategy.clone()));
+        if let Some((best, others)) = timed.split_first() {
+            let tied = others.iter().filter(|cell| ties(cell.regret.as_ref()));
+            standings.push(Standing {
+                workload: best.workload.clone(),
+                params: best.params.clone(),
+                best: best.strategy.clone(),
+                tied: tied.map(|cell| cell.strategy.clone()).collect(),
+            });
+        }
+    }
+    standings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tie(value: f64, low: f64, high: f64) -> bool {
+        ties(Some(&Ratio { value, low, high }))
+    }
+
+    #[test]
+    fn only_who_is_measurably_slower_is_beaten() {
+        assert!(tie(1.01, 0.99, 1.04), "the interval holds 1");
+        assert!(tie(1.01, 1.005, 1.015), "the same within the margin, though measurably slower");
+        assert!(tie(0.9, 0.85, 0.95), "faster than the shortest median");
+        assert!(!tie(1.05, 1.025, 1.076));
+        assert!(!tie(1.02, 1.001, 1.04), "slower, and perhaps by more than the margin");
+        assert!(ties(None), "what cannot be computed cannot be told apart");
+    }
+}

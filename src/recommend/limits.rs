@@ -1,0 +1,140 @@
+//! What a host can ask for.
+
+use std::fmt;
+
+use anyhow::{Context, Result, bail};
+use reset_strategies::{Kernel, Swap};
+use serde::{Serialize, Serializer};
+
+use super::choice::Candidate;
+use crate::present::units::{bytes, ns};
+
+/// The limits that a strategy has to keep; absent ones do not limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// The most that the process may have resident at its peak, in bytes.
+    pub max_rss: Option<u64>,
+    /// The most that all stages of startup may take, in nanoseconds.
+    pub max_startup_ns: Option<u64>,
+    /// Whether the reset has to hold when pages are swapped out.
+    pub must_survive_swap: bool,
+    /// The kernel that the host has.
+    #[serde(serialize_with = "as_text")]
+    pub kernel: Option<Kernel>,
+}
+
+fn as_text<S: Serializer>(kernel: &Option<Kernel>, serializer: S) -> Result<S::Ok, S::Error> {
+    kernel.map(|kernel| kernel.to_string()).serialize(serializer)
+}
+
+impl Limits {
+    /// Why a strategy does not fit, if it does not. What was not measured is not known to fit.
+    pub fn objection(&self, candidate: &Candidate) -> Option<String> {
+        let unfit = |what: &str, limit: Option<u64>, figure: Option<u64>, write: fn(u64) -> String| {
+            let limit = limit?;
+            match figure {
+                Some(figure) if figure <= limit => None,
+                Some(figure) => Some(format!("its {what} is {}", write(figure))),
+                None => Some(format!("its {what} was not measured")),
+            }
+        };
+        let rss = candidate.cell.rss().map(|rss| rss.peak);
+        unfit("RSS", self.max_rss, rss, bytes)
+            .or_else(|| unfit("startup", self.max_startup_ns, candidate.cell.startup_total(), ns))
+            .or_else(|| self.objection_to_facts(candidate))
+    }
+
+    fn objection_to_facts(&self, candidate: &Candidate) -> Option<String> {
+        if !self.must_survive_swap && self.kernel.is_none() {
+            return None;
+        }
+        let Some(strategy) = candidate.strategy else {
+            return Some("this version does not know the strategy".into());
+        };
+        match strategy.swap() {
+            Swap::Diverges { reason } if self.must_survive_swap => {
+                return Some(format!("it does not survive swap: {reason}"));
+            }
+            _ => {}
+        }
+        let kernel = self.kernel.filter(|kernel| *kernel < strategy.kernel());
+        kernel.map(|_| format!("it needs Linux {}", strategy.kernel()))
+    }
+
+    /// Each limit that was set, and what is asked for without it.
+    pub fn without_each(&self) -> Vec<(String, Self)> {
+        let without = [
+            Self { max_rss: None, ..*self },
+            Self { max_startup_ns: None, ..*self },
+            Self { must_survive_swap: false, ..*self },
+            Self { kernel: None, ..*self },
+        ];
+        self.flags().into_iter().zip(without).filter_map(|(flag, limits)| Some((flag?, limits))).collect()
+    }
+
+    fn flags(&self) -> [Option<String>; 4] {
+        [
+            self.max_rss.map(|limit| format!("--max-rss {}", bytes(limit))),
+            self.max_startup_ns.map(|limit| format!("--max-startup {}", ns(limit))),
+            self.must_survive_swap.then(|| "--must-survive swap".to_owned()),
+            self.kernel.map(|kernel| format!("--kernel {kernel}")),
+        ]
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags: Vec<String> = self.flags().into_iter().flatten().collect();
+        f.write_str(if flags.is_empty() { "no limits" } else { "" })?;
+        f.write_str(&flags.join(" "))
+    }
+}
+
+/// Reads `20MiB`, `1.5 GiB`, `800K` or a plain number of bytes.
+///
+/// # Errors
+/// When it is neither.
+pub fn size(text: &str) -> Result<u64> {
+    let text = text.trim();
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit() && c != '.') {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let factor: u64 = match unit.trim() {
+        "" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        other => bail!("`{other}` is no unit of memory: write KiB, MiB or GiB, as in 20MiB"),
+    };
+    let number: f64 = number.parse().with_context(|| format!("`{text}` is no size, such as 20MiB"))?;
+    Ok((number * factor as f64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_they_are_typed() {
+        for (text, bytes) in
+            [("20MiB", 20 << 20), ("1.5 GiB", 3 << 29), ("800K", 800 << 10), ("4096", 4096), ("0", 0)]
+        {
+            assert_eq!(size(text).unwrap(), bytes, "{text}");
+        }
+        for (text, why) in
+            [("20MB", "no unit of memory"), ("", "no size"), ("-1", "no unit"), ("1.2.3", "no size")]
+        {
+            assert!(format!("{:#}", size(text).unwrap_err()).contains(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_named_as_they_are_typed() {
+        let limits = Limits { max_rss: Some(20 << 20), must_survive_swap: true, ..Limits::default() };
+        assert_eq!(limits.to_string(), "--max-rss 20.0 MiB --must-survive swap");
+        assert_eq!(Limits::default().to_string(), "no limits");
+        assert_eq!(limits.without_each().len(), 2);
+        assert_eq!(limits.without_each()[1].1, Limits { max_rss: Some(20 << 20), ..Limits::default() });
+    }
+}

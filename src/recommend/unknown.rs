@@ -1,0 +1,58 @@
+//! What a result cannot know, said beside every recommendation made from it.
+
+use crate::analyse::saved::Saved;
+use crate::analyse::summary::Equivalence;
+use crate::launch::plan::Profile;
+use crate::machine::Level;
+use crate::present::view::Group;
+
+/// What holds of a whole run.
+pub fn of_run(saved: &Saved) -> Vec<String> {
+    let record = &saved.record;
+    let mut unknown = saved.summary.notes.clone();
+    let mut say = |holds: bool, words: String| unknown.extend(holds.then_some(words));
+    say(
+        record.interrupted,
+        "the run was interrupted: some comparisons have fewer launches than planned".into(),
+    );
+    say(
+        saved.rows.is_empty(),
+        "no rows were kept, so that who is tied under these limits is not known".into(),
+    );
+    say(
+        record.profile != Profile::Full,
+        "the run was a short one: `resetbench run --profile full` tells more strategies apart".into(),
+    );
+    say(record.noise.level() == Level::Noisy, format!("the machine was noisy: {}", record.noise.sentence()));
+    say(
+        record.machine.memory.swap_total_bytes == Some(0),
+        "the machine had no swap: what a reset makes of swapped-out pages is known from the mechanism, not tried".into(),
+    );
+    say(
+        record.machine.virtualisation.hypervisor == Some(true),
+        "it was a virtual machine, where page faults and system calls cost more than on bare metal".into(),
+    );
+    for strategy in record.strategies.iter().filter(|strategy| !strategy.control) {
+        let reason = strategy.unavailable.as_deref().unwrap_or_default();
+        say(!reason.is_empty(), format!("`{}` was unavailable there ({reason})", strategy.name));
+    }
+    say(
+        true,
+        format!(
+            "other machines, page sizes other than {} KiB, wasmtime other than {}, and hosts that do much else beside",
+            record.machine.memory.page_bytes >> 10,
+            record.wasmtime
+        ),
+    );
+    unknown
+}
+
+/// What holds of one workload: who might have been better, but has no time.
+pub fn of_workload(group: &Group) -> Vec<String> {
+    let untimed = group.cells.iter().filter(|cell| {
+        !cell.control() && matches!(cell.equivalence(), Equivalence::Refused | Equivalence::NotRun)
+    });
+    untimed
+        .filter_map(|cell| Some(format!("`{}` has no time here ({})", cell.name(), cell.why_missing()?)))
+        .collect()
+}

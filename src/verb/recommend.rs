@@ -1,0 +1,73 @@
+//! `recommend`: which strategy to use, from a run or for one's own module.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use super::run::measure;
+use super::select::matching;
+use crate::analyse::saved::Saved;
+use crate::cli::{Filter, RecommendArgs, RunArgs, Spelling, Suite, Survive};
+use crate::present::table::Options;
+use crate::present::view::Group;
+use crate::recommend::limits::Limits;
+use crate::recommend::{recommend, words};
+
+/// Prints recommendations; fails where nothing fits the limits.
+///
+/// # Errors
+/// When the run cannot be read or made, or is no result.
+pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
+    let folder = match &args.folder {
+        Some(folder) => folder.clone(),
+        None => match measure(&fresh(args))? {
+            (folder, false) => folder,
+            (folder, true) => {
+                bail!("interrupted: what was measured until then is in {}", folder.display());
+            }
+        },
+    };
+    let limits = Limits {
+        max_rss: args.max_rss,
+        max_startup_ns: args.max_startup.map(|limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)),
+        must_survive_swap: args.must_survive.contains(&Survive::Swap),
+        kernel: args.kernel,
+    };
+    let saved = Saved::read(&folder)?;
+    let groups = Group::all(&saved.summary);
+    let all: Vec<&Group> = groups.iter().collect();
+    let chosen = matching("workload", &args.workloads, &all, |group| group.workload.to_owned())?;
+    let found = recommend(&saved, &chosen, &limits)?;
+    let level = saved.summary.method.level;
+    match if args.json { Spelling::Json } else { args.format } {
+        Spelling::Json => println!("{}", serde_json::to_string_pretty(&found)?),
+        Spelling::Markdown => print!("{}", words::markdown(&found, level)),
+        Spelling::Text => print!("{}", words::text(&found, level, Options::for_stdout().width)),
+    }
+    if found.recommendations.is_empty() {
+        bail!("{} holds no cells: there is nothing to recommend from", folder.display());
+    }
+    let mut code = ExitCode::SUCCESS;
+    for answer in found.recommendations.iter().filter(|answer| answer.strategy.is_none()) {
+        eprintln!("error: {}: {}", answer.workload, answer.because.replace('`', ""));
+        code = ExitCode::FAILURE;
+    }
+    Ok(code)
+}
+
+/// The short run that stands in for a saved one.
+fn fresh(args: &RecommendArgs) -> RunArgs {
+    RunArgs {
+        profile: args.profile,
+        suite: Suite::Standard,
+        filter: Filter::default(),
+        own: args.own.clone(),
+        params: Vec::new(),
+        timeout: 60,
+        aa: false,
+        seed: None,
+        out: args.out.clone(),
+        json: false,
+        quiet: args.quiet,
+    }
+}

@@ -1,0 +1,85 @@
+//! What people are told to paste compiles, and does what the strategy does.
+
+use reset_strategies::module::Facts;
+use reset_strategies::{Options, registry};
+use wasmtime::{Config, Engine};
+
+macro_rules! recipe {
+    ($module:ident, $file:literal) => {
+        mod $module {
+            include!(concat!("../src/", $file));
+            pub const TEXT: &str = include_str!(concat!("../src/", $file));
+            pub fn make() -> wasmtime::Config {
+                config()
+            }
+        }
+    };
+}
+
+recipe!(relink, "fresh/recipes/relink.rs");
+recipe!(on_demand_copy, "fresh/recipes/on_demand_copy.rs");
+recipe!(on_demand_cow, "fresh/recipes/on_demand_cow.rs");
+recipe!(pooling, "fresh/recipes/pooling.rs");
+recipe!(pooling_resident, "fresh/recipes/pooling_resident.rs");
+recipe!(pooling_scan, "fresh/recipes/pooling_scan.rs");
+
+mod in_place {
+    include!("../src/in_place/recipe.rs");
+    pub fn two_blocks(wasm: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+        let mut blocks = 2;
+        run(
+            wasm,
+            |_| Ok(()),
+            || {
+                blocks -= 1;
+                (blocks >= 0).then_some(())
+            },
+            || (),
+        )
+    }
+}
+
+/// A strategy's name, the text that is pasted, and the text compiled.
+type Recipe = (&'static str, &'static str, fn() -> Config);
+
+/// What an engine says of its configuration, as far as the strategies set it.
+fn effective(config: &Config) -> (bool, Option<[String; 4]>) {
+    let engine = Engine::new(config).expect("an engine");
+    let pool = engine.get_pooling_config().map(|pool| {
+        [
+            format!("keep_resident={}", pool.get_memory_keep_resident()),
+            format!("pagemap_scan={:?}", pool.get_pagemap_scan()),
+            format!("max_memory={}", pool.get_max_memory_size()),
+            format!("memories={}", pool.get_total_memories()),
+        ]
+    });
+    (engine.get_memory_init_cow(), pool)
+}
+
+#[test]
+fn a_recipe_configures_what_its_strategy_does() {
+    let recipes: [Recipe; 6] = [
+        ("fresh/relink", relink::TEXT, relink::make),
+        ("fresh/on-demand-copy", on_demand_copy::TEXT, on_demand_copy::make),
+        ("fresh/on-demand-cow", on_demand_cow::TEXT, on_demand_cow::make),
+        ("fresh/pooling", pooling::TEXT, pooling::make),
+        ("fresh/pooling-resident", pooling_resident::TEXT, pooling_resident::make),
+        ("fresh/pooling-scan", pooling_scan::TEXT, pooling_scan::make),
+    ];
+    for strategy in registry::all().iter().filter(|strategy| strategy.family() == "fresh") {
+        let found = recipes.iter().find(|(name, ..)| *name == strategy.name());
+        let (_, text, config) = found.unwrap_or_else(|| panic!("{strategy} has no recipe here"));
+        assert_eq!(strategy.recipe(), *text);
+        let own = strategy.config(&Facts::default(), &Options::default());
+        assert_eq!(effective(&config()), effective(&own), "{strategy}");
+    }
+}
+
+#[test]
+fn an_in_place_recipe_runs_and_names_its_strategy() {
+    let wasm = wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#).unwrap();
+    in_place::two_blocks(&wasm).unwrap();
+    for strategy in registry::all().iter().filter(|strategy| strategy.family() != "fresh") {
+        assert!(strategy.recipe().contains(&format!("find(\"{strategy}\")")), "{strategy}");
+    }
+}
