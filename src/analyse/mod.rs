@@ -13,6 +13,7 @@
 //! | faster, slower, same, unsure, and the sentence | [`verdict`] |
 //! | all of it into cells | [`cells`] |
 //! | where one strategy overtakes another | [`crossover`] |
+//! | quantiles of single blocks, for a curve | [`distribution`] |
 //! | the folder of a run | [`saved`] |
 //!
 //! A figure that cannot be computed is absent. A cell whose reset was not found equal to a fresh instance has no
@@ -30,6 +31,7 @@
 pub mod bootstrap;
 pub mod cells;
 pub mod crossover;
+pub mod distribution;
 pub mod evidence;
 pub mod figures;
 pub mod paired;

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::crossover::{self, Landscape};
+use super::distribution::{self, Distribution};
 use super::summary::{self, Summary};
 use super::{Facts, SEED, rows_file, summarise};
 use crate::launch::record::Record;
@@ -48,6 +49,14 @@ impl Saved {
         let landscape = crossover::landscape(&self.rows, &self.summary, &facts(&self.record), left_out)?;
         let curves = landscape.slices.iter().any(|slice| slice.best.len() > 1);
         Ok((curves || !left_out.is_empty()).then_some(landscape))
+    }
+
+    /// How single blocks' cycles are distributed, cell by cell.
+    ///
+    /// # Errors
+    /// When the rows are unfit.
+    pub fn distributions(&self) -> Result<Vec<Distribution>> {
+        Ok(distribution::distributions(&self.rows, &facts(&self.record))?)
     }
 
     fn without_rows(folder: &Path, record: Record) -> Result<Self> {

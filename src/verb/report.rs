@@ -1,12 +1,18 @@
 //! `report`: tables and figures from saved files alone.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use super::determinism;
 use crate::analyse::{saved::Saved, summary::Summary};
 use crate::cli::ReportArgs;
+use crate::determinism::Cell;
+use crate::present::report::{Claim, Material};
 use crate::present::{landscape, report, table, view::Group};
 
 /// Draws a run again.
@@ -25,6 +31,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
 #[derive(Debug)]
 pub struct Files {
     saved: Saved,
+    determinism: Vec<Cell>,
+    claims: Vec<Claim>,
 }
 
 impl Files {
@@ -33,7 +41,13 @@ impl Files {
     /// # Errors
     /// When a file is missing or malformed.
     pub fn read(folder: &Path) -> Result<Self> {
-        Ok(Self { saved: Saved::read(folder)? })
+        let determinism: Option<determinism::Report> = beside(&folder.join("determinism.json"))?;
+        let claims: Option<Claims> = beside(&folder.join("claims.json"))?;
+        Ok(Self {
+            saved: Saved::read(folder)?,
+            determinism: determinism.map(|report| report.cells).unwrap_or_default(),
+            claims: claims.map(|report| report.claims).unwrap_or_default(),
+        })
     }
 
     /// What the rows say.
@@ -49,12 +63,22 @@ impl Files {
         let path = folder.join("summary.json");
         let text = serde_json::to_string_pretty(self.summary())? + "\n";
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut written = report::write(folder, &self.facts(), self.summary(), &self.saved.rows)
+        let landscape = self.saved.landscape()?;
+        let material = Material {
+            facts: &self.facts(),
+            summary: self.summary(),
+            rows: &self.saved.rows,
+            distributions: &self.saved.distributions()?,
+            landscape: landscape.as_ref(),
+            determinism: &self.determinism,
+            claims: &self.claims,
+        };
+        let mut written = report::write(folder, material)
             .with_context(|| format!("cannot draw the report in {}", folder.display()))?;
         written.insert(0, path);
-        if let Some(landscape) = self.saved.landscape()? {
+        if let Some(landscape) = &landscape {
             let path = folder.join("landscape.json");
-            let text = serde_json::to_string_pretty(&landscape)? + "\n";
+            let text = serde_json::to_string_pretty(landscape)? + "\n";
             std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
             written.push(path);
         }
@@ -95,7 +119,26 @@ impl Files {
                 .iter()
                 .map(|strategy| (strategy.name.clone(), strategy.configuration.clone()))
                 .collect(),
+            seed: record.seed,
             interrupted: record.interrupted,
         }
+    }
+}
+
+/// `claims.json`, as far as it is shown.
+#[derive(Deserialize)]
+struct Claims {
+    claims: Vec<Claim>,
+}
+
+/// A file that other verbs write and that may lie beside a run's; `None` where it does not.
+fn beside<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match std::fs::read(path) {
+        Ok(text) => {
+            let malformed = || format!("{} is malformed: write it again, or remove it", path.display());
+            Ok(Some(serde_json::from_slice(&text).with_context(malformed)?))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
