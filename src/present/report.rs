@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `overhead-<workload>.svg`, `.png` and so on | every figure of every workload |
+//! | `dirty-<setting>.svg` and so on | the figures of a landscape, instead of those of its places |
 //! | `report.md` | the tables and figures for a repository's pages |
 //! | `report.html` | all of it in one file that needs nothing else |
 

@@ -91,7 +91,7 @@ impl Panel {
     ) -> Result<()> {
         let x = self.x.1 + 22.0;
         canvas.marker(x, y, 5.5, style)?;
-        let room = self.names - 34.0 - LABEL.face().width(value) - 8.0;
+        let room = self.names - 46.0 - LABEL.face().width(value) - 8.0;
         let name = cut(&printable(name), LABEL.face(), room);
         canvas.text(&name, x + 11.0, y, LABEL, Align::Left)?;
         let after = x + 11.0 + LABEL.face().width(&name) + 8.0;

@@ -19,7 +19,7 @@ use crate::present::view::{Group, Shown, family as of_family, variant};
 
 /// Room for tick labels left of a panel, and for names right of it.
 const TICKS: f64 = 52.0;
-const LABELS: f64 = 282.0;
+const LABELS: f64 = 290.0;
 
 /// RSS of all strategies on one workload.
 pub struct RssFigure {

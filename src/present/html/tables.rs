@@ -89,7 +89,8 @@ pub fn overview(book: &Book, palette: &Palette) -> Markup {
                     thead {
                         tr {
                             th scope="col" { "strategy" }
-                            @for group in &groups { th scope="col" { (text(&group.title())) } }
+                            // A narrow page may break a name behind its slash.
+                            @for group in &groups { th scope="col" { (text(&group.title()).replace('/', "/\u{200b}")) } }
                             th scope="col" { "at worst" }
                         }
                     }

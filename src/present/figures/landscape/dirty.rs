@@ -15,7 +15,7 @@ use crate::present::units::{ns, ratio};
 use crate::present::view::{Group, Shown};
 
 const TICKS: f64 = 78.0;
-const LABELS: f64 = 292.0;
+const LABELS: f64 = 304.0;
 /// The strip above the lines in which crossovers are named.
 const STRIP: f64 = 30.0;
 /// Height that a tick's label needs, and width.

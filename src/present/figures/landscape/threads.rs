@@ -3,6 +3,7 @@
 //! Resets that change page tables share a lock, and the processors' address caches, with all other instances of the
 //! process; those that only copy share no more than the memory's bandwidth.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -17,10 +18,13 @@ use crate::present::figures::{Figure, Numbers};
 use crate::present::palette::{Palette, Style};
 use crate::present::units::{ns, ratio};
 use crate::present::view::Shown;
+use crate::workload::landscape::describe;
 
 const NAME: f64 = 306.0;
 const AXIS: (f64, f64) = (350.0, 850.0);
 const TICK: f64 = 80.0;
+/// Dirty pages at which a landscape begins.
+const USUAL: u64 = 256;
 /// Right edges of the figures beside the axis.
 const FIGURES: [f64; 3] = [960.0, 1070.0, 1176.0];
 
@@ -56,7 +60,7 @@ type ByThreads<'a> = BTreeMap<&'a str, BTreeMap<u64, Quantiles>>;
 impl ThreadsFigure {
     /// The figure of the place at which most was measured, unless none has more than one number of instances.
     pub fn new(settings: &[Setting], palette: &Palette) -> Option<ThreadsFigure> {
-        let mut places = BTreeMap::<(String, u64), (usize, ByThreads)>::new();
+        let mut places = BTreeMap::<(u64, String), (usize, ByThreads)>::new();
         let curves = settings.iter().flat_map(|setting| &setting.curves);
         for (order, curve) in curves.enumerate() {
             let Some(threads) = curve.params.get("threads").and_then(serde_json::Value::as_u64) else {
@@ -64,10 +68,10 @@ impl ThreadsFigure {
             };
             let mut others = curve.params.clone();
             others.remove("threads");
-            let key = crate::workload::landscape::describe(&others);
+            let pattern = describe(&others);
             for (dirty, group) in &curve.places {
-                let (_, cells) =
-                    places.entry((key.clone(), *dirty)).or_insert_with(|| (order, BTreeMap::new()));
+                let place = format!("{}, {}, {pattern}", group.workload, pages(*dirty));
+                let (_, cells) = places.entry((*dirty, place)).or_insert_with(|| (order, BTreeMap::new()));
                 for cell in group.cells.iter().filter(|cell| !cell.control()) {
                     let cycle: Option<Quantiles> = Shown::cycle(*cell);
                     if let Some(cycle) = cycle {
@@ -77,9 +81,11 @@ impl ThreadsFigure {
             }
         }
         let full = |cells: &ByThreads| cells.values().filter(|cycles| cycles.len() > 1).count();
-        // Of those that say as much, the one closest to the usual setting.
-        let ((place, dirty), (_, cells)) =
-            places.into_iter().max_by_key(|(_, (order, cells))| (full(cells), std::cmp::Reverse(*order)))?;
+        // Of those that say as much, the one closest to where the landscape begins.
+        let rank = |dirty: u64, order: usize| Reverse((order, dirty.abs_diff(USUAL)));
+        let ((_, place), (_, cells)) = places
+            .into_iter()
+            .max_by_key(|((dirty, _), (order, cells))| (full(cells), rank(*dirty, *order)))?;
         let mut lines: Vec<Line> = cells
             .into_iter()
             .filter(|(_, cycles)| cycles.len() > 1)
@@ -88,7 +94,7 @@ impl ThreadsFigure {
         lines.sort_by_key(|line| (line.ends().map(|(_, most)| most.p50), line.name.clone()));
         let most = lines.iter().filter_map(|line| line.cycles.keys().next_back().copied()).max()?;
         Some(ThreadsFigure {
-            subject: format!("{}, {place}: instances at once", pages(dirty)),
+            subject: format!("{place}: instances at once"),
             finding: finding(&lines, most),
             lines,
             most,
@@ -105,8 +111,14 @@ fn finding(lines: &[Line], most: u64) -> String {
     let (Some(least), Some(worst)) = (lines.iter().min_by_key(by), lines.iter().max_by_key(by)) else {
         return String::new();
     };
-    let say = |line: &Line| format!("{} (×{})", line.name, line.slowdown().map_or("-".into(), ratio));
-    format!("{most} at once slow {} down least, {} most", say(least), say(worst))
+    let times = |line: &Line| line.slowdown().map_or("-".into(), ratio);
+    format!(
+        "{most} at once: {} loses most, with {} times its cycle alone; {} least, with {}",
+        worst.name,
+        times(worst),
+        least.name,
+        times(least)
+    )
 }
 
 impl Figure for ThreadsFigure {
