@@ -26,6 +26,7 @@ use crate::analyse::crossover::Landscape;
 use crate::analyse::distribution::Distribution;
 use crate::analyse::summary::Summary;
 use crate::determinism;
+use crate::launch::plan::AGAIN;
 use crate::measure::row::Row;
 
 /// What a run says of itself, taken from `run.json`.
@@ -175,20 +176,19 @@ impl Files<'_> {
 
 /// The command that measures one cell again, with the baseline and the floor beside it.
 pub fn again(facts: &Facts, group: &Group, strategy: &str) -> String {
+    // The baseline's second contender is no strategy of its own.
+    let contender = if strategy == AGAIN { "--aa".into() } else { format!("-s {}", shell(strategy)) };
     // Where a module of one's own is now, only the command of the run can say.
     if group.workload.starts_with("user/") {
-        return format!("{} -s {}", facts.command, shell(strategy));
+        return format!("{} {contender}", facts.command);
     }
-    let mut command = format!(
-        "resetbench run --profile {} --seed {} -w {}",
-        facts.profile,
-        facts.seed,
-        shell(group.workload)
-    );
+    let Facts { profile, seed, .. } = facts;
+    let mut command =
+        format!("resetbench run --profile {profile} --seed {seed} -w {}", shell(group.workload));
     for (name, value) in group.params {
         command += &format!(" -p {}", shell(&format!("{name}={}", plain(value))));
     }
-    command + &format!(" -s {}", shell(strategy))
+    format!("{command} {contender}")
 }
 
 /// A word that a shell takes as it is.

@@ -54,7 +54,7 @@ pub fn method(summary: &Summary) -> Markup {
                 li { "We wrote the in-place strategies, and know them better than wasmtime's allocators, which are run with the settings above." }
                 li { "Soundness is what was observed on these blocks. A page that is swapped out is seen by no check here." }
                 li { "One machine and one kernel: ratios carry over to similar ones, times do not." }
-                li { "Blocks are replayed from memory; the host's own work between blocks, such as its database, is not in the cycle." }
+                li { "Blocks, keys and values are kept in memory: what a node or a database takes is in no cycle." }
                 li { "The bundled guests are small indexers. A guest that works longer per block makes every reset weigh less." }
             }
         }

@@ -17,7 +17,8 @@ pub fn soundness(chapters: &[Chapter], palette: &Palette) -> Markup {
             h2 { "Soundness" }
             p {
                 "Every reset is compared with a fresh instance in the same run, by the list of the reset contract. A strategy \
-                 that leaves something behind on a workload has no time there, however fast it was. Equivalence is observed on the blocks of this run; it is not a proof."
+                 that leaves something behind on a workload has no time there, however fast it was. Equivalence is \
+                 observed on the blocks of this run; it is not a proof."
             }
             (scroll("Soundness", html! {
                 table {

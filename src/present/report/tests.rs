@@ -249,6 +249,7 @@ fn a_cell_is_measured_again_by_a_command_that_a_shell_takes() {
         again(&fixture::facts(), &group, "copy/full"),
         "resetbench run --profile full --seed 42 -w indexer/tiny-block -p blocks=200 -p trace=regtest -s copy/full"
     );
+    assert!(again(&fixture::facts(), &group, AGAIN).ends_with("-p trace=regtest --aa"));
     group.workload = "user/mine";
     assert_eq!(
         again(&fixture::facts(), &group, "it's/*"),
