@@ -53,7 +53,7 @@ pub enum Verb {
     Trust(TrustArgs),
     /// Run the same blocks under many memory limits and commit policies: is the same stored?
     Determinism(DeterminismArgs),
-    /// Put what the seeds state to the test, each statement measured here and now.
+    /// Put what has been said of resets and memory to the test, each statement measured here and now.
     Claims(ClaimsArgs),
     /// Measure startup: compiled on the spot or ahead of time, and with what memory committed.
     Startup(StartupArgs),

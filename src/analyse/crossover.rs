@@ -89,7 +89,7 @@ pub fn landscape(
     let mut slices = BTreeMap::<(&str, String), BTreeMap<u64, &Group>>::new();
     for group in &groups {
         if let Some(dirty) = group.params.get(ALONG).and_then(serde_json::Value::as_u64) {
-            let params = serde_json::Value::from_iter(common(&group.params)).to_string();
+            let params = serde_json::Value::from_iter(slice_params(&group.params)).to_string();
             slices.entry((&group.workload, params)).or_default().insert(dirty, group);
         }
     }
@@ -101,7 +101,8 @@ pub fn landscape(
     })
 }
 
-fn common(params: &Params) -> Params {
+/// The parameters of the slice that a place belongs to.
+pub fn slice_params(params: &Params) -> Params {
     params
         .iter()
         .filter(|(name, _)| !FOLLOWING.contains(&name.as_str()))
@@ -148,7 +149,7 @@ fn slice(points: &BTreeMap<u64, &Group>, summary: &Summary, facts: &Facts) -> Op
         }
     }
     crossovers.sort_by(|a, b| a.dirty.value.total_cmp(&b.dirty.value));
-    Some(Slice { workload: first.workload.clone(), params: common(&first.params), best, crossovers })
+    Some(Slice { workload: first.workload.clone(), params: slice_params(&first.params), best, crossovers })
 }
 
 /// The cycle of `a` over that of `b` at one point.

@@ -35,8 +35,14 @@ fn spread<T: Middle>(mut launches: Vec<Vec<T>>) -> Option<Spread<T>> {
     })
 }
 
-/// The distribution of single blocks in a phase. A round of which only the median was kept counts as one block.
+/// The distribution of single blocks in a phase.
 pub fn quantiles(times: &Times) -> Option<Quantiles> {
+    let Spread { p50, p95, p99, max, n } = spread(blocks_by_launch(times).into_values().collect())?;
+    Some(Quantiles { p50, p95, p99, max, n })
+}
+
+/// The single blocks of each launch. A round of which only the median was kept counts as one block.
+pub fn blocks_by_launch(times: &Times) -> BTreeMap<u32, Vec<u64>> {
     let mut launches: BTreeMap<u32, Vec<u64>> = times.alone.clone();
     for (&(launch, _), round) in &times.rounds {
         let blocks = launches.entry(launch).or_default();
@@ -46,8 +52,7 @@ pub fn quantiles(times: &Times) -> Option<Quantiles> {
             blocks.extend(&round.blocks);
         }
     }
-    let Spread { p50, p95, p99, max, n } = spread(launches.into_values().collect())?;
-    Some(Quantiles { p50, p95, p99, max, n })
+    launches
 }
 
 /// What the cell costs beyond the floor's execute: `cycle - execute of the floor`, in the same launch and round.

@@ -14,6 +14,7 @@
 //! | all of it into cells | [`cells`] |
 //! | who is best, and who cannot be told apart from it | [`standing`] |
 //! | where one strategy overtakes another | [`crossover`] |
+//! | quantiles of single blocks, for a curve | [`distribution`] |
 //! | the folder of a run | [`saved`] |
 //!
 //! A figure that cannot be computed is absent. A cell whose reset was not found equal to a fresh instance has no
@@ -31,6 +32,7 @@
 pub mod bootstrap;
 pub mod cells;
 pub mod crossover;
+pub mod distribution;
 pub mod evidence;
 pub mod figures;
 pub mod paired;

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::crossover::{self, Landscape};
+use super::distribution::{self, Distribution};
 use super::evidence::{self, Group};
 use super::standing::standings;
 use super::summary::{self, Summary};
@@ -62,6 +63,14 @@ impl Saved {
     /// When the rows are unfit.
     pub fn groups(&self) -> Result<Vec<Group>, Unfit> {
         evidence::gather(&self.record.run, &self.rows)
+    }
+
+    /// How single blocks' cycles are distributed, cell by cell.
+    ///
+    /// # Errors
+    /// When the rows are unfit.
+    pub fn distributions(&self) -> Result<Vec<Distribution>> {
+        Ok(distribution::distributions(&self.rows, &facts(&self.record))?)
     }
 
     fn without_rows(folder: &Path, record: Record) -> Result<Self> {

@@ -44,6 +44,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// As a table has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::DoesNotHold => "does not hold",
+            Self::Depends => "depends",
+            Self::NotRun => "not run",
+        }
+    }
+
     fn holds_if(holds: bool) -> Self {
         if holds { Self::Holds } else { Self::DoesNotHold }
     }

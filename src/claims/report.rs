@@ -47,12 +47,7 @@ impl Report {
         use std::fmt::Write as _;
         let mut out = String::new();
         for claim in &self.claims {
-            let verdict = match claim.verdict {
-                Verdict::Holds => "HOLDS",
-                Verdict::DoesNotHold => "DOES NOT HOLD",
-                Verdict::Depends => "DEPENDS",
-                Verdict::NotRun => "not run",
-            };
+            let verdict = claim.verdict.word().to_uppercase();
             let _ = writeln!(out, "{verdict:<14} {} ({})", claim.statement, claim.source);
             let _ = writeln!(out, "{:<14} quoted: {}", "", claim.quoted);
             let _ = writeln!(out, "{:<14} measured: {}\n", "", claim.measured);

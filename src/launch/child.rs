@@ -1,11 +1,11 @@
 //! The child process: one strategy on one workload, doing what the parent asks.
 
 use std::io::{self, BufRead, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use reset_strategies::{Error, Options, Plan, Session, Strategy};
 use wasmtime::{Engine, Linker, Module};
 
@@ -117,6 +117,8 @@ pub struct Ground {
     trace: Vec<Arc<[u8]>>,
     plan: Plan<'static>,
     module: Module,
+    /// What a fresh instance of the module looks like, once somebody has asked.
+    fresh: Arc<Mutex<Option<Arc<Fresh>>>>,
 }
 
 impl Ground {
@@ -143,7 +145,7 @@ impl Ground {
         let (module, stage) = super::cache::module(&spec.cache, &engine, plan.wasm())?;
         stages.end(stage);
         tick(&engine, spec.timeout_ms);
-        Ok(Self { spec: spec.clone(), trace, plan, module })
+        Ok(Self { spec: spec.clone(), trace, plan, module, fresh: Arc::default() })
     }
 
     /// Instances at once.
@@ -156,7 +158,7 @@ impl Ground {
 pub struct Cell {
     spec: Spec,
     strategy: &'static Strategy,
-    fresh: Option<Arc<Fresh>>,
+    fresh: Arc<Mutex<Option<Arc<Fresh>>>>,
     trace: Vec<Arc<[u8]>>,
     store: Shared,
     waste: Waste,
@@ -176,7 +178,7 @@ impl Cell {
     /// # Errors
     /// When the module cannot be linked or instantiated, or the first reset fails.
     pub fn on(ground: &Ground, stages: &mut Stages) -> Result<Self> {
-        let Ground { spec, trace, plan, module } = ground;
+        let Ground { spec, trace, plan, module, fresh } = ground;
         let store = Shared::new(initial(spec));
         let mut linker = Linker::new(module.engine());
         host::link(&mut linker).map_err(anyhow::Error::from)?;
@@ -187,8 +189,8 @@ impl Cell {
         })?;
         stages.end("instantiate");
         let waste = Waste::new(spec.planted);
-        let (spec, trace, strategy) = (spec.clone(), trace.clone(), plan.strategy());
-        let mut cell = Self { spec, strategy, fresh: None, trace, store, waste, session };
+        let (spec, trace, fresh) = (spec.clone(), trace.clone(), fresh.clone());
+        let mut cell = Self { spec, strategy: plan.strategy(), fresh, trace, store, waste, session };
         if !cell.trace.is_empty() {
             cell.execute(0);
             stages.end("first-block");
@@ -273,16 +275,22 @@ impl Cell {
         self.strategy
     }
 
-    /// What a fresh instance of the module looks like; made once.
+    /// Whether no other session lives in this process.
+    pub fn is_alone(&self) -> bool {
+        self.spec.threads == 1
+    }
+
+    /// What a fresh instance of the module looks like; made once for all sessions of the process.
     ///
     /// # Errors
     /// When none can be made.
-    pub fn fresh(&mut self) -> Result<Arc<Fresh>> {
-        if let Some(fresh) = &self.fresh {
+    pub fn fresh(&self) -> Result<Arc<Fresh>> {
+        let mut made = self.fresh.lock().map_err(|_| anyhow!("another session of this process panicked"))?;
+        if let Some(fresh) = &*made {
             return Ok(fresh.clone());
         }
         let fresh = Arc::new(Fresh::of(&module(&self.spec)?, &self.spec.cache)?);
-        Ok(self.fresh.insert(fresh).clone())
+        Ok(made.insert(fresh).clone())
     }
 
     /// Brings the host's store back to what it was before the first block.

@@ -7,8 +7,12 @@ mod model;
 
 use serde_json::json;
 
-use self::model::{LOADS, MIB, STRATEGIES, US, Wobble, model, outcome, quantiles, ratio, signed, stages};
+use self::model::{
+    LOADS, Load, MIB, STRATEGIES, US, Wobble, model, outcome, quantiles, ratio, signed, stages,
+};
 use super::report::Facts;
+use crate::analyse::crossover::{self, Best, Crossover, Landscape, Slice, slice_params};
+use crate::analyse::distribution::{Distribution, distributions as distributions_of};
 use crate::analyse::standing::standings;
 use crate::analyse::summary::{
     Cell, Equivalence, Method, Overhead, Quantiles, Ratio, Residency, SCHEMA, Stage, Summary, Verdict,
@@ -18,69 +22,10 @@ use crate::measure::row::{Params, Phase, Row, Status, Unit};
 /// 21 strategies on 5 workloads.
 pub fn summary() -> Summary {
     let mut wobble = Wobble(7);
-    let mut cells = Vec::new();
-    for load in &LOADS {
-        let cycle = |name: &str| {
-            let (faults, reset, ..) = model(name, load);
-            load.guest_us + faults + reset
-        };
-        let sound =
-            |name: &&&str| !name.starts_with("control/") && outcome(name, load).0 == Equivalence::Equivalent;
-        let best = STRATEGIES
-            .iter()
-            .filter(sound)
-            .min_by(|a, b| cycle(a).total_cmp(&cycle(b)))
-            .expect("some are sound");
-        for strategy in STRATEGIES {
-            let (equivalence, reason) = outcome(strategy, load);
-            let (faults_us, reset_us, faults, resident) = model(strategy, load);
-            let mut cell = empty(strategy, load.name, equivalence, reason);
-            if equivalence == Equivalence::Equivalent {
-                let (tail, spread) = (0.05 + 0.04 * wobble.next().abs(), 0.004 + 0.012 * wobble.next().abs());
-                let faults_ns = wobble.about(faults_us * US, 0.02) + 12.0 * wobble.next();
-                let reset_ns = wobble.about(reset_us * US, 0.02);
-                let execute = load.guest_us * US + faults_ns;
-                cell.execute_ns = Some(quantiles(execute, tail));
-                cell.reset_ns = Some(quantiles(reset_ns, tail));
-                cell.cycle_ns = Some(quantiles(execute + reset_ns, tail));
-                let (p50, p95, p99, max) = signed(faults_ns + reset_ns, 3.0 * tail);
-                let parts = (faults_ns as i64, reset_ns as i64);
-                cell.overhead_ns = Some(Overhead {
-                    p50,
-                    p95,
-                    p99,
-                    max,
-                    n: 4_000,
-                    execute_side_p50: parts.0,
-                    reset_p50: parts.1,
-                });
-                let versus = cycle(strategy) / cycle("fresh/relink");
-                cell.ratio_to_baseline =
-                    Some(ratio(versus, if strategy == "fresh/relink" { 0.0 } else { spread }));
-                cell.regret =
-                    Some(ratio(cycle(strategy) / cycle(best), if strategy == *best { 0.0 } else { spread }));
-                cell.verdict = match versus {
-                    _ if strategy == "fresh/relink" => Verdict::Baseline,
-                    v if v < 0.98 => Verdict::Faster,
-                    v if v > 1.02 => Verdict::Slower,
-                    _ => Verdict::Same,
-                };
-                cell.sentence = format!(
-                    "`{strategy}` takes {versus:.2}x the cycle of `fresh/relink` ({:.2}x to {:.2}x, 99 % interval over \
-                     5 launches and 200 rounds): {}.",
-                    versus * (1.0 - spread),
-                    versus * (1.0 + 1.2 * spread),
-                    if versus < 1.0 { "faster" } else { "slower" },
-                );
-                cell.minor_faults = Some(faults);
-                let steady = (17.8 + resident) * MIB;
-                cell.rss_bytes = Some(Residency { steady: steady as u64, peak: (steady + 2.1 * MIB) as u64 });
-                cell.startup = stages(strategy, load, &mut wobble);
-                (cell.launches, cell.rounds) = (5, 40);
-            }
-            cells.push(cell);
-        }
-    }
+    summary_of(LOADS.iter().flat_map(|load| cells(load, &STRATEGIES, &mut wobble)).collect())
+}
+
+fn summary_of(cells: Vec<Cell>) -> Summary {
     Summary {
         standings: standings(&cells),
         schema: SCHEMA,
@@ -90,6 +35,125 @@ pub fn summary() -> Summary {
         notes: Vec::new(),
         cells,
     }
+}
+
+fn cells(load: &Load, strategies: &[&str], wobble: &mut Wobble) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    let cycle = |name: &str| {
+        let (faults, reset, ..) = model(name, load);
+        load.guest_us + faults + reset
+    };
+    let sound =
+        |name: &&&str| !name.starts_with("control/") && outcome(name, load).0 == Equivalence::Equivalent;
+    let best =
+        strategies.iter().filter(sound).min_by(|a, b| cycle(a).total_cmp(&cycle(b))).expect("some are sound");
+    for strategy in strategies.iter().copied() {
+        let (equivalence, reason) = outcome(strategy, load);
+        let (faults_us, reset_us, faults, resident) = model(strategy, load);
+        let mut cell = empty(strategy, load.name, equivalence, reason);
+        if equivalence == Equivalence::Equivalent {
+            let (tail, spread) = (0.05 + 0.04 * wobble.next().abs(), 0.004 + 0.012 * wobble.next().abs());
+            let faults_ns = wobble.about(faults_us * US, 0.02) + 12.0 * wobble.next();
+            let reset_ns = wobble.about(reset_us * US, 0.02);
+            let execute = load.guest_us * US + faults_ns;
+            cell.execute_ns = Some(quantiles(execute, tail));
+            cell.reset_ns = Some(quantiles(reset_ns, tail));
+            cell.cycle_ns = Some(quantiles(execute + reset_ns, tail));
+            let (p50, p95, p99, max) = signed(faults_ns + reset_ns, 3.0 * tail);
+            let parts = (faults_ns as i64, reset_ns as i64);
+            cell.overhead_ns = Some(Overhead {
+                p50,
+                p95,
+                p99,
+                max,
+                n: 4_000,
+                execute_side_p50: parts.0,
+                reset_p50: parts.1,
+            });
+            let versus = cycle(strategy) / cycle("fresh/relink");
+            cell.ratio_to_baseline =
+                Some(ratio(versus, if strategy == "fresh/relink" { 0.0 } else { spread }));
+            cell.regret =
+                Some(ratio(cycle(strategy) / cycle(best), if strategy == *best { 0.0 } else { spread }));
+            cell.verdict = match versus {
+                _ if strategy == "fresh/relink" => Verdict::Baseline,
+                v if v < 0.98 => Verdict::Faster,
+                v if v > 1.02 => Verdict::Slower,
+                _ => Verdict::Same,
+            };
+            cell.sentence = format!(
+                "`{strategy}` takes {versus:.2}x the cycle of `fresh/relink` ({:.2}x to {:.2}x, 99 % interval over \
+                     5 launches and 200 rounds): {}.",
+                versus * (1.0 - spread),
+                versus * (1.0 + 1.2 * spread),
+                if versus < 1.0 { "faster" } else { "slower" },
+            );
+            cell.minor_faults = Some(faults);
+            let steady = (17.8 + resident) * MIB;
+            cell.rss_bytes = Some(Residency { steady: steady as u64, peak: (steady + 2.1 * MIB) as u64 });
+            cell.startup = stages(strategy, load, wobble);
+            (cell.launches, cell.rounds) = (5, 40);
+        }
+        cells.push(cell);
+    }
+    cells
+}
+
+/// Six strategies over the dirty pages of `stress/touch`, in three patterns and with one and two instances.
+pub fn landscape() -> (Summary, Landscape) {
+    const NAMES: [&str; 6] = [
+        "fresh/relink",
+        "copy/full",
+        "dirty/pagemap-scan",
+        "dirty/uffd-wp",
+        "remap/madvise",
+        "control/oracle",
+    ];
+    let mut wobble = Wobble(3);
+    let mut all = Vec::new();
+    for (shape, motion, threads) in [(2, 1, 1), (0, 1, 1), (2, 0, 1), (2, 1, 2)] {
+        for dirty in [0, 1, 16, 256, 2048, 8192, 32_768].into_iter().filter(|d| shape == 2 || *d > 1) {
+            let guest_us = 2.0 + 0.01 * dirty as f64 * threads as f64;
+            let load =
+                Load { name: "stress/touch", dirty: dirty as f64, guest_us, used_mib: 64.0, rotating: false };
+            let mut cells = cells(&load, &NAMES, &mut wobble);
+            for cell in &mut cells {
+                let params = [("dirty", dirty), ("shape", shape), ("motion", motion), ("threads", threads)];
+                cell.params = params.map(|(name, value)| (name.to_owned(), json!(value))).into();
+            }
+            all.extend(cells);
+        }
+    }
+    let summary = summary_of(all);
+    let mut slices: Vec<Slice> = Vec::new();
+    for cell in summary.cells.iter().filter(|cell| cell.regret.is_some_and(|r| r.value == 1.0)) {
+        let best = Best {
+            dirty: cell.params["dirty"].as_u64().unwrap_or_default(),
+            strategy: cell.strategy.clone(),
+            cycle_ns: cell.cycle_ns.map_or(0, |q| q.p50),
+            baseline_ns: None,
+        };
+        let params = slice_params(&cell.params);
+        match slices.iter_mut().find(|slice| slice.params == params) {
+            Some(slice) => slice.best.push(best),
+            None => {
+                let (workload, crossovers) = (cell.workload.clone(), Vec::new());
+                slices.push(Slice { workload, params, best: vec![best], crossovers });
+            }
+        }
+    }
+    for slice in &mut slices {
+        let changes = slice.best.windows(2).filter(|pair| pair[0].strategy != pair[1].strategy);
+        let crossover = |pair: &[Best]| {
+            let value = (pair[0].dirty as f64 * pair[1].dirty as f64).sqrt();
+            let (before, after) = (pair[0].strategy.clone(), pair[1].strategy.clone());
+            let sentence = format!("`{after}` overtakes `{before}` at about {} dirty pages.", value.round());
+            Crossover { before, after, dirty: ratio(value, 0.1), sentence }
+        };
+        slice.crossovers = changes.map(crossover).collect();
+    }
+    let left_out = vec!["16 dirty pages, contiguous, fixed".into(), "a place that is too large".into()];
+    (summary, Landscape { schema: crossover::SCHEMA, run: "2026-11-20-lab".into(), slices, left_out })
 }
 
 /// A cell without figures.
@@ -118,39 +182,66 @@ pub fn empty(strategy: &str, workload: &str, equivalence: Equivalence, reason: O
     }
 }
 
-/// Samples of RSS for every cell of a summary that has a residency: two launches that climb and settle.
+/// Samples of every cell of a summary: two launches of memory that climb and settle, and three of a few blocks' cycles.
 pub fn rows(summary: &Summary) -> Vec<Row> {
     let mut wobble = Wobble(11);
     let mut rows = Vec::new();
     for cell in &summary.cells {
         let steady = cell.rss_bytes.map_or(40.0 * MIB, |rss| rss.steady as f64);
-        let status = if cell.equivalence == Equivalence::Equivalent { Status::Ok } else { Status::Diverged };
         for launch in 0..2 {
             for i in 0..80u64 {
                 let share = (i as f64 / 12.0).min(1.0);
                 let saw = if cell.strategy.starts_with("fresh") { 0.4 * MIB * (i % 3) as f64 } else { 0.0 };
                 let value = 17.0 * MIB + (steady - 17.0 * MIB) * share + saw + 0.02 * MIB * wobble.next();
-                rows.push(Row {
-                    run: summary.run.clone(),
-                    launch,
-                    round: None,
-                    order: None,
-                    strategy: cell.strategy.clone(),
-                    workload: cell.workload.clone(),
-                    params: cell.params.clone(),
-                    phase: Phase::Memory,
-                    metric: "rss".into(),
-                    unit: Unit::Bytes,
-                    value: Some(value as u64),
-                    samples: Vec::new(),
-                    at_ns: Some(i * 25_000_000),
-                    status,
-                    error: None,
-                });
+                let row = row(summary, cell, launch, Phase::Memory, ("rss", Unit::Bytes));
+                rows.push(Row { value: Some(value as u64), at_ns: Some(i * 25_000_000), ..row });
             }
+        }
+        let Some(cycle) = cell.cycle_ns else { continue };
+        for launch in 0..3 {
+            // Most blocks near the median, one in twelve slower by a half, as a collection would make it.
+            let slow = |i: u64| if i % 12 == 5 { 1.5 } else { 1.0 };
+            let block = |i: u64, w: f64| (cycle.p50 as f64 * slow(i) * (1.0 + 0.06 * w)) as u64;
+            let samples: Vec<u64> = (0..120).map(|i| block(i, wobble.next())).collect();
+            let row = row(summary, cell, launch, Phase::Cycle, ("time", Unit::Nanoseconds));
+            rows.push(Row { round: Some(0), value: Some(cycle.p50), samples, ..row });
         }
     }
     rows
+}
+
+fn row(summary: &Summary, cell: &Cell, launch: u32, phase: Phase, (metric, unit): (&str, Unit)) -> Row {
+    let sound = cell.equivalence == Equivalence::Equivalent;
+    Row {
+        run: summary.run.clone(),
+        launch,
+        round: None,
+        order: None,
+        strategy: cell.strategy.clone(),
+        workload: cell.workload.clone(),
+        params: cell.params.clone(),
+        phase,
+        metric: metric.into(),
+        unit,
+        value: None,
+        samples: Vec::new(),
+        at_ns: None,
+        status: if sound { Status::Ok } else { Status::Diverged },
+        error: None,
+    }
+}
+
+/// The distributions behind [`rows`].
+pub fn distributions(summary: &Summary) -> Vec<Distribution> {
+    let facts = crate::analyse::Facts {
+        run: summary.run.clone(),
+        baseline: summary.baseline.clone(),
+        contenders: Vec::new(),
+        controls: Vec::new(),
+        floor: String::new(),
+        seed: 0,
+    };
+    distributions_of(&rows(summary), &facts).expect("rows of one run")
 }
 
 /// One workload with an outcome of each kind, few enough to read as a snapshot.
@@ -270,6 +361,7 @@ pub fn facts() -> Facts {
             pair("fresh/relink", "allocator=on-demand cow=on nan-canonicalisation=off"),
             pair("fresh/pooling-scan", "allocator=pooling keep_resident=64MiB pagemap_scan=yes"),
         ],
+        seed: 42,
         interrupted: false,
     }
 }

@@ -1,23 +1,37 @@
 //! One self-contained page: the answer first, then the tables and figures behind it.
 //!
-//! Everything is inside the file; its content security policy forbids it to fetch anything. Text goes through `maud`,
-//! which escapes it; only the drawings and the stylesheet, both made here, are written as they are.
+//! Everything is inside the file; its content security policy forbids it to fetch anything, and to run any script but the
+//! one that sorts and filters. Text goes through `maud`, which escapes it; only the drawings, the stylesheet and the
+//! script, all made here, are written as they are.
 
 mod background;
+mod findings;
+mod tables;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
 
-use super::columns::{Entry, Kind, Line, Sheet};
+use super::figures::landscape::pages;
 use super::figures::{Drawing, Numbers};
 use super::palette::{Palette, Style, dark_rules};
-use super::prose::{code_spans, percent, printable};
-use super::report::{Chapter, Facts};
+use super::prose::{code_spans, printable};
+use super::report::{Book, Chapter, Facts, Material};
 use super::units::{bytes, count, ns, ratio};
 use super::view::{Group, Shown};
+use crate::analyse::crossover::ALONG;
 use crate::analyse::summary::Summary;
+use crate::workload::landscape::describe;
+
+/// What sorts and filters tables; the page says all it has to say without it.
+const SCRIPT: &str = include_str!("html/script.js");
 
 /// The whole page.
-pub fn page(facts: &Facts, summary: &Summary, chapters: &[Chapter], palette: &Palette) -> String {
+pub fn page(book: &Book, palette: &Palette) -> String {
+    let Book { material: Material { facts, summary, .. }, chapters, .. } = book;
+    // A landscape is told by its figures; the tables of its places stand behind them.
+    let places = book.material.landscape.is_some();
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -25,23 +39,49 @@ pub fn page(facts: &Facts, summary: &Summary, chapters: &[Chapter], palette: &Pa
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                meta http-equiv="Content-Security-Policy" content=(policy());
                 title { (text(&facts.title)) " · resetbench" }
                 style { (PreEscaped(stylesheet())) }
             }
             body {
+                a.skip href="#main" { "Skip to the answer" }
                 (head(facts, summary))
-                main {
-                    (answer(chapters, palette))
-                    @for chapter in chapters { (workload(chapter, palette)) }
-                    (background::soundness(chapters, palette))
+                main #main {
+                    @if !places { (answer(chapters, palette)) }
+                    (contents(book))
+                    (findings::landscape(book))
+                    (tables::filters(book))
+                    @if places {
+                        section #places {
+                            h2 { "The places of the landscape" }
+                            @for chapter in chapters {
+                                details id=(chapter.slug) {
+                                    summary { (text(&place(&chapter.group))) }
+                                    (tables::results(book, chapter, palette))
+                                }
+                            }
+                        }
+                    } @else {
+                        (tables::overview(book, palette))
+                        @for chapter in chapters { (workload(book, chapter, palette)) }
+                    }
+                    (findings::soundness(chapters, palette))
+                    (findings::determinism(book))
+                    (findings::claims(book))
                     (background::environment(facts))
-                    (background::reading(summary))
+                    (background::method(summary))
                 }
+                script { (PreEscaped(SCRIPT)) }
             }
         }
     };
     markup.into_string()
+}
+
+/// Nothing may be fetched, and no script may run but ours.
+fn policy() -> String {
+    let hash = STANDARD.encode(Sha256::digest(SCRIPT));
+    format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'")
 }
 
 fn stylesheet() -> String {
@@ -85,12 +125,37 @@ fn answer(chapters: &[Chapter], palette: &Palette) -> Markup {
                     }
                 }
             }
-            nav aria-label="Sections" {
-                ul {
-                    @for chapter in chapters { li { a href={ "#" (chapter.slug) } { (text(&chapter.group.title())) } } }
-                    li { a href="#soundness" { "Soundness" } }
-                    li { a href="#environment" { "Environment" } }
-                    li { a href="#reading" { "How to read this" } }
+        }
+    }
+}
+
+/// The place of a landscape, in its own words where it has them.
+fn place(group: &Group) -> String {
+    let dirty = group.params.get(ALONG).and_then(serde_json::Value::as_u64);
+    dirty.map_or_else(
+        || group.title(),
+        |dirty| format!("{}: {}, {}", group.workload, pages(dirty), describe(group.params)),
+    )
+}
+
+/// What the page holds.
+fn contents(book: &Book) -> Markup {
+    let sections = [
+        ("landscape", "Landscape", book.material.landscape.is_some()),
+        ("places", "Places", book.material.landscape.is_some()),
+        ("soundness", "Soundness", true),
+        ("determinism", "Determinism", book.determinism.is_some()),
+        ("claims", "Claims", !book.material.claims.is_empty()),
+        ("environment", "Environment", true),
+        ("method", "Method and bias", true),
+    ];
+    let chapters = if book.material.landscape.is_some() { &[][..] } else { &book.chapters };
+    html! {
+        nav aria-label="Sections" {
+            ul {
+                @for chapter in chapters { li { a href={ "#" (chapter.slug) } { (text(&chapter.group.title())) } } }
+                @for (id, title, _) in sections.iter().filter(|(.., there)| *there) {
+                    li { a href={ "#" (id) } { (title) } }
                 }
             }
         }
@@ -123,96 +188,28 @@ fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
     }
 }
 
-fn workload(chapter: &Chapter, palette: &Palette) -> Markup {
+fn workload(book: &Book, chapter: &Chapter, palette: &Palette) -> Markup {
     let group = &chapter.group;
     html! {
         section id=(chapter.slug) {
             h2 { (text(&group.title())) }
             @if !group.several && !group.params.is_empty() { p.params { (text(&group.parameters())) } }
-            (results(chapter, palette))
+            (tables::results(book, chapter, palette))
             @for drawing in &chapter.drawings { (figure(drawing)) }
             @for absent in &chapter.absent { p.notes { (absent) } }
         }
     }
 }
 
-fn results(chapter: &Chapter, palette: &Palette) -> Markup {
-    let group = &chapter.group;
-    let sheet = Sheet::new(group);
-    let first_control = sheet.lines.iter().position(|line| line.cell.control());
-    let span = sheet.columns.len() + 1;
-    html! {
-        p.notes {
-            "Medians per block, sorted by cycle. The baseline is " code { (text(group.baseline)) }
-            "; a ratio below 1 is faster, and in brackets is its " (percent(group.method.level)) " interval."
-        }
-        div.scroll tabindex="0" role="region" aria-label={ "Results of " (text(&group.title())) } {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { "strategy" }
-                        @for (kind, column) in &sheet.columns {
-                            th scope="col" {
-                                (kind.name())
-                                @if !column.unit.is_empty() { " " span.unit { "(" (column.unit) ")" } }
-                            }
-                        }
-                    }
-                }
-                tbody {
-                    @for (i, line) in sheet.lines.iter().enumerate() {
-                        @if first_control == Some(i) {
-                            tr.divider { th colspan=(span) scope="rowgroup" { "controls, never recommended" } }
-                        }
-                        (result(chapter, &sheet, line, palette))
-                    }
-                }
-            }
-        }
-        @if !sheet.reasons.is_empty() {
-            ol.notes { @for (i, reason) in sheet.reasons.iter().enumerate() { li id=(note_id(chapter, i + 1)) { (text(reason)) } } }
-        }
-        @for (name, caveat) in &sheet.caveats { p.notes { code { (text(name)) } ": " (sentence(caveat)) } }
-        @if !sheet.absent.is_empty() {
-            p.notes { "Not measured in this run: " (sheet.absent.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")) "." }
-        }
-        details {
-            summary { "Each verdict as a sentence" }
-            ul { @for line in &sheet.lines { @if let Some(words) = line.cell.sentence() { li { (sentence(words)) } } } }
-        }
-    }
-}
-
-fn result(chapter: &Chapter, sheet: &Sheet, line: &Line, palette: &Palette) -> Markup {
-    html! {
-        tr.best[line.best].missing[line.note.is_some()] {
-            th scope="row" { (named(line.cell.name(), palette)) }
-            @for (kind, column) in &sheet.columns {
-                td {
-                    @match sheet.entry(line, *kind, *column) {
-                        Entry::Figure(figure) => (figure),
-                        Entry::Ratio(r) => {
-                            (ratio(r.value)) " " span.interval { "[" (ratio(r.low)) ", " (ratio(r.high)) "]" }
-                        }
-                        Entry::Baseline => "baseline",
-                        Entry::Best => "best",
-                        Entry::Missing => "-",
-                        Entry::Note(note) => { "- " a href={ "#" (note_id(chapter, note)) } { "note " (note) } }
-                    }
-                    // A row whose ratio was never measured still has to lead to its note.
-                    @if *kind == Kind::Cycle && sheet.absent.contains(&Kind::Baseline) {
-                        @if let Some(note) = line.note { " " a href={ "#" (note_id(chapter, note)) } { "note " (note) } }
-                    }
-                }
-            }
-        }
-    }
+/// What is wider than a narrow page scrolls in a box of its own, which a keyboard can reach.
+fn scroll(label: &str, content: Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(text(label)) { (content) } }
 }
 
 fn figure(drawing: &Drawing) -> Markup {
     html! {
         figure {
-            div.scroll tabindex="0" role="region" aria-label=(text(&drawing.title)) { (PreEscaped(&drawing.svg)) }
+            (scroll(&drawing.title, PreEscaped(drawing.svg.clone())))
             figcaption { (text(&drawing.caption)) }
             details {
                 summary { "The figures behind it" }
@@ -223,8 +220,9 @@ fn figure(drawing: &Drawing) -> Markup {
 }
 
 fn numbers(numbers: &Numbers) -> Markup {
-    html! {
-        div.scroll tabindex="0" role="region" aria-label="Figures" {
+    scroll(
+        "Figures",
+        html! {
             table {
                 thead { tr { @for head in &numbers.head { th scope="col" { (text(head)) } } } }
                 tbody {
@@ -237,8 +235,8 @@ fn numbers(numbers: &Numbers) -> Markup {
                     }
                 }
             }
-        }
-    }
+        },
+    )
 }
 
 fn named(name: &str, palette: &Palette) -> Markup {

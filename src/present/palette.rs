@@ -99,6 +99,16 @@ const FAMILIES: [(&str, Shades); 6] = [
     ),
 ];
 
+/// Outcomes of `determinism`, from what is safe to what nobody notices: the state of an unlimited host, an error in words,
+/// another error, a signal, another state. Lightness differs as well as hue.
+pub const OUTCOMES: [Colour; 5] = [
+    Colour::new(0xC9E8D2, 0x1F4A2E),
+    Colour::new(0xCFE0F5, 0x1F3A5C),
+    Colour::new(0xFBE3B5, 0x5A4313),
+    Colour::new(0xF3B48C, 0x7A3A14),
+    Colour::new(0xE58A8A, 0x8A1F26),
+];
+
 /// For a family that nobody has given a colour yet.
 const OTHER: Shades = shades(
     [0x7A5C75, 0x94758F, 0x5C4058, 0x876882, 0x6B4E66, 0x4D334A],
@@ -254,7 +264,12 @@ impl Palette {
 /// Every colour that a figure may use.
 fn all() -> impl Iterator<Item = Colour> {
     let families = FAMILIES.iter().flat_map(|(_, shades)| *shades);
-    [PAPER, INK, MUTED, GRID, SOFT, STRIPE].into_iter().chain(families).chain(OTHER).chain(STAGES)
+    [PAPER, INK, MUTED, GRID, SOFT, STRIPE]
+        .into_iter()
+        .chain(families)
+        .chain(OTHER)
+        .chain(STAGES)
+        .chain(OUTCOMES)
 }
 
 /// CSS rules that turn the light colours of an inline SVG into the dark ones.

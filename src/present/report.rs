@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `overhead-<workload>.svg`, `.png` and so on | every figure of every workload |
+//! | `dirty-<setting>.svg` and so on | the figures of a landscape, instead of those of its places |
 //! | `report.md` | the tables and figures for a repository's pages |
 //! | `report.html` | all of it in one file that needs nothing else |
 
@@ -12,13 +13,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::figures::{self, Drawing};
+use super::figures::determinism::DeterminismFigure;
+use super::figures::landscape::settings;
+use super::figures::{self, Drawable, Drawing};
 use super::html;
 use super::markdown::{code, escape, sentence, table};
 use super::palette::Palette;
 use super::prose::printable;
-use super::view::Group;
+use super::view::{Group, plain};
+use crate::analyse::crossover::Landscape;
+use crate::analyse::distribution::Distribution;
 use crate::analyse::summary::Summary;
+use crate::claims::report::Checked;
+use crate::determinism;
+use crate::launch::plan::AGAIN;
 use crate::measure::row::Row;
 
 /// What a run says of itself, taken from `run.json`.
@@ -38,8 +46,44 @@ pub struct Facts {
     pub machine: Vec<(String, String)>,
     /// Effective configuration by strategy.
     pub strategies: Vec<(String, String)>,
+    /// From which it drew its orders.
+    pub seed: u64,
     /// Whether it ended before its plan did.
     pub interrupted: bool,
+}
+
+/// All that a report is made of. What is empty was not in the run's folder and has no section.
+#[derive(Clone, Copy, Debug)]
+pub struct Material<'a> {
+    pub facts: &'a Facts,
+    pub summary: &'a Summary,
+    /// For what changes over time.
+    pub rows: &'a [Row],
+    /// Of single blocks.
+    pub distributions: &'a [Distribution],
+    /// Of a run over many places.
+    pub landscape: Option<&'a Landscape>,
+    /// Of `determinism.json`.
+    pub determinism: &'a [determinism::Cell],
+    /// Of `claims.json`.
+    pub claims: &'a [Checked],
+}
+
+/// A report whose figures are drawn.
+#[derive(Debug)]
+pub struct Book<'a> {
+    pub material: Material<'a>,
+    pub chapters: Vec<Chapter<'a>>,
+    /// Over all places of a landscape.
+    pub landscape: Vec<Plate>,
+    pub determinism: Option<Plate>,
+}
+
+/// A figure of no single workload, and its file without the ending.
+#[derive(Debug)]
+pub struct Plate {
+    pub file: String,
+    pub drawing: Drawing,
 }
 
 /// One workload of the report.
@@ -56,37 +100,100 @@ pub struct Chapter<'a> {
 }
 
 /// Draws and writes everything into `dir`, and returns the files in the order in which they were written.
-pub fn write(dir: &Path, facts: &Facts, summary: &Summary, rows: &[Row]) -> Result<Vec<PathBuf>> {
+///
+/// The places of a landscape have tables but no figures of their own: there are hundreds of them.
+///
+/// # Errors
+/// When a figure cannot be drawn, or the folder cannot be written.
+pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
+    let Material { summary, rows, distributions, .. } = material;
     let palette = Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()));
-    let mut written = Vec::new();
-    let mut put = |name: String, content: &[u8]| -> Result<()> {
-        let path = dir.join(name);
-        fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
-        written.push(path);
-        Ok(())
-    };
+    let mut files = Files { dir, written: Vec::new() };
     let mut chapters = Vec::new();
     for (group, slug) in with_slugs(Group::all(summary)) {
         let mut drawings = Vec::new();
-        for figure in figures::of(&group, &palette, rows) {
-            let drawing = figure.drawing().with_context(|| format!("workload {}", group.title()))?;
-            let png = figure.png().with_context(|| format!("workload {}", group.title()))?;
-            put(format!("{}-{slug}.svg", drawing.kind), drawing.svg.as_bytes())?;
-            put(format!("{}-{slug}.png", drawing.kind), &png)?;
-            drawings.push(drawing);
+        if material.landscape.is_none() {
+            for figure in figures::of(&group, &palette, distributions, rows) {
+                let title = || format!("workload {}", group.title());
+                drawings.push(files.figure(&*figure, &slug).with_context(title)?.drawing);
+            }
         }
-        chapters.push(Chapter { absent: absent(&drawings), group, slug, drawings });
+        let absent = if material.landscape.is_none() { absent(&drawings) } else { Vec::new() };
+        chapters.push(Chapter { absent, group, slug, drawings });
     }
-    put("report.md".into(), markdown(facts, summary, &chapters).as_bytes())?;
-    put("report.html".into(), html::page(facts, summary, &chapters, &palette).as_bytes())?;
-    Ok(written)
+    let mut plates = Vec::new();
+    if let Some(landscape) = material.landscape {
+        for (slug, figure) in figures::landscape::of(&settings(summary, landscape), &palette) {
+            plates.push(files.figure(&*figure, &slug).context("the landscape")?);
+        }
+    }
+    let determinism = match material.determinism {
+        [] => None,
+        cells => Some(files.figure(&DeterminismFigure::new(cells), "")?),
+    };
+    let book = Book { material, chapters, landscape: plates, determinism };
+    files.put("report.md", markdown(&book).as_bytes())?;
+    files.put("report.html", html::page(&book, &palette).as_bytes())?;
+    Ok(files.written)
+}
+
+/// A folder, and what has been written into it.
+struct Files<'a> {
+    dir: &'a Path,
+    written: Vec<PathBuf>,
+}
+
+impl Files<'_> {
+    fn put(&mut self, name: &str, content: &[u8]) -> Result<()> {
+        let path = self.dir.join(name);
+        fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
+        self.written.push(path);
+        Ok(())
+    }
+
+    fn figure(&mut self, figure: &dyn Drawable, slug: &str) -> Result<Plate> {
+        let (drawing, png) = (figure.drawing()?, figure.png()?);
+        let file = if slug.is_empty() { drawing.kind.to_owned() } else { format!("{}-{slug}", drawing.kind) };
+        self.put(&format!("{file}.svg"), drawing.svg.as_bytes())?;
+        self.put(&format!("{file}.png"), &png)?;
+        Ok(Plate { file, drawing })
+    }
+}
+
+/// The command that measures one cell again, with the baseline and the floor beside it.
+pub fn again(facts: &Facts, group: &Group, strategy: &str) -> String {
+    // The baseline's second contender is no strategy of its own.
+    let contender = if strategy == AGAIN { "--aa".into() } else { format!("-s {}", shell(strategy)) };
+    // Where a module of one's own is now, only the command of the run can say.
+    if group.workload.starts_with("user/") {
+        return format!("{} {contender}", facts.command);
+    }
+    let Facts { profile, seed, .. } = facts;
+    let mut command =
+        format!("resetbench run --profile {profile} --seed {seed} -w {}", shell(group.workload));
+    for (name, value) in group.params {
+        command += &format!(" -p {}", shell(&format!("{name}={}", plain(value))));
+    }
+    format!("{command} {contender}")
+}
+
+/// A word that a shell takes as it is.
+fn shell(word: &str) -> String {
+    let harmless = |b: u8| b.is_ascii_alphanumeric() || b"/-_.=:,".contains(&b);
+    let word = printable(word);
+    if !word.is_empty() && word.bytes().all(harmless) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// Why a figure that readers expect is not there.
 fn absent(drawings: &[Drawing]) -> Vec<&'static str> {
     let reasons = [
         ("overhead", "There is no figure of the overhead: no sound strategy was timed beside a sound floor."),
+        ("cycles", "There is no figure of single blocks: no sound strategy has their times."),
         ("rss", "There is no figure of resident memory: no sound strategy was sampled."),
         ("startup", "There is no figure of the startup: no sound strategy has its stages measured."),
     ];
@@ -149,7 +256,8 @@ pub fn soundness(chapters: &[Chapter]) -> Vec<Finding> {
 }
 
 /// The report as Markdown, with the pictures beside it.
-pub fn markdown(facts: &Facts, summary: &Summary, chapters: &[Chapter]) -> String {
+pub fn markdown(book: &Book) -> String {
+    let Book { material: Material { facts, summary, landscape, .. }, chapters, .. } = book;
     let mut out = format!("# {}\n\n", escape(&facts.title));
     out += &format!(
         "Run {}, started {}, profile {}.\n\n",
@@ -176,6 +284,15 @@ pub fn markdown(facts: &Facts, summary: &Summary, chapters: &[Chapter]) -> Strin
             None => "no sound strategy has a time here.".into(),
         };
         out += &format!("- **{}**: {words}\n", escape(&group.title()));
+    }
+    if let Some(landscape) = landscape {
+        out += "\n## Landscape\n\n";
+        for crossover in landscape.slices.iter().flat_map(|slice| &slice.crossovers) {
+            out += &format!("- {}\n", sentence(&crossover.sentence));
+        }
+    }
+    for Plate { file, drawing } in book.landscape.iter().chain(&book.determinism) {
+        out += &format!("\n![{}]({file}.svg)\n\n{}\n", escape(&drawing.title), escape(&drawing.caption));
     }
     for Chapter { group, slug, drawings, absent } in chapters {
         out += &format!("\n## {}\n\n", escape(&group.title()));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::prose::enumerated;
 use crate::analyse::standing;
 use crate::analyse::summary::{
-    Cell, Equivalence, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary,
+    Cell, Equivalence, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary, Verdict,
 };
 use crate::measure::row::Params;
 
@@ -99,6 +99,11 @@ impl<'a> Shown<'a> {
     pub fn sentence(self) -> Option<&'a str> {
         let sentence = self.cell.sentence.trim();
         (self.sound() && !sentence.is_empty()).then_some(sentence)
+    }
+
+    /// How it compares with the baseline; [`Verdict::None`] for a cell without figures.
+    pub fn verdict(self) -> Verdict {
+        if self.sound() { self.cell.verdict } else { Verdict::None }
     }
 
     /// Launches and rounds behind the figures.
@@ -198,15 +203,9 @@ impl<'a> Group<'a> {
         pairs.join(", ")
     }
 
-    /// The title as part of a file name: runs of anything but letters, digits, `.` and `_` become `-`.
+    /// The title as part of a file name.
     pub fn slug(&self) -> String {
-        let slug: String = self
-            .title()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' })
-            .collect();
-        let parts: Vec<&str> = slug.split('-').filter(|part| part.chars().any(|c| c != '.')).collect();
-        if parts.is_empty() { "unnamed".into() } else { parts.join("-") }
+        slug(&self.title())
     }
 
     /// The best sound strategy: the shortest median cycle, the first by name among equals. Controls are never it.
@@ -246,8 +245,18 @@ impl<'a> Group<'a> {
     }
 }
 
+/// A title as part of a file name: runs of anything but letters, digits, `.` and `_` become `-`.
+pub fn slug(title: &str) -> String {
+    let slug: String = title
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' })
+        .collect();
+    let parts: Vec<&str> = slug.split('-').filter(|part| part.chars().any(|c| c != '.')).collect();
+    if parts.is_empty() { "unnamed".into() } else { parts.join("-") }
+}
+
 /// A JSON value without the quotes of a string.
-fn plain(value: &serde_json::Value) -> String {
+pub fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -1,13 +1,19 @@
 //! `report`: tables and figures from saved files alone.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
 
 use crate::analyse::{saved::Saved, summary::Summary};
+use crate::claims::report::Checked;
 use crate::cli::ReportArgs;
+use crate::determinism::Cell;
+use crate::present::report::Material;
 use crate::present::{landscape, report, table, view::Group};
+use crate::{claims, determinism};
 
 /// Draws a run again.
 ///
@@ -27,6 +33,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
 #[derive(Debug)]
 pub struct Files {
     saved: Saved,
+    determinism: Vec<Cell>,
+    claims: Vec<Checked>,
 }
 
 impl Files {
@@ -35,7 +43,13 @@ impl Files {
     /// # Errors
     /// When a file is missing or malformed.
     pub fn read(folder: &Path) -> Result<Self> {
-        Ok(Self { saved: Saved::read(folder)? })
+        let determinism: Option<determinism::report::Report> = beside(&folder.join("determinism.json"))?;
+        let claims: Option<claims::report::Report> = beside(&folder.join("claims.json"))?;
+        Ok(Self {
+            saved: Saved::read(folder)?,
+            determinism: determinism.map(|report| report.cells).unwrap_or_default(),
+            claims: claims.map(|report| report.claims).unwrap_or_default(),
+        })
     }
 
     /// What the rows say.
@@ -51,12 +65,22 @@ impl Files {
         let path = folder.join("summary.json");
         let text = serde_json::to_string_pretty(self.summary())? + "\n";
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut written = report::write(folder, &self.facts(), self.summary(), &self.saved.rows)
+        let landscape = self.saved.landscape()?;
+        let material = Material {
+            facts: &self.facts(),
+            summary: self.summary(),
+            rows: &self.saved.rows,
+            distributions: &self.saved.distributions()?,
+            landscape: landscape.as_ref(),
+            determinism: &self.determinism,
+            claims: &self.claims,
+        };
+        let mut written = report::write(folder, material)
             .with_context(|| format!("cannot draw the report in {}", folder.display()))?;
         written.insert(0, path);
-        if let Some(landscape) = self.saved.landscape()? {
+        if let Some(landscape) = &landscape {
             let path = folder.join("landscape.json");
-            let text = serde_json::to_string_pretty(&landscape)? + "\n";
+            let text = serde_json::to_string_pretty(landscape)? + "\n";
             std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
             written.push(path);
         }
@@ -97,7 +121,20 @@ impl Files {
                 .iter()
                 .map(|strategy| (strategy.name.clone(), strategy.configuration.clone()))
                 .collect(),
+            seed: record.seed,
             interrupted: record.interrupted,
         }
+    }
+}
+
+/// A file that other verbs write and that may lie beside a run's; `None` where it does not.
+fn beside<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match std::fs::read(path) {
+        Ok(text) => {
+            let malformed = || format!("{} is malformed: write it again, or remove it", path.display());
+            Ok(Some(serde_json::from_slice(&text).with_context(malformed)?))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }

@@ -70,6 +70,69 @@ impl LogTime {
     }
 }
 
+/// A logarithmic axis that fits its values more closely: it begins and ends at 1, 2 or 5 times a power of ten.
+#[derive(Clone, Debug)]
+pub struct CloseTime {
+    /// At least two, rising.
+    steps: Vec<u64>,
+    from: f64,
+    to: f64,
+}
+
+impl CloseTime {
+    /// The steps that hold all positive values, drawn between `from` and `to`.
+    pub fn spanning(values: impl IntoIterator<Item = u64>, from: f64, to: f64) -> CloseTime {
+        let (mut least, mut most) = (u64::MAX, 0);
+        for value in values.into_iter().filter(|v| *v > 0) {
+            (least, most) = (least.min(value), most.max(value));
+        }
+        if most == 0 {
+            // As for whole decades: any axis will do.
+            (least, most) = (1_000, 1_000_000);
+        }
+        let steps =
+            (0..=19).flat_map(|power| [1, 2, 5].map(|factor| 10u64.pow(power).saturating_mul(factor)));
+        let mut all: Vec<u64> = steps.collect();
+        all.dedup();
+        let first = all.partition_point(|step| *step <= least).saturating_sub(1).min(all.len() - 2);
+        let last = all.partition_point(|step| *step < most).clamp(first + 1, all.len() - 1);
+        CloseTime { steps: all[first..=last].to_vec(), from, to }
+    }
+
+    /// Where a positive value lies.
+    pub fn place(&self, value: u64) -> f64 {
+        let log = |value: u64| (value.max(1) as f64).log10();
+        let (low, high) = (log(self.steps[0]), log(self.steps[self.steps.len() - 1]));
+        let share = (log(value) - low) / (high - low);
+        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
+    }
+
+    /// All steps; where not each has `room` for its label, powers of ten have theirs, or the ends where those are too
+    /// few.
+    pub fn ticks(&self, room: f64) -> Vec<Tick> {
+        let last = self.steps.len() - 1;
+        let closest = |kept: &dyn Fn(usize) -> bool| {
+            let kept: Vec<f64> = (0..=last).filter(|i| kept(*i)).map(|i| self.place(self.steps[i])).collect();
+            let gaps = kept.windows(2).map(|pair| (pair[1] - pair[0]).abs());
+            if kept.len() < 2 { 0.0 } else { gaps.fold(f64::INFINITY, f64::min) }
+        };
+        let power = |i: usize| self.steps[i].to_string().trim_end_matches('0') == "1";
+        let ends = |i: usize| i == 0 || i == last;
+        let labelled: &dyn Fn(usize) -> bool = if closest(&|_| true) >= room {
+            &|_| true
+        } else if closest(&power) >= room {
+            &power
+        } else {
+            &ends
+        };
+        let tick = |(i, step): (usize, &u64)| Tick {
+            at: self.place(*step),
+            label: if labelled(i) { round_ns(*step) } else { String::new() },
+        };
+        self.steps.iter().enumerate().map(tick).collect()
+    }
+}
+
 /// A linear axis that begins at zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear {
@@ -166,6 +229,20 @@ mod tests {
         assert_eq!(labels(wide.ticks(0.2))[..4], ["1 ns", "", "", "1 µs"]);
         assert_eq!(wide.place(u64::MAX), 1.0);
         assert!(LogTime::spanning([u64::MAX], 0.0, 1.0).ticks(0.2).len() >= 2);
+    }
+
+    #[test]
+    fn a_close_axis_begins_and_ends_near_its_values() {
+        let axis = CloseTime::spanning([43_000, 730_000], 0.0, 400.0);
+        assert_eq!(labels(axis.ticks(70.0)), ["20 µs", "50 µs", "100 µs", "200 µs", "500 µs", "1 ms"]);
+        assert_eq!(labels(axis.ticks(100.0)), ["", "", "100 µs", "", "", "1 ms"]);
+        assert_eq!((axis.place(20_000), axis.place(1_000_000)), (0.0, 400.0));
+        let narrow = CloseTime::spanning([3, 4], 0.0, 100.0);
+        assert_eq!(labels(narrow.ticks(90.0)), ["2 ns", "5 ns"]);
+        assert_eq!(labels(CloseTime::spanning([5_000], 0.0, 1.0).ticks(0.5)), ["5 µs", "10 µs"]);
+        assert!(CloseTime::spanning([], 0.0, 1.0).ticks(0.1).len() > 2);
+        assert!(CloseTime::spanning([1, u64::MAX], 0.0, 1.0).place(u64::MAX) <= 1.0);
+        assert!(CloseTime::spanning([u64::MAX], 0.0, 1.0).ticks(0.1).len() >= 2);
     }
 
     #[test]

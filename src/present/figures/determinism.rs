@@ -12,7 +12,7 @@ use super::{Figure, Numbers, WIDTH, raster, svg};
 use crate::determinism::matrix::{distinct, environment, short};
 use crate::determinism::process::is_shortage;
 use crate::determinism::{Cell, Mitigation, Outcome, word};
-use crate::present::palette::{Colour, GRID, INK, MUTED, PAPER};
+use crate::present::palette::{Colour, GRID, INK, MUTED, OUTCOMES, PAPER};
 use crate::present::prose::printable;
 
 const NAME: f64 = 300.0;
@@ -90,19 +90,15 @@ fn finding(cells: &[Cell]) -> String {
     )
 }
 
-/// Fill of a field. Lightness differs as well as hue, and the words are there in any case.
+/// Fill of a field; the words are there in any case.
 fn colour(cell: &Cell) -> Colour {
-    const SAME: Colour = Colour { light: 0xC9E8D2, dark: 0x1F4A2E };
-    const SAID: Colour = Colour { light: 0xCFE0F5, dark: 0x1F3A5C };
-    const LOUD: Colour = Colour { light: 0xFBE3B5, dark: 0x5A4313 };
-    const KILLED: Colour = Colour { light: 0xF3B48C, dark: 0x7A3A14 };
-    const SILENT: Colour = Colour { light: 0xE58A8A, dark: 0x8A1F26 };
+    let [same, said, loud, killed, silent] = OUTCOMES;
     match cell.outcome {
-        Outcome::Reference => SAME,
-        Outcome::Refused if is_shortage(cell.exit_code) => SAID,
-        Outcome::Refused | Outcome::Trapped => LOUD,
-        Outcome::KilledAtStartup | Outcome::KilledInBlock => KILLED,
-        Outcome::Diverged => SILENT,
+        Outcome::Reference => same,
+        Outcome::Refused if is_shortage(cell.exit_code) => said,
+        Outcome::Refused | Outcome::Trapped => loud,
+        Outcome::KilledAtStartup | Outcome::KilledInBlock => killed,
+        Outcome::Diverged => silent,
         Outcome::NotRun => PAPER,
     }
 }

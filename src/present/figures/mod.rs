@@ -4,12 +4,16 @@
 //! own rather than plotters' charts, because what these figures need (names as rows, a place for values that a
 //! logarithm does not have, labels at the ends of lines) its charts do not offer.
 //!
-//! To add one: a file with a `Figure`, and a line in [`of`].
+//! To add one: a file with a `Figure`, and a line in [`of`], or in [`landscape::of`] if it is drawn over all workloads.
 
 mod axis;
 mod canvas;
+mod cycles;
 pub mod determinism;
+pub mod landscape;
 mod overhead;
+mod panels;
+mod pareto;
 mod parts;
 mod raster;
 mod rss;
@@ -18,7 +22,9 @@ mod startup;
 mod text;
 
 pub use canvas::Canvas;
+pub use cycles::CyclesFigure;
 pub use overhead::OverheadFigure;
+pub use pareto::ParetoFigure;
 pub use rss::RssFigure;
 pub use startup::StartupFigure;
 
@@ -28,6 +34,7 @@ use plotters::prelude::{DrawingBackend, SVGBackend};
 use super::palette::Palette;
 use super::prose::printable;
 use super::view::Group;
+use crate::analyse::distribution::Distribution;
 use crate::measure::row::Row;
 
 /// Width of every figure in units of the SVG, which are pixels of the PNG.
@@ -76,12 +83,23 @@ pub struct Drawing {
 }
 
 /// All figures of one workload that its data allow.
-pub fn of(group: &Group, palette: &Palette, rows: &[Row]) -> Vec<Box<dyn Drawable>> {
+pub fn of(
+    group: &Group,
+    palette: &Palette,
+    distributions: &[Distribution],
+    rows: &[Row],
+) -> Vec<Box<dyn Drawable>> {
     let mut figures: Vec<Box<dyn Drawable>> = Vec::new();
     if let Some(figure) = OverheadFigure::new(group, palette) {
         figures.push(Box::new(figure));
     }
+    if let Some(figure) = CyclesFigure::new(group, palette, distributions) {
+        figures.push(Box::new(figure));
+    }
     if let Some(figure) = RssFigure::new(group, palette, rows) {
+        figures.push(Box::new(figure));
+    }
+    if let Some(figure) = ParetoFigure::new(group, palette) {
         figures.push(Box::new(figure));
     }
     if let Some(figure) = StartupFigure::new(group, palette) {

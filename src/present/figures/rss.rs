@@ -7,31 +7,25 @@ use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
 use super::axis::Linear;
-use super::canvas::{Align, Canvas, Type};
-use super::parts::{MARGIN, SMALL, heading, heading_height, missing, notes, notes_height};
+use super::canvas::{Align, Canvas};
+use super::panels::{Grid, LABEL_GAP, Panel};
+use super::parts::{SMALL, heading, heading_height, missing, notes, notes_height};
 use super::series::{Point, Series, series, spread, thin};
-use super::text::cut;
-use super::{Figure, Numbers, WIDTH};
+use super::{Figure, Numbers};
 use crate::measure::row::Row;
-use crate::present::palette::{GRID, INK, MUTED, Palette, Style, family_rank};
-use crate::present::prose::printable;
+use crate::present::palette::{GRID, MUTED, Palette, Style, family_rank};
 use crate::present::units::{Column, Quantity, bytes};
-use crate::present::view::{Group, Shown, family, variant};
+use crate::present::view::{Group, Shown, family as of_family, variant};
 
-const COLUMNS: usize = 2;
-/// Labels need this much height each.
-const LABEL_GAP: f64 = 22.0;
-const PANEL_TITLE: Type = Type::new(20.0, INK).bold();
-const LABEL: Type = Type::new(17.5, INK);
 /// Room for tick labels left of a panel, and for names right of it.
 const TICKS: f64 = 52.0;
-const LABELS: f64 = 282.0;
+const LABELS: f64 = 290.0;
 
 /// RSS of all strategies on one workload.
 pub struct RssFigure {
     subject: String,
     finding: String,
-    panels: Vec<Panel>,
+    families: Vec<Family>,
     numbers: Vec<[String; 6]>,
     missing: Vec<String>,
     baseline: Option<(String, Vec<Point>)>,
@@ -39,8 +33,8 @@ pub struct RssFigure {
     largest: u64,
 }
 
-struct Panel {
-    family: String,
+struct Family {
+    name: String,
     lines: Vec<Line>,
 }
 
@@ -56,17 +50,17 @@ impl RssFigure {
         let series = series(group, rows);
         let mut cells: Vec<Shown> =
             group.cells.iter().copied().filter(|c| series.contains_key(c.name())).collect();
-        cells.sort_by_key(|cell| (family_rank(cell.name()), family(cell.name()), cell.name()));
-        let mut panels: Vec<Panel> = Vec::new();
+        cells.sort_by_key(|cell| (family_rank(cell.name()), of_family(cell.name()), cell.name()));
+        let mut families: Vec<Family> = Vec::new();
         for cell in &cells {
             let line = Line {
                 variant: variant(cell.name()).into(),
                 style: palette.style(cell.name()),
                 points: thin(&series[cell.name()]),
             };
-            match panels.last_mut().filter(|panel| panel.family == family(cell.name())) {
-                Some(panel) => panel.lines.push(line),
-                None => panels.push(Panel { family: family(cell.name()).into(), lines: vec![line] }),
+            match families.last_mut().filter(|known| known.name == of_family(cell.name())) {
+                Some(family) => family.lines.push(line),
+                None => families.push(Family { name: of_family(cell.name()).into(), lines: vec![line] }),
             }
         }
         let all = || series.values().flatten();
@@ -88,7 +82,7 @@ impl RssFigure {
             subject: format!("{}: resident memory while blocks run", group.title()),
             finding: finding(&cells, &series, group.baseline),
             numbers: numbers.collect(),
-            panels,
+            families,
             missing: missing(group, |cell| series.contains_key(cell.name())),
             baseline: series.get(group.baseline).map(|points| (group.baseline.into(), thin(points))),
             longest,
@@ -102,34 +96,25 @@ impl RssFigure {
 
     /// Height of the plot in a panel: enough for the labels of the fullest.
     fn plot_height(&self) -> f64 {
-        let most = self.panels.iter().map(|panel| panel.lines.len()).max().unwrap_or(0);
+        let most = self.families.iter().map(|family| family.lines.len()).max().unwrap_or(0);
         (LABEL_GAP * most as f64).max(190.0)
     }
 
-    fn panel_height(&self) -> f64 {
-        self.plot_height() + 94.0
+    fn grid(&self) -> Grid {
+        Grid {
+            top: self.top(),
+            plot: self.plot_height(),
+            beside: (TICKS, LABELS),
+            panels: self.families.len(),
+        }
     }
 
-    fn grid_height(&self) -> f64 {
-        self.panels.len().div_ceil(COLUMNS) as f64 * self.panel_height()
-    }
-
-    fn draw_panel<B: DrawingBackend>(
-        &self,
-        canvas: &Canvas<B>,
-        panel: &Panel,
-        left: f64,
-        top: f64,
-    ) -> Result<()> {
-        let width = (f64::from(WIDTH) - 2.0 * MARGIN) / COLUMNS as f64;
-        let (x0, x1) = (left + TICKS, left + width - LABELS);
-        let (y0, y1) = (top + 36.0, top + 36.0 + self.plot_height());
+    fn draw_panel<B: DrawingBackend>(&self, canvas: &Canvas<B>, family: &Family, panel: Panel) -> Result<()> {
+        let ((x0, x1), (y0, y1)) = (panel.x, panel.y);
         let x = Linear::time(self.longest, 4, x0, x1);
         let y = Linear::bytes(self.largest, 5, y1, y0).to_next_tick();
         let (x_unit, y_unit) = (x.unit(Quantity::Time), y.unit(Quantity::Bytes));
-        canvas.text(&panel.family, left, top + 12.0, PANEL_TITLE, Align::Left)?;
-        let after = left + PANEL_TITLE.face().width(&panel.family) + 14.0;
-        canvas.text(&format!("RSS in {}", y_unit.unit), after, top + 12.0, SMALL, Align::Left)?;
+        panel.title(canvas, &family.name, &format!("RSS in {}", y_unit.unit))?;
         for tick in y.ticks(|value| plain(y_unit, value)) {
             canvas.line((x0, tick.at), (x1, tick.at), GRID, 1.5)?;
             canvas.text(&tick.label, x0 - 8.0, tick.at, SMALL, Align::Right)?;
@@ -142,27 +127,22 @@ impl RssFigure {
 
         let place = |(at, value): &(u64, u64)| (x.place(*at), y.place(*value));
         if let Some((name, points)) = &self.baseline
-            && family(name) != panel.family
+            && of_family(name) != family.name
         {
             let points: Vec<(f64, f64)> = points.iter().map(place).collect();
             canvas.path(&points, MUTED, 1.5)?;
         }
         let ends: Vec<f64> =
-            panel.lines.iter().map(|line| line.points.last().map_or(y1, |p| place(p).1)).collect();
+            family.lines.iter().map(|line| line.points.last().map_or(y1, |p| place(p).1)).collect();
         let labels = spread(&ends, LABEL_GAP, y0 - 6.0, y1 - 6.0);
-        for (line, label) in panel.lines.iter().zip(labels) {
+        for (line, label) in family.lines.iter().zip(labels) {
             let points: Vec<(f64, f64)> = line.points.iter().map(place).collect();
             let Some(end) = points.last().copied() else { continue };
             canvas.path(&points, line.style.colour, 2.5)?;
             canvas.path(&[end, (x1 + 4.0, end.1), (x1 + 16.0, label)], line.style.colour, 1.0)?;
             canvas.marker(end.0, end.1, 5.0, line.style)?;
-            canvas.marker(x1 + 22.0, label, 5.5, line.style)?;
             let value = line.points.last().map_or(String::new(), |(_, value)| bytes(*value));
-            let room = LABELS - 34.0 - LABEL.face().width(&value) - 8.0;
-            let name = cut(&printable(&line.variant), LABEL.face(), room);
-            canvas.text(&name, x1 + 33.0, label, LABEL, Align::Left)?;
-            let after = x1 + 33.0 + LABEL.face().width(&name) + 8.0;
-            canvas.text(&value, after, label, SMALL, Align::Left)?;
+            panel.name(canvas, label, line.style, (&line.variant, &value))?;
         }
         Ok(())
     }
@@ -237,17 +217,14 @@ impl Figure for RssFigure {
     }
 
     fn height(&self) -> u32 {
-        (self.top() + self.grid_height() + notes_height(&self.missing)) as u32
+        (self.grid().bottom() + notes_height(&self.missing)) as u32
     }
 
     fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Result<()> {
         heading(canvas, &self.title())?;
-        let width = (f64::from(WIDTH) - 2.0 * MARGIN) / COLUMNS as f64;
-        for (i, panel) in self.panels.iter().enumerate() {
-            let left = MARGIN + (i % COLUMNS) as f64 * width;
-            let top = self.top() + (i / COLUMNS) as f64 * self.panel_height();
-            self.draw_panel(canvas, panel, left, top)?;
+        for (i, family) in self.families.iter().enumerate() {
+            self.draw_panel(canvas, family, self.grid().panel(i))?;
         }
-        notes(canvas, &self.missing, self.top() + self.grid_height())
+        notes(canvas, &self.missing, self.grid().bottom())
     }
 }

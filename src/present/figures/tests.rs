@@ -6,17 +6,34 @@ use crate::analyse::summary::Summary;
 use crate::present::fixture;
 
 fn figures(summary: &Summary) -> Vec<(String, Box<dyn Drawable>)> {
-    let rows = fixture::rows(summary);
-    let palette = Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()));
+    let (rows, distributions) = (fixture::rows(summary), fixture::distributions(summary));
+    let palette = palette(summary);
     let mut out = Vec::new();
     for group in Group::all(summary) {
-        out.extend(of(&group, &palette, &rows).into_iter().map(|figure| (group.slug(), figure)));
+        let figures = of(&group, &palette, &distributions, &rows).into_iter();
+        out.extend(figures.map(|figure| (group.slug(), figure)));
     }
     out
 }
 
+fn palette(summary: &Summary) -> Palette {
+    Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()))
+}
+
 fn drawings(summary: &Summary) -> Vec<Drawing> {
     figures(summary).iter().map(|(_, figure)| figure.drawing().unwrap()).collect()
+}
+
+fn landscape_drawings() -> Vec<Drawing> {
+    let (summary, landscape) = fixture::landscape();
+    let settings = landscape::settings(&summary, &landscape);
+    let figures = landscape::of(&settings, &palette(&summary));
+    figures.iter().map(|(_, figure)| figure.drawing().unwrap()).collect()
+}
+
+/// The drawings of all made-up runs.
+fn all_drawings() -> Vec<Drawing> {
+    everything().iter().flat_map(drawings).chain(landscape_drawings()).collect()
 }
 
 fn everything() -> Vec<Summary> {
@@ -54,32 +71,28 @@ fn labels(svg: &str) -> Vec<Label> {
 
 #[test]
 fn every_drawing_is_well_formed_and_has_a_name() {
-    for summary in everything() {
-        for drawing in drawings(&summary) {
-            let document = roxmltree::Document::parse(&drawing.svg).unwrap();
-            let name = document.root_element().attribute("aria-label").unwrap();
-            assert_eq!(name, printable(&drawing.title));
-            assert!(drawing.caption.ends_with('.'));
-            assert!(drawing.numbers.rows.iter().all(|row| row.len() == drawing.numbers.head.len()));
-        }
+    for drawing in all_drawings() {
+        let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+        let name = document.root_element().attribute("aria-label").unwrap();
+        assert_eq!(name, printable(&drawing.title));
+        assert!(drawing.caption.ends_with('.'));
+        assert!(!drawing.numbers.rows.is_empty());
+        assert!(drawing.numbers.rows.iter().all(|row| row.len() == drawing.numbers.head.len()));
     }
 }
 
 #[test]
 fn no_text_is_clipped_and_none_covers_another() {
-    for summary in everything() {
-        for drawing in drawings(&summary) {
-            let document = roxmltree::Document::parse(&drawing.svg).unwrap();
-            let size = |name: &str| document.root_element().attribute(name).unwrap().parse::<f64>().unwrap();
-            let labels = labels(&drawing.svg);
-            for (i, a) in labels.iter().enumerate() {
-                let inside =
-                    a.x.0 >= 0.0 && a.x.1 <= size("width") && a.y.0 >= 0.0 && a.y.1 <= size("height");
-                assert!(inside, "`{}` is clipped in {}", a.text, drawing.title);
-                for b in &labels[i + 1..] {
-                    let apart = a.x.1 <= b.x.0 || b.x.1 <= a.x.0 || a.y.1 <= b.y.0 || b.y.1 <= a.y.0;
-                    assert!(apart, "`{}` and `{}` overlap in {}", a.text, b.text, drawing.title);
-                }
+    for drawing in all_drawings() {
+        let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+        let size = |name: &str| document.root_element().attribute(name).unwrap().parse::<f64>().unwrap();
+        let labels = labels(&drawing.svg);
+        for (i, a) in labels.iter().enumerate() {
+            let inside = a.x.0 >= 0.0 && a.x.1 <= size("width") && a.y.0 >= 0.0 && a.y.1 <= size("height");
+            assert!(inside, "`{}` is clipped in {}", a.text, drawing.title);
+            for b in &labels[i + 1..] {
+                let apart = a.x.1 <= b.x.0 || b.x.1 <= a.x.0 || a.y.1 <= b.y.0 || b.y.1 <= a.y.0;
+                assert!(apart, "`{}` and `{}` overlap in {}", a.text, b.text, drawing.title);
             }
         }
     }
@@ -90,7 +103,7 @@ fn the_same_input_gives_the_same_bytes() {
     let summary = fixture::summary();
     let first: Vec<String> = drawings(&summary).into_iter().map(|drawing| drawing.svg).collect();
     let second: Vec<String> = drawings(&summary).into_iter().map(|drawing| drawing.svg).collect();
-    assert_eq!(first.len(), 15);
+    assert_eq!(first.len(), 25);
     assert!(first == second);
     let png = || figures(&fixture::small())[0].1.png().unwrap();
     assert!(png() == png());
@@ -113,7 +126,9 @@ fn a_png_has_the_size_of_its_svg() {
 fn what_diverged_is_named_and_never_drawn() {
     for drawing in drawings(&fixture::small()) {
         let texts: Vec<String> = labels(&drawing.svg).into_iter().map(|label| label.text).collect();
-        assert!(!drawing.svg.contains("777"), "{}", drawing.title);
+        // In words: a coordinate may well hold these digits.
+        let mut said = texts.iter().chain(drawing.numbers.rows.iter().flatten()).chain([&drawing.title]);
+        assert!(said.all(|text| !text.contains("777") && !text.contains("778")), "{}", drawing.title);
         assert!(!texts.iter().any(|text| text == "control/none" || text == "none"), "{texts:?}");
         let note = texts.join(" ");
         assert!(
@@ -153,7 +168,7 @@ fn there_is_no_figure_of_nothing() {
 fn colours_are_those_that_the_stylesheet_knows() {
     let rules = crate::present::palette::dark_rules();
     let mut used = BTreeSet::new();
-    for drawing in drawings(&fixture::summary()) {
+    for drawing in drawings(&fixture::summary()).into_iter().chain(landscape_drawings()) {
         let document = roxmltree::Document::parse(&drawing.svg).unwrap();
         for node in document.descendants() {
             for name in ["fill", "stroke"] {
@@ -164,5 +179,34 @@ fn colours_are_those_that_the_stylesheet_knows() {
     assert!(used.len() > 20);
     for colour in used {
         assert!(rules.contains(&format!("[fill=\"{colour}\"]")), "{colour} has no dark form");
+    }
+}
+
+#[test]
+fn drawings_of_a_small_run() {
+    let drawn = drawings(&fixture::small()).into_iter().chain(landscape_drawings());
+    let drawn: Vec<(&str, String)> = drawn.map(|drawing| (drawing.kind, drawing.svg)).collect();
+    let kinds: Vec<&str> = drawn.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            "overhead", "cycles", "rss", "pareto", "startup", "dirty", "portrait", "dirty", "portrait",
+            "threads"
+        ]
+    );
+    for (number, (kind, svg)) in drawn.into_iter().enumerate() {
+        insta::assert_snapshot!(format!("{number}-{kind}"), svg);
+    }
+}
+
+#[test]
+fn a_crossover_is_drawn_where_the_best_changes() {
+    let dirty = landscape_drawings().into_iter().find(|drawing| drawing.kind == "dirty").unwrap();
+    let texts: Vec<String> = labels(&dirty.svg).into_iter().map(|label| label.text).collect();
+    let (summary, landscape) = fixture::landscape();
+    let crossovers: Vec<f64> = landscape.slices[0].crossovers.iter().map(|c| c.dirty.value.round()).collect();
+    assert!(!crossovers.is_empty() && summary.cells.len() > 100);
+    for dirty in crossovers {
+        assert!(texts.contains(&format!("≈ {dirty}")), "{dirty} in {texts:?}");
     }
 }

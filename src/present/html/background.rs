@@ -1,44 +1,11 @@
-//! What stands behind the answer: soundness, environment, and how to read it all.
+//! What stands behind the figures: the machine and its settings, the words, the method, and what it cannot see.
 
 use maud::{Markup, html};
 
-use super::{named, text};
+use super::text;
 use crate::analyse::summary::Summary;
-use crate::present::palette::Palette;
 use crate::present::prose::percent;
-use crate::present::report::{self, Chapter, Facts};
-
-/// What was found equal to a fresh instance, and why the rest was not.
-pub fn soundness(chapters: &[Chapter], palette: &Palette) -> Markup {
-    let findings = report::soundness(chapters);
-    html! {
-        section #soundness {
-            h2 { "Soundness" }
-            p {
-                "Every reset is compared with a fresh instance in the same run, by the list of the reset contract. A strategy that leaves something behind on a workload has no time there, however fast \
-                 it was. Equivalence is observed on the blocks of this run; it is not a proof."
-            }
-            div.scroll tabindex="0" role="region" aria-label="Soundness" {
-                table {
-                    thead { tr { th scope="col" { "strategy" } th scope="col" { "equivalent on" } th.prose scope="col" { "otherwise" } } }
-                    tbody {
-                        @for finding in &findings {
-                            tr {
-                                th scope="row" { (named(&finding.strategy, palette)) }
-                                td { (finding.equivalent) " of " (finding.total) }
-                                td.prose {
-                                    @for (reason, workloads) in &finding.otherwise {
-                                        p { (text(reason)) " " span.unit { "(" (text(&workloads.join(", "))) ")" } }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
+use crate::present::report::Facts;
 
 /// The machine, the command and the strategies' configurations.
 pub fn environment(facts: &Facts) -> Markup {
@@ -49,18 +16,19 @@ pub fn environment(facts: &Facts) -> Markup {
             pre tabindex="0" { code { (text(&facts.command)) } }
             dl { @for (name, value) in &facts.machine { dt { (text(name)) } dd { (text(value)) } } }
             @if !facts.strategies.is_empty() {
-                h3 { "Effective configuration of each strategy" }
-                dl { @for (name, value) in &facts.strategies { dt { code { (text(name)) } } dd { (text(value)) } } }
+                h3 { "Effective engine configuration of each strategy" }
+                dl.wide { @for (name, value) in &facts.strategies { dt { code { (text(name)) } } dd { (text(value)) } } }
             }
         }
     }
 }
 
-/// The words and the statistics in short.
-pub fn reading(summary: &Summary) -> Markup {
+/// The words, the statistics and their limits in short.
+pub fn method(summary: &Summary) -> Markup {
     html! {
-        section #reading {
-            h2 { "How to read this" }
+        section #method {
+            h2 { "Method and bias" }
+            h3 { "Words" }
             dl {
                 dt { "execute" } dd { "one call of the guest's _start on a block" }
                 dt { "reset" } dd { "bringing the instance back to what it was right after instantiation" }
@@ -71,9 +39,23 @@ pub fn reading(summary: &Summary) -> Markup {
                 dt { "vs best" } dd { "cycle over that of the best sound strategy (regret)" }
                 dt { "control" } dd { "a strategy that calibrates or is there to be caught" }
             }
+            h3 { "Method" }
             p {
-                "Intervals have a confidence of " (percent(summary.method.level)) "; differences up to "
-                (percent(summary.method.margin)) " either way are called the same. What cannot be computed is unsure."
+                "One child process per strategy; all of them are driven in lock-step rounds, in an order drawn anew for each \
+                 round, and compared by the ratio within a round, so that noise that lasts longer than a turn hits all alike. \
+                 Children are launched several times, because a process's layout is decided once; intervals are computed over \
+                 launches, the wider of Student's t and a bootstrap, with a confidence of " (percent(summary.method.level))
+                ". Differences up to " (percent(summary.method.margin)) " either way are called the same. What cannot be \
+                 computed is unsure. Timing, counters and memory are separate passes: no figure was taken while another \
+                 instrument ran."
+            }
+            h3 { "Bias" }
+            ul {
+                li { "We wrote the in-place strategies, and know them better than wasmtime's allocators, which are run with the settings above." }
+                li { "Soundness is what was observed on these blocks. A page that is swapped out is seen by no check here." }
+                li { "One machine and one kernel: ratios carry over to similar ones, times do not." }
+                li { "Blocks, keys and values are kept in memory: what a node or a database takes is in no cycle." }
+                li { "The bundled guests are small indexers. A guest that works longer per block makes every reset weigh less." }
             }
         }
     }

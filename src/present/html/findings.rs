@@ -1,0 +1,149 @@
+//! What was found beside the times: soundness, and what a run's folder may hold besides.
+
+use maud::{Markup, html};
+
+use super::{figure, named, scroll, sentence, text};
+use crate::analyse::crossover::Slice;
+use crate::present::palette::Palette;
+use crate::present::report::{self, Book, Chapter};
+use crate::workload::landscape::describe;
+
+/// What was found equal to a fresh instance, and why the rest was not.
+pub fn soundness(chapters: &[Chapter], palette: &Palette) -> Markup {
+    let findings = report::soundness(chapters);
+    html! {
+        section #soundness {
+            h2 { "Soundness" }
+            p {
+                "Every reset is compared with a fresh instance in the same run, by the list of the reset contract. A strategy \
+                 that leaves something behind on a workload has no time there, however fast it was. Equivalence is \
+                 observed on the blocks of this run; it is not a proof."
+            }
+            (scroll("Soundness", html! {
+                table {
+                    thead { tr { th scope="col" { "strategy" } th scope="col" { "equivalent on" } th.prose scope="col" { "otherwise" } } }
+                    tbody {
+                        @for finding in &findings {
+                            tr {
+                                th scope="row" { (named(&finding.strategy, palette)) }
+                                td { (finding.equivalent) " of " (finding.total) }
+                                td.prose {
+                                    @for (reason, workloads) in &finding.otherwise {
+                                        p { (text(reason)) " " span.unit { "(" (text(&some(workloads))) ")" } }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+/// The first few names of a long list.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match names.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => format!("{} and {more} more", names[..SHOWN].join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+/// Where each strategy wins: the crossovers in words, and the figures. Absent where the run is no landscape.
+pub fn landscape(book: &Book) -> Markup {
+    let Some(landscape) = book.material.landscape else { return html! {} };
+    let slices = || landscape.slices.iter().filter(|slice| slice.best.len() > 1);
+    html! {
+        section #landscape {
+            h2 { "Landscape: where each strategy wins" }
+            @if slices().next().is_none() { p { "No slice was measured at more than one number of dirty pages." } }
+            ul.crossovers {
+                @for slice in slices() {
+                    li {
+                        strong { (text(&slice.workload)) ", " (text(&describe(&slice.params))) ": " }
+                        @for (i, (strategy, first, last)) in reigns(slice).iter().enumerate() {
+                            @if i > 0 { ", then " }
+                            code { (text(strategy)) } " "
+                            span.unit { @if first == last { "(" (first) ")" } @else { "(" (first) " to " (last) ")" } }
+                        }
+                        " dirty pages."
+                        @if !slice.crossovers.is_empty() {
+                            details {
+                                summary { "Crossovers that are certain" }
+                                ul { @for crossover in &slice.crossovers { li { (sentence(&crossover.sentence)) } } }
+                            }
+                        }
+                    }
+                }
+            }
+            @if let [first, .., last] = landscape.left_out.as_slice() {
+                p.notes {
+                    (landscape.left_out.len()) " places were left out, from \"" (text(first)) "\" to \"" (text(last))
+                    "\"; run.json names them all."
+                }
+            }
+            @for plate in &book.landscape { (figure(&plate.drawing)) }
+        }
+    }
+}
+
+/// The best strategies of a slice in turn: each with the first and the last number of dirty pages in a row.
+fn reigns(slice: &Slice) -> Vec<(&str, u64, u64)> {
+    let mut reigns: Vec<(&str, u64, u64)> = Vec::new();
+    for best in &slice.best {
+        match reigns.last_mut().filter(|(strategy, ..)| *strategy == best.strategy) {
+            Some((.., last)) => *last = best.dirty,
+            None => reigns.push((&best.strategy, best.dirty, best.dirty)),
+        }
+    }
+    reigns
+}
+
+/// The same blocks under many memory limits. Absent where `determinism.json` is not beside the run.
+pub fn determinism(book: &Book) -> Markup {
+    html! {
+        @if let Some(plate) = &book.determinism {
+            section #determinism { h2 { "Determinism" } (figure(&plate.drawing)) }
+        }
+    }
+}
+
+/// What others said of resets. Absent where `claims.json` is not beside the run.
+pub fn claims(book: &Book) -> Markup {
+    let claims = book.material.claims;
+    if claims.is_empty() {
+        return html! {};
+    }
+    html! {
+        section #claims {
+            h2 { "Claims" }
+            p { "What was said elsewhere of what a reset costs, and what this machine says to it." }
+            (scroll("Claims", html! {
+                table {
+                    thead {
+                        tr {
+                            th.prose scope="col" { "claim" }
+                            th scope="col" { "quoted" }
+                            th scope="col" { "measured" }
+                            th scope="col" { "verdict" }
+                        }
+                    }
+                    tbody {
+                        @for claim in claims {
+                            tr {
+                                th.prose scope="row" {
+                                    (text(&claim.statement)) " "
+                                    span.unit { "(" (text(&claim.id)) ", " (text(&claim.source)) ")" }
+                                }
+                                td { (text(&claim.quoted)) }
+                                td { (text(&claim.measured)) }
+                                td { (claim.verdict.word()) }
+                            }
+                        }
+                    }
+                }
+            }))
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `report`: what lies beside a run's own files, and files that are not what they are called.
+
+mod common;
+
+use std::fs;
+
+use common::{Run, STRATEGY, resetbench};
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+
+#[test]
+fn claims_beside_a_run_are_part_of_its_report() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = Run::new("claimed").write(parent.path());
+    let page = || {
+        resetbench().arg("report").arg(&folder).assert().success();
+        fs::read_to_string(folder.join("report.html")).unwrap()
+    };
+    let without = page();
+    assert!(without.contains(STRATEGY) && !without.contains("id=\"claims\""));
+    let claims = r#"{"schema":1,"machine":"any","interrupted":false,"claims":[{"id":"c1","source":"a talk",
+        "statement":"resets are free","quoted":"1x","measured":"0.40x","verdict":"does-not-hold"}]}"#;
+    fs::write(folder.join("claims.json"), claims).unwrap();
+    let with = page();
+    assert!(
+        with.contains("id=\"claims\"") && with.contains("resets are free") && with.contains("does not hold")
+    );
+}
+
+#[test]
+fn a_malformed_file_beside_a_run_is_named() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = Run::new("broken").write(parent.path());
+    fs::write(folder.join("determinism.json"), "{}").unwrap();
+    let says = contains("determinism.json is malformed").and(contains("remove it"));
+    resetbench().arg("report").arg(&folder).assert().failure().stderr(says);
+}
