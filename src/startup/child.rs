@@ -41,6 +41,8 @@ pub struct Started {
     pub resident_bytes: u64,
     /// How much it was to commit: less than asked where the memory cannot grow so far.
     pub asked_bytes: u64,
+    /// How much memory was warm beforehand: less than was asked where the machine has not got twice that.
+    pub warmed_bytes: u64,
 }
 
 /// Runs one startup, says what it took, and stays until the parent has looked at it from outside.
@@ -75,11 +77,11 @@ pub fn serve(spec: &Spec) -> Result<()> {
     let store = Shared::default();
     let mut session = plan.start(&module, &linker, move || BlockState::new(store.clone()))?;
     clock.end("instantiate");
-    let (mut resident_bytes, mut asked_bytes) = (0, 0);
+    let (mut resident_bytes, mut asked_bytes, mut warmed_bytes) = (0, 0, 0);
     if spec.commit_bytes > 0 {
         // A hypervisor's first backing of a page is dear, and would go to whoever comes first. Here and not in the parent:
         // what is freed has to be taken again before free page reporting gives it back to the host.
-        warm::warm(spec.commit_bytes)?;
+        warmed_bytes = warm::warm(spec.commit_bytes)?.bytes;
         clock.skip();
         let committed = policy.commit(&mut session, spec.commit_bytes)?;
         (resident_bytes, asked_bytes) = (committed.resident_bytes, committed.asked_bytes);
@@ -88,7 +90,7 @@ pub fn serve(spec: &Spec) -> Result<()> {
     }
     session.execute().map_err(plain)?;
     clock.end("first block");
-    let started = Started { stages: clock.done, resident_bytes, asked_bytes };
+    let started = Started { stages: clock.done, resident_bytes, asked_bytes, warmed_bytes };
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &started)?;
     out.write_all(b"\n")?;

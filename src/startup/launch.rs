@@ -17,6 +17,7 @@ use wasmparser::CodeSectionReader;
 use super::child::{Spec, Started};
 use super::{Path, snapshot};
 use crate::determinism::Environment;
+use crate::launch::cache;
 use crate::launch::child::options;
 use crate::machine::clock;
 
@@ -51,8 +52,8 @@ impl Files {
     /// # Errors
     /// When the module does not compile, or a file cannot be written.
     pub fn prepare(folder: PathBuf, wasm: &[u8], initialises: bool) -> Result<Self> {
-        std::fs::create_dir_all(folder.join("cache"))?;
         let files = Self { folder };
+        std::fs::create_dir_all(files.cache())?;
         files.write("module", wasm)?;
         if initialises {
             files.write("snapshot", &snapshot::pre_initialised(wasm)?)?;
@@ -66,7 +67,9 @@ impl Files {
         for strategy in [KEEPING, registry::BASELINE] {
             let found = registry::find(strategy).context("the strategy of startups")?;
             let plan = Plan::new(found, wasm, options())?;
-            let compiled = plan.engine()?.precompile_module(plan.wasm()).map_err(anyhow::Error::from)?;
+            // Into the engine cache too, which a second start would find filled.
+            let (module, _) = cache::module(&self.cache(), &plan.engine()?, plan.wasm())?;
+            let compiled = module.serialize().map_err(anyhow::Error::from)?;
             std::fs::write(self.compiled(name, strategy), compiled)?;
         }
         Ok(())
@@ -75,6 +78,10 @@ impl Files {
     /// Strategies differ in their engines' settings, and with it in what they can load.
     fn compiled(&self, name: &str, strategy: &str) -> PathBuf {
         self.path(name, &format!("{}.cwasm", strategy.replace('/', "-")))
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.folder.join("cache")
     }
 
     fn path(&self, name: &str, extension: &str) -> PathBuf {
@@ -95,7 +102,7 @@ impl Files {
             commit_bytes,
             wasm: self.path(name, wasm),
             compiled: self.compiled(name, strategy(commit_bytes)),
-            cache: self.folder.join("cache"),
+            cache: self.cache(),
             started_ns: 0,
         }
     }

@@ -63,6 +63,8 @@ pub struct CommitCell {
     pub resident_bytes: Option<u64>,
     /// Of the process, from outside.
     pub rss_bytes: Option<u64>,
+    /// How much memory was warm beforehand. The rest was cold, and then it is the hypervisor that is timed.
+    pub warmed_bytes: Option<u64>,
     /// Why there is no time.
     pub reason: Option<String>,
 }
@@ -82,6 +84,13 @@ impl Spread {
         times.sort_unstable();
         let (min, max) = (*times.first()?, *times.last()?);
         Some(Self { p50: median(&mut times)?, min, max, n: times.len() as u64 })
+    }
+
+    /// How many times longer this took than another: of the medians, and between the ends of both ranges.
+    pub fn over(self, other: Self) -> String {
+        let ratio = |mine: u64, others: u64| mine as f64 / others.max(1) as f64;
+        let (least, most) = (ratio(self.min, other.max), ratio(self.max, other.min));
+        format!("{:.1} ({least:.1} - {most:.1}) times", ratio(self.p50, other.p50))
     }
 }
 
@@ -129,6 +138,7 @@ pub fn commits(results: &Results) -> Vec<CommitCell> {
             time: Spread::of(good.iter().filter_map(time).collect()),
             resident_bytes: good.iter().map(|launched| launched.started.resident_bytes).min(),
             rss_bytes: good.iter().filter_map(|launched| launched.rss_bytes).min(),
+            warmed_bytes: good.iter().map(|launched| launched.started.warmed_bytes).min(),
             reason: launches.iter().find_map(|launched| launched.as_ref().err().map(|e| format!("{e:#}"))),
         });
     }
@@ -157,9 +167,8 @@ impl Report {
             }
         }
         if let (Some(jit), Some(snapshot)) = (self.path(Path::Jit), self.path(Path::Snapshot)) {
-            let ratio = jit.total.p50 as f64 / snapshot.total.p50.max(1) as f64;
-            let _ =
-                writeln!(out, "precompiled + snapshot is {ratio:.0} times faster than compiling on the spot");
+            let ratio = jit.total.over(snapshot.total);
+            let _ = writeln!(out, "precompiled + snapshot is {ratio} faster than compiling on the spot");
         }
         let _ = writeln!(
             out,
@@ -167,10 +176,14 @@ impl Report {
         );
         for cell in &self.commits {
             let visible = if cell.visible { ", the guest sees it" } else { "" };
+            let cold = match cell.warmed_bytes {
+                Some(warm) if warm < cell.bytes => format!(", only {} of them warm beforehand", size(warm)),
+                _ => String::new(),
+            };
             let _ = match (&cell.time, &cell.reason) {
                 (Some(time), _) => writeln!(
                     out,
-                    "  {:<26}{:>8}  {:<42} {:>5} / {:>5} MiB{visible}",
+                    "  {:<26}{:>8}  {:<42} {:>5} / {:>5} MiB{visible}{cold}",
                     cell.commit,
                     size(cell.bytes),
                     time.to_string(),
@@ -186,7 +199,7 @@ impl Report {
         if let Some((policy, ratio)) = self.best_commit() {
             let _ = writeln!(
                 out,
-                "{policy} commits {} {ratio:.1} times faster than nonzero-then-zero",
+                "{policy} commits {} {ratio} faster than nonzero-then-zero",
                 size(self.largest())
             );
         }
@@ -198,13 +211,26 @@ impl Report {
     }
 
     /// The fastest policy that really commits the largest amount, and its ratio to seed 002's way.
-    fn best_commit(&self) -> Option<(&str, f64)> {
+    fn best_commit(&self) -> Option<(&str, String)> {
         let bytes = self.largest();
         let whole = |cell: &&CommitCell| cell.bytes == bytes && cell.resident_bytes >= Some(bytes);
         let time = |cell: &CommitCell| cell.time.map(|time| time.p50);
         let of = |cell: &&CommitCell| time(cell).unwrap_or(u64::MAX);
         let best = self.commits.iter().filter(whole).min_by_key(of)?;
         let seed = self.commits.iter().filter(whole).find(|cell| cell.commit == "nonzero-then-zero")?;
-        Some((&best.commit, time(seed)? as f64 / time(best)?.max(1) as f64))
+        Some((&best.commit, seed.time?.over(best.time?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_spans_the_ends_of_both_ranges() {
+        let slow = Spread::of(vec![900, 1_000, 1_200]).unwrap();
+        let fast = Spread::of(vec![10, 12, 8]).unwrap();
+        assert_eq!(slow.over(fast), "100.0 (75.0 - 150.0) times");
+        assert_eq!(Spread::of(vec![]), None);
     }
 }
