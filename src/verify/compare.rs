@@ -170,6 +170,15 @@ impl Run<'_> {
         if let Err(error) = self.reset() {
             return Some(error);
         }
+        // Compiles what looks: once for both runs.
+        if self.look == Look::Always {
+            if let Some(text) = self.fresh.beyond(&mut self.cell.session) {
+                return Some(format!("after the last reset, {text}"));
+            }
+            if let Err(error) = self.reset() {
+                return Some(error);
+            }
+        }
         let grown = address_space().saturating_sub(mapped);
         // Of several sessions one may be looked at while another makes its next instance.
         (grown > LOST && self.cell.is_alone()).then(|| {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use reset_strategies::Session;
-use reset_strategies::contract::State;
+use reset_strategies::contract::{Edges, State};
 use reset_strategies::module::{Facts, instrument};
 use wasmtime::{Config, Engine, Extern, Linker, Memory, Store};
 
@@ -45,6 +45,19 @@ impl Fresh {
         let instance = session.instance();
         let difference = self.state.first_difference_in(&self.facts, instance, session.store_mut());
         difference.map(|difference| difference.to_string())
+    }
+
+    /// Looks behind the memories of a session that was reset, where the guest has to trap, and into the page by which
+    /// each grows. The session has to be reset again.
+    pub fn beyond(&self, session: &mut Session<BlockState>) -> Option<String> {
+        let instance = session.instance();
+        let store = session.store_mut();
+        // A pool has no room for the instance that looks: its memories are wasmtime's own.
+        let edges = Edges::of(&self.facts, instance, store).ok()?;
+        match edges.first_difference(&self.state, store, 1) {
+            Ok(difference) => difference.map(|difference| difference.to_string()),
+            Err(error) => Some(format!("{:#}", anyhow::Error::from(error))),
+        }
     }
 
     /// Grows the memories of a session that was reset back to `sizes`, and looks for old bytes in what was grown. The
