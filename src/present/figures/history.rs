@@ -14,7 +14,7 @@ use super::series::spread;
 use super::{Figure, Numbers};
 use crate::analyse::summary::Ratio;
 use crate::gate::course::{ChangePoint, Course, Stop};
-use crate::present::palette::{GRID, MUTED, Palette, Style};
+use crate::present::palette::{GRID, MUTED, PAPER, Palette, Style};
 use crate::present::units::ratio;
 
 /// Room for tick labels left of a panel, and for names right of it.
@@ -147,6 +147,7 @@ impl<'a> HistoryFigure<'a> {
         let y = Ratios::spanning(values.flatten(), y1, top + 6.0);
         let count = match lines.of - lines.lines.len() {
             0 => String::new(),
+            1 => ", 1 other in the table".into(),
             others => format!(", {others} others in the table"),
         };
         panel.title(canvas, &lines.place, &format!("ratio to the baseline (log scale){count}"))?;
@@ -177,7 +178,7 @@ impl<'a> HistoryFigure<'a> {
                 if stop.noisy {
                     canvas.hollow_marker(x, at, 5.5, *style)?;
                 } else {
-                    canvas.marker(x, at, 4.0, *style)?;
+                    canvas.marker(x, at, 3.0, *style)?;
                 }
             }
             for change in &course.changes {
@@ -191,7 +192,10 @@ impl<'a> HistoryFigure<'a> {
         }
         for label in &labels {
             let at = y0 + LINE * (label.line as f64 + 0.5) - 4.0;
-            let left = label.x - SMALL.face().width(&label.text) / 2.0;
+            let half = SMALL.face().width(&label.text) / 2.0;
+            let left = label.x - half;
+            // The lines to other change points end behind the text.
+            canvas.rect((left - 18.0, at - LINE / 2.0), (label.x + half + 2.0, at + LINE / 2.0), PAPER)?;
             canvas.marker(left - 10.0, at, 5.5, label.style)?;
             canvas.text(&label.text, label.x, at, SMALL, Align::Middle)?;
         }
