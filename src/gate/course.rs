@@ -93,19 +93,23 @@ fn change_points(metric: Metric, nights: &[Stop], rerun: Option<bool>) -> Vec<Ch
 /// When a night has no date.
 pub fn courses(night: &Saved, report: &Report, history: &History) -> Result<Vec<Course>> {
     let tonight = Night::of(night, report.is_noisy());
+    let controls: Vec<&str> =
+        night.summary.cells.iter().filter(|cell| cell.control).map(|cell| cell.strategy.as_str()).collect();
     let contender = |series: &Series| {
-        let control =
-            |cell: &&crate::analyse::summary::Cell| cell.strategy == series.strategy && cell.control;
         series.metric == Metric::Cycle
             && night.record.again.as_ref() != Some(&series.strategy)
-            && !night.summary.cells.iter().any(|cell| control(&cell))
+            && !controls.contains(&series.strategy.as_str())
     };
     let mut courses = Vec::new();
     for point in tonight.ratios.iter().filter(|point| contender(&point.series)) {
         let mut nights = Vec::new();
         for (night, point) in history.course(night, &point.series).chain([(&tonight, point)]) {
-            let Night { noisy, .. } = *night;
-            nights.push(Stop { at: seconds(night)?, ratio: point.ratio, interval: point.interval, noisy });
+            nights.push(Stop {
+                at: seconds(night)?,
+                ratio: point.ratio,
+                interval: point.interval,
+                noisy: night.noisy,
+            });
         }
         nights.sort_by_key(|stop| stop.at);
         let finding = report.findings.iter().find(|finding| finding.series == point.series);
