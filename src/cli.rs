@@ -351,6 +351,10 @@ pub struct CheckArgs {
     #[arg(long, requires = "history")]
     pub record: bool,
 
+    /// Draw the nights with their change points as `.svg` or `.png`; the Markdown gains how to read it and its table.
+    #[arg(long, value_name = "FILE", requires = "history")]
+    pub figure: Option<PathBuf>,
+
     /// Measure what looks like a regression once more, and report it only if it shows again.
     #[arg(long)]
     pub rerun: bool,

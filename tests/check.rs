@@ -118,6 +118,34 @@ fn a_night_is_recorded_once() {
 }
 
 #[test]
+fn a_figure_shows_the_nights_and_where_they_changed() {
+    let mut nights = wobbling(0.002);
+    nights[12..].iter_mut().for_each(|(strategy, _)| *strategy *= 1.1);
+    let case = Case::new(&nights);
+    let night = Run::new("tonight").write(case.folder.path());
+    let draw = |name: &str| {
+        let file = case.folder.path().join(name);
+        let mut command = resetbench();
+        command.arg("check").arg("--baseline").arg(&case.baseline).arg("--history").arg(case.history());
+        (command.arg("--figure").arg(&file).arg(&night).assert(), fs::read(file))
+    };
+    let (checked, svg) = draw("nights.svg");
+    let svg = String::from_utf8(svg.unwrap()).unwrap();
+    checked
+        .code(0)
+        .stdout(contains("## Nights"))
+        .stdout(contains("A hollow mark is a noisy night"))
+        .stdout(contains("2026-01-13 +10.0 %, 2026-03-01 -9.2 % (seen once)"));
+    assert!(svg.contains("2026-01-13 +10.0 %") && svg.contains("(seen once)"), "{svg}");
+    let (checked, png) = draw("nights.png");
+    checked.code(0);
+    assert!(png.unwrap().starts_with(b"\x89PNG"));
+    let (checked, none) = draw("nights.pdf");
+    checked.code(3).stdout("").stderr(contains("name a file that ends in .svg or .png"));
+    assert!(none.is_err());
+}
+
+#[test]
 fn the_json_says_the_same() {
     let case = Case::new(&wobbling(0.002));
     let night = Run::new("tonight").write(case.folder.path());

@@ -197,18 +197,22 @@ fn beyond(change: f64, share: f64) -> bool {
     change > 1.0 + share || change < 1.0 / (1.0 + share)
 }
 
+/// What a change is, given how much its series may move.
+pub(super) fn judge(change: &Ratio, threshold: &Threshold) -> Kind {
+    // A series without a past may be noisy in itself: then its intervals have to be apart as well.
+    let told = threshold.from_history || change.low > 1.0 || change.high < 1.0;
+    match (beyond(change.value, threshold.share), told) {
+        (false, _) => Kind::Steady,
+        (true, false) => Kind::Unsure,
+        (true, true) if change.value > 1.0 => Kind::Regression,
+        (true, true) => Kind::Improvement,
+    }
+}
+
 impl Finding {
     fn judge(series: Series, before: &Ratio, after: &Ratio, threshold: Threshold) -> Self {
         let change = change(before, after);
-        // A series without a past may be noisy in itself: then its intervals have to be apart as well.
-        let told = threshold.from_history || change.low > 1.0 || change.high < 1.0;
-        let moved = beyond(change.value, threshold.share);
-        let kind = match (moved, told) {
-            (false, _) => Kind::Steady,
-            (true, false) => Kind::Unsure,
-            (true, true) if change.value > 1.0 => Kind::Regression,
-            (true, true) => Kind::Improvement,
-        };
+        let kind = judge(&change, &threshold);
         let limit = format!(
             "{:.1} %{}",
             threshold.share * 100.0,
@@ -223,7 +227,7 @@ impl Finding {
             times(after.value),
             times(before.value),
             (change.value - 1.0) * 100.0,
-            if moved { "beyond" } else { "within" },
+            if kind == Kind::Steady { "within" } else { "beyond" },
             if kind == Kind::Unsure { ", but the intervals overlap" } else { "" },
         );
         Self { series, kind, change, threshold, sentence }
@@ -234,6 +238,11 @@ impl Report {
     /// The series that look like regressions.
     pub fn suspects(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.kind == Kind::Regression)
+    }
+
+    /// Whether the A/A pair moved, which is so of some nights that are a regression too.
+    pub fn is_noisy(&self) -> bool {
+        self.noisy
     }
 
     /// The exit code of this outcome; 3 is for what cannot be judged.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::series::{Series, canonical, ratios};
+use super::series::{Metric, Series, canonical, ratios};
 use crate::analyse::saved::Saved;
 use crate::launch::record::WorkloadRecord;
 
@@ -42,6 +42,17 @@ pub struct Point {
     /// Of the module and the blocks: a ratio on others is another series.
     pub inputs: String,
     pub ratio: f64,
+    /// Ends of the ratio's interval. Memory has none, nor have lines that are older than this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+}
+
+impl Point {
+    /// Whether the ratio is one, and lies within its interval.
+    fn possible(&self) -> bool {
+        let [low, high] = self.interval.unwrap_or([self.ratio; 2]);
+        low > 0.0 && low <= self.ratio && self.ratio <= high && high.is_finite()
+    }
 }
 
 impl Night {
@@ -50,7 +61,8 @@ impl Night {
         let record = &saved.record;
         let points = ratios(&saved.summary).into_iter().filter_map(|(series, ratio)| {
             let inputs = inputs(&record.workloads, &series)?;
-            Some(Point { series, inputs, ratio: ratio.value })
+            let interval = (series.metric == Metric::Cycle).then_some([ratio.low, ratio.high]);
+            Some(Point { series, inputs, ratio: ratio.value, interval })
         });
         Self {
             schema: SCHEMA,
@@ -117,10 +129,11 @@ impl History {
                 Ok(value) => {
                     let night: Night = serde_json::from_value(value)
                         .with_context(|| format!("{file}:{number}: not a night"))?;
-                    let odd =
-                        night.ratios.iter().find(|point| !(point.ratio.is_finite() && point.ratio > 0.0));
-                    if let Some(point) = odd {
-                        bail!("{file}:{number}: {} has a ratio of {}", point.series, point.ratio);
+                    if let Some(point) = night.ratios.iter().find(|point| !point.possible()) {
+                        let within = point
+                            .interval
+                            .map_or(String::new(), |[low, high]| format!(" in {low} to {high}"));
+                        bail!("{file}:{number}: {} has a ratio of {}{within}", point.series, point.ratio);
                     }
                     history.nights.push(night);
                 }
@@ -135,19 +148,30 @@ impl History {
 
     /// The ratios of a series on past quiet nights of the run's machine class, oldest first, without the run itself.
     pub fn of(&self, saved: &Saved, series: &Series) -> Vec<f64> {
-        let Some(inputs) = inputs(&saved.record.workloads, series) else { return Vec::new() };
-        self.quiet(saved)
-            .filter_map(|night| {
-                night.ratios.iter().find(|point| point.series == *series && point.inputs == inputs)
-            })
-            .map(|point| point.ratio)
-            .collect()
+        self.course(saved, series).filter(|(night, _)| !night.noisy).map(|(_, point)| point.ratio).collect()
+    }
+
+    /// A series on past nights of the run's machine class, noisy ones too, oldest first, without the run itself.
+    pub fn course<'a>(
+        &'a self,
+        saved: &'a Saved,
+        series: &'a Series,
+    ) -> impl Iterator<Item = (&'a Night, &'a Point)> {
+        let inputs = inputs(&saved.record.workloads, series);
+        self.alike(saved).filter_map(move |night| {
+            let here = |point: &&Point| point.series == *series && inputs.as_ref() == Some(&point.inputs);
+            Some((night, night.ratios.iter().find(here)?))
+        })
     }
 
     /// Nights of the machine class that count.
-    pub fn quiet(&self, saved: &Saved) -> impl Iterator<Item = &Night> {
-        let class = saved.record.machine.class.clone();
-        self.nights.iter().filter(move |night| night.class == class && !night.noisy && !night.same_run(saved))
+    pub fn quiet<'a>(&'a self, saved: &'a Saved) -> impl Iterator<Item = &'a Night> {
+        self.alike(saved).filter(|night| !night.noisy)
+    }
+
+    fn alike<'a>(&'a self, saved: &'a Saved) -> impl Iterator<Item = &'a Night> {
+        let class = &saved.record.machine.class;
+        self.nights.iter().filter(move |night| night.class == *class && !night.same_run(saved))
     }
 
     /// Nights of whatever machine.
@@ -222,6 +246,9 @@ mod tests {
         assert!(message.contains("has schema 7"), "{message}");
         let message = parse(&whole.replace("0.5", "-0.5")).unwrap_err().to_string();
         assert!(message.contains("has a ratio of -0.5"), "{message}");
+        let beside = whole.replace("\"ratio\":0.5", "\"ratio\":0.5,\"interval\":[0.6,0.7]");
+        let message = parse(&beside).unwrap_err().to_string();
+        assert!(message.contains("has a ratio of 0.5 in 0.6 to 0.7"), "{message}");
     }
 
     #[test]

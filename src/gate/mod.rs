@@ -6,6 +6,7 @@
 //! | which of it may be compared, and what has to be said | [`likeness`] |
 //! | two runs | [`compare`] |
 //! | the file of past nights, and what their wobble allows | [`history`], [`threshold`] |
+//! | how a series went over the nights, and where it changed | [`course`] |
 //! | a night: fine, regression, noisy, or unusable | [`check`] |
 //! | the command that measures a suspect once more | [`rerun`] |
 //! | many machines in one report | [`fleet`] |
@@ -16,6 +17,7 @@
 
 pub mod check;
 pub mod compare;
+pub mod course;
 pub mod export;
 pub mod fleet;
 pub mod history;

@@ -3,6 +3,7 @@
 //! The same figures as in the terminal, with whole intervals, since a page is wide.
 
 use super::columns::{Entry, Sheet};
+use super::figures::Numbers;
 use super::prose::{code_spans, enumerated, percent, printable};
 use super::units::ratio;
 use super::view::Group;
@@ -51,6 +52,17 @@ pub fn table(group: &Group) -> String {
         out += &format!("\nNot measured in this run: {}.\n", names.join(", "));
     }
     out
+}
+
+/// The table behind a figure.
+pub fn numbers(numbers: &Numbers) -> String {
+    let line = |fields: &[String]| {
+        let fields: Vec<String> = fields.iter().map(|field| escape(field)).collect();
+        format!("| {} |\n", fields.join(" | "))
+    };
+    let rule = format!("|:--|{}\n", "--:|".repeat(numbers.head.len().saturating_sub(1)));
+    let rows = numbers.rows.iter().map(|row| line(row));
+    [line(&numbers.head), rule].into_iter().chain(rows).collect()
 }
 
 fn field(entry: Entry) -> String {

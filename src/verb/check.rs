@@ -1,16 +1,21 @@
 //! `check`: the nightly gate.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::analyse::saved::Saved;
 use crate::cli::CheckArgs;
-use crate::gate::check::{Outcome, check};
+use crate::gate::check::check;
+use crate::gate::course::{Course, courses};
 use crate::gate::history::{History, Night, append};
 use crate::gate::rerun;
+use crate::present::figures::{Drawable, Drawing, HistoryFigure};
+use crate::present::markdown::{self, escape};
+use crate::present::palette::Palette;
 
 /// The exit code of input that cannot be judged.
 const UNUSABLE: u8 = 3;
@@ -48,19 +53,56 @@ fn judge(args: &CheckArgs) -> Result<u8> {
             )
         }));
     }
+    let picture = match &args.figure {
+        Some(file) => picture(file, &courses(&night, &report, &history)?, &night)?,
+        None => None,
+    };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", report.markdown());
+        if let Some(Picture { drawing, .. }) = &picture {
+            let table = markdown::numbers(&drawing.numbers);
+            println!("## Nights\n\n{}.\n\n{}\n\n{table}", escape(&drawing.title), drawing.caption);
+        }
     }
     if let (Some(file), true) = (&args.history, args.record) {
         if history.knows(&night) {
             eprintln!("this night is in {} already", file.display());
         } else {
-            append(file, &Night::of(&night, report.outcome == Outcome::Noisy))?;
+            append(file, &Night::of(&night, report.is_noisy()))?;
         }
     }
+    if let (Some(file), Some(picture)) = (&args.figure, picture) {
+        fs::write(file, picture.bytes).with_context(|| format!("cannot write {}", file.display()))?;
+    }
     Ok(report.code())
+}
+
+/// The figure of the nights, not yet written.
+struct Picture {
+    drawing: Drawing,
+    bytes: Vec<u8>,
+}
+
+/// Draws the nights in the format that the file's name asks for; nothing where no strategy has a ratio.
+fn picture(file: &Path, courses: &[Course], night: &Saved) -> Result<Option<Picture>> {
+    let summary = &night.summary;
+    let palette = Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()));
+    let class = &night.record.machine.class;
+    let Some(figure) = HistoryFigure::new(courses, &palette, class, &summary.baseline) else {
+        eprintln!("no figure: no strategy has a ratio to the baseline tonight");
+        return Ok(None);
+    };
+    let drawing = figure.drawing()?;
+    let bytes = match file.extension().and_then(OsStr::to_str) {
+        Some("svg") => drawing.svg.clone().into_bytes(),
+        Some("png") => figure.png()?,
+        _ => {
+            bail!("{} is no picture that can be drawn: name a file that ends in .svg or .png", file.display())
+        }
+    };
+    Ok(Some(Picture { drawing, bytes }))
 }
 
 /// Measures the suspects once more, beside the night's own folder.

@@ -133,6 +133,59 @@ impl CloseTime {
     }
 }
 
+/// A logarithmic axis of ratios that ends where its values do, so that a change of a few per cent can be seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Ratios {
+    low: f64,
+    high: f64,
+    from: f64,
+    to: f64,
+}
+
+impl Ratios {
+    /// The least span, as a factor: what is steady shall look steady.
+    const LEAST: f64 = 1.2;
+
+    /// The axis of all positive values, drawn between `from` and `to`.
+    pub fn spanning(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Ratios {
+        let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
+        for value in values.into_iter().filter(|value| value.is_finite() && *value > 0.0) {
+            (low, high) = (low.min(value), high.max(value));
+        }
+        if high == 0.0 {
+            (low, high) = (1.0, 1.0);
+        }
+        let short = (Self::LEAST / (high / low)).max(1.0).sqrt();
+        Ratios { low: low / short, high: high * short, from, to }
+    }
+
+    /// Where a positive ratio lies.
+    pub fn place(&self, ratio: f64) -> f64 {
+        let share = (ratio / self.low).ln() / (self.high / self.low).ln();
+        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
+    }
+
+    /// Round ratios: 1, 2 and 5 times the powers of ten where the axis is long, multiples of such a step where it is short.
+    pub fn ticks(&self) -> Vec<Tick> {
+        let steps = |least: f64| {
+            let power = least.log10().floor() as i32;
+            (power..).flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(power)))
+        };
+        let values: Vec<f64> = if self.high / self.low > 5.0 {
+            steps(self.low)
+                .take_while(|value| *value <= self.high)
+                .filter(|value| *value >= self.low)
+                .collect()
+        } else {
+            let rough = (self.high - self.low) / 5.0;
+            let step = steps(rough).find(|step| *step >= rough).unwrap_or(rough);
+            let multiples = (self.low / step).ceil() as u64..=(self.high / step).floor() as u64;
+            multiples.map(|i| i as f64 * step).collect()
+        };
+        values.into_iter().map(|value| Tick { at: self.place(value), label: units::ratio(value) }).collect()
+    }
+}
+
 /// A linear axis that begins at zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear {
@@ -243,6 +296,20 @@ mod tests {
         assert!(CloseTime::spanning([], 0.0, 1.0).ticks(0.1).len() > 2);
         assert!(CloseTime::spanning([1, u64::MAX], 0.0, 1.0).place(u64::MAX) <= 1.0);
         assert!(CloseTime::spanning([u64::MAX], 0.0, 1.0).ticks(0.1).len() >= 2);
+    }
+
+    #[test]
+    fn an_axis_of_ratios_ends_where_its_values_do() {
+        let close = Ratios::spanning([0.4, 0.5], 100.0, 0.0);
+        assert_eq!((close.place(0.4), close.place(0.5)), (100.0, 0.0));
+        assert_eq!(labels(close.ticks()), ["0.400", "0.420", "0.440", "0.460", "0.480", "0.500"]);
+        assert_eq!(
+            labels(Ratios::spanning([0.011, 1.2], 0.0, 1.0).ticks()),
+            ["0.0200", "0.0500", "0.100", "0.200", "0.500", "1.00"]
+        );
+        let steady = Ratios::spanning([0.4; 3], 0.0, 1.0);
+        assert!((steady.place(0.4) - 0.5).abs() < 1e-9 && steady.ticks().len() > 2);
+        assert!(!Ratios::spanning([], 0.0, 1.0).ticks().is_empty());
     }
 
     #[test]

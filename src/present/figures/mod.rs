@@ -10,6 +10,7 @@ mod axis;
 mod canvas;
 mod cycles;
 pub mod determinism;
+mod history;
 pub mod landscape;
 mod overhead;
 mod panels;
@@ -23,6 +24,7 @@ mod text;
 
 pub use canvas::Canvas;
 pub use cycles::CyclesFigure;
+pub use history::HistoryFigure;
 pub use overhead::OverheadFigure;
 pub use pareto::ParetoFigure;
 pub use rss::RssFigure;

@@ -3,6 +3,8 @@ use std::collections::BTreeSet;
 use super::text::Face;
 use super::*;
 use crate::analyse::summary::Summary;
+use crate::gate::course::{Course, Stop};
+use crate::gate::series::{Metric, Series};
 use crate::present::fixture;
 
 fn figures(summary: &Summary) -> Vec<(String, Box<dyn Drawable>)> {
@@ -33,7 +35,37 @@ fn landscape_drawings() -> Vec<Drawing> {
 
 /// The drawings of all made-up runs.
 fn all_drawings() -> Vec<Drawing> {
-    everything().iter().flat_map(drawings).chain(landscape_drawings()).collect()
+    everything().iter().flat_map(drawings).chain(landscape_drawings()).chain([history_drawing()]).collect()
+}
+
+/// Six strategies over twenty nights: one that gets dearer and cheaper again, one that changes on the last night, four
+/// that are steady; two nights are noisy, and the first three have no intervals.
+fn history_drawing() -> Drawing {
+    let course = |strategy: &str, ratio: f64, change: fn(u64) -> f64| {
+        let series = Series {
+            workload: "stress/touch".into(),
+            params: "{\"dirty\":256}".into(),
+            strategy: strategy.into(),
+            metric: Metric::Cycle,
+        };
+        let stop = |night: u64| {
+            let noisy = [6, 14].contains(&night);
+            let ratio = ratio * change(night) * if noisy { 1.15 } else { 1.0 + 0.002 * (night % 3) as f64 };
+            let interval = (night > 2).then_some([ratio * 0.985, ratio * 1.02]);
+            Stop { at: 1_767_225_600 + night * 86_400, ratio, interval, noisy }
+        };
+        Course::new(series, (0..20).map(stop).collect(), None)
+    };
+    let courses = [
+        course("copy/full", 0.9, |_| 1.0),
+        course("copy/pages", 0.8, |_| 1.0),
+        course("dirty/pagemap", 0.42, |_| 1.0),
+        course("dirty/uffd-wp", 0.4, |night| if (11..15).contains(&night) { 1.12 } else { 1.0 }),
+        course("remap/madvise", 0.6, |night| if night == 19 { 1.09 } else { 1.0 }),
+        course("remap/mmap", 0.95, |_| 1.0),
+    ];
+    let palette = Palette::new(courses.iter().map(|course| course.series.strategy.as_str()));
+    HistoryFigure::new(&courses, &palette, "x86_64-made-up-2c", "fresh/pooling").unwrap().drawing().unwrap()
 }
 
 fn everything() -> Vec<Summary> {
@@ -168,7 +200,9 @@ fn there_is_no_figure_of_nothing() {
 fn colours_are_those_that_the_stylesheet_knows() {
     let rules = crate::present::palette::dark_rules();
     let mut used = BTreeSet::new();
-    for drawing in drawings(&fixture::summary()).into_iter().chain(landscape_drawings()) {
+    for drawing in
+        drawings(&fixture::summary()).into_iter().chain(landscape_drawings()).chain([history_drawing()])
+    {
         let document = roxmltree::Document::parse(&drawing.svg).unwrap();
         for node in document.descendants() {
             for name in ["fill", "stroke"] {
@@ -197,6 +231,16 @@ fn drawings_of_a_small_run() {
     for (number, (kind, svg)) in drawn.into_iter().enumerate() {
         insta::assert_snapshot!(format!("{number}-{kind}"), svg);
     }
+}
+
+#[test]
+fn the_nights_with_their_change_points() {
+    let drawing = history_drawing();
+    let said = |text: &str| labels(&drawing.svg).iter().any(|label| label.text == text);
+    assert!(said("2026-01-12 +12.4 %") && said("2026-01-16 -11.1 %"), "{:?}", drawing.numbers);
+    assert!(said("2026-01-20 +9.2 % (seen once)"), "{:?}", drawing.numbers);
+    assert!(!said("remap/mmap") && drawing.numbers.rows.len() == 6, "the slowest is in the table only");
+    insta::assert_snapshot!("history", drawing.svg);
 }
 
 #[test]
