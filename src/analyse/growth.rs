@@ -14,9 +14,9 @@
 //! Memory is not noise around a line: what one block took, later ones still hold, so that the error of a reading
 //! carries over to all that follow. The usual interval of least squares (and of Theil and Sen's slope) takes errors as
 //! independent, and calls a walk without direction a trend more often than not. Differences of such a walk are
-//! independent, which is all that the interval asks for. Where memory does swing about a level (a sawtooth), neighbouring
-//! differences cancel, and the interval is too wide rather than too narrow: it then misses small leaks, which its width
-//! shows.
+//! independent, which is all that the interval asks for. Where memory does swing about a level (a sawtooth),
+//! neighbouring differences cancel, and the interval is too wide rather than too narrow: it then misses small leaks,
+//! which its width shows.
 //!
 //! - A single jump, anywhere, is no growth: it makes `t` exactly 1.
 //! - Readings that never move know only that less than a page was gained. The interval therefore never reaches less far

@@ -1,7 +1,8 @@
 //! Drives all children of a workload in lock-step rounds and writes the rows.
 //!
 //! One instrument at a time: verification first, then per launch startup and timing rounds, then counters, and in the
-//! last launch memory, first over time and then, where asked for, over many blocks. A contender that ends, refuses or diverges becomes a row, and the run goes on without it.
+//! last launch memory, first over time and then, where asked for, over many blocks. A contender that ends, refuses or
+//! diverges becomes a row, and the run goes on without it.
 
 mod long_run;
 

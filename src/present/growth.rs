@@ -16,8 +16,8 @@ pub fn sentences<'a>(cells: impl Iterator<Item = Shown<'a>>) -> Vec<String> {
         sentences.push(match (steady.len(), moved.len()) {
             (1, _) => format!("`{name}`: {}.", sentence(growth)),
             (n, others) => format!(
-                "No growth of RSS is seen in any of the {}{n} strategies; the widest interval is that of `{name}`: {} bytes per \
-                 block over {} blocks.",
+                "No growth of RSS is seen in any of the {}{n} strategies; the widest interval is that of `{name}`: \
+                 {} bytes per block over {} blocks.",
                 if others == 0 { "" } else { "other " },
                 interval(growth),
                 grouped(growth.blocks)
@@ -120,7 +120,7 @@ mod tests {
             [
                 "`b/leaks`: RSS grows by 41 bytes per block (36 to 46) over 10,000 blocks.",
                 "No growth of RSS is seen in any of the other 2 strategies; the widest interval is that of `c/wide`: \
-             7 (-20 to 34) bytes per block over 10,000 blocks.",
+                 7 (-20 to 34) bytes per block over 10,000 blocks.",
             ]
         );
     }

@@ -141,10 +141,11 @@ fn announce(progress: &Progress, plan: &Plan, folder: &Path) {
         names.push("the landscape");
     }
     progress.note(&format!(
-        "{} strategies on {}; about {} s, seed {}, into {}",
+        "{} strategies on {}; about {} s{}, seed {}, into {}",
         plan.contenders.len(),
         names.join(", "),
         plan.effort.budget.as_secs(),
+        if plan.effort.long_blocks.is_some() { " and the long runs" } else { "" },
         plan.seed,
         folder.display()
     ));
