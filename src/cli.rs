@@ -125,6 +125,11 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub timeout: u64,
 
+    /// After all else, run each cell for at least so many blocks more, and say whether its memory grows (10,000 or
+    /// more are advised). Takes its time beyond the profile's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub long_blocks: Option<u64>,
+
     /// Run the baseline a second time, as `fresh/relink#2`: what differs between the two is noise, and `check` needs to
     /// know how much of it there was.
     #[arg(long)]

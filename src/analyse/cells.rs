@@ -6,6 +6,7 @@ use super::Facts;
 use super::bootstrap::{Estimate, MIN_ROUNDS, Seed, estimate};
 use super::evidence::{Evidence, Group};
 use super::figures;
+use super::growth;
 use super::paired::Paired;
 use super::summary::{Cell, Equivalence, Quantiles, Ratio, Verdict};
 use super::verdict;
@@ -111,6 +112,7 @@ impl<'a> Bench<'a> {
                 .filter(|_| sound)
                 .and_then(|evidence| figures::minor_faults(evidence)),
             rss_bytes: Some(evidence).filter(|_| sound).and_then(|evidence| figures::residency(evidence)),
+            rss_growth: Some(evidence).filter(|_| sound).and_then(|evidence| growth::growth(evidence)),
             startup: if sound { figures::startup(evidence) } else { Vec::new() },
             launches,
             rounds,

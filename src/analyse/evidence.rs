@@ -20,6 +20,11 @@ pub const RSS: &str = "rss";
 /// High-water mark of the resident set, in the memory phase.
 pub const PEAK_RSS: &str = "peak_rss";
 
+/// Resident set at the ends of the windows of the long run, in the memory phase: the samples of one row.
+pub const LONG_RSS: &str = "long_rss";
+/// Blocks in each of these windows.
+pub const LONG_WINDOW: &str = "long_window";
+
 /// All cells of one workload with one set of parameters, by strategy.
 pub struct Group {
     pub workload: String,
@@ -45,6 +50,17 @@ pub struct Evidence {
     /// Resident set by launch: nanoseconds since the pass began, and bytes.
     pub rss: BTreeMap<u32, Vec<(u64, u64)>>,
     pub peak_rss: Option<u64>,
+    /// Long runs by launch.
+    pub long_runs: BTreeMap<u32, LongRun>,
+}
+
+/// Memory over many blocks, read while the process stands still.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LongRun {
+    /// Resident bytes before the first window and after each.
+    pub rss: Vec<u64>,
+    /// Blocks per window.
+    pub window: u64,
 }
 
 /// The times of one phase.
@@ -135,6 +151,12 @@ impl Evidence {
                 series.extend(row.value.map(|bytes| (row.at_ns.unwrap_or(0), bytes)));
             }
             (Phase::Memory, PEAK_RSS) => self.peak_rss = self.peak_rss.max(row.value),
+            (Phase::Memory, LONG_RSS) => {
+                self.long_runs.entry(row.launch).or_default().rss = row.samples.clone();
+            }
+            (Phase::Memory, LONG_WINDOW) => {
+                self.long_runs.entry(row.launch).or_default().window = row.value.unwrap_or(0);
+            }
             (Phase::Startup, stage) => match self.startup.iter_mut().find(|(name, _)| name == stage) {
                 Some((_, times)) => times.extend(row.value),
                 None => self.startup.push((stage.to_owned(), row.value.into_iter().collect())),

@@ -8,6 +8,7 @@
 //! | rows of `rows.ndjson`, with the line named that cannot be read | [`rows_file`] |
 //! | rows by cell; which cells may have figures | [`evidence`] |
 //! | distributions, overhead, faults, memory, startup of a cell | [`figures`], [`quantile`] |
+//! | whether memory grows in a long run | [`growth`], [`student`] |
 //! | ratios of two contenders within the same round | [`paired`] |
 //! | interval of a ratio, launches being the unit | [`bootstrap`], [`student`] |
 //! | faster, slower, same, unsure, and the sentence | [`verdict`] |
@@ -35,6 +36,7 @@ pub mod crossover;
 pub mod distribution;
 pub mod evidence;
 pub mod figures;
+pub mod growth;
 pub mod paired;
 pub mod quantile;
 pub mod rows_file;

@@ -74,6 +74,9 @@ pub struct Cell {
     /// Mean minor faults per cycle, from the counter pass.
     pub minor_faults: Option<f64>,
     pub rss_bytes: Option<Residency>,
+    /// Whether memory grows in the long run; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_growth: Option<Growth>,
     /// Stages of startup in the order in which they happen.
     #[serde(default)]
     pub startup: Vec<Stage>,
@@ -151,6 +154,19 @@ pub struct Residency {
     pub steady: u64,
     /// High-water mark of the memory pass (`VmHWM` after `clear_refs` 5), or the largest sample where there is no mark.
     pub peak: u64,
+}
+
+/// Change of the resident set in the long run, with its confidence interval (see [`super::growth`]).
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Growth {
+    /// From the first reading to the last; negative where memory was given back.
+    pub bytes_per_block: f64,
+    pub low: f64,
+    pub high: f64,
+    /// Blocks that were run between the two.
+    pub blocks: u64,
+    /// Windows that the run was divided into.
+    pub windows: u32,
 }
 
 /// One stage of startup.

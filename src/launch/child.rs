@@ -211,18 +211,18 @@ impl Cell {
                 Reply::Timed { execute, reset }
             }
             Request::Count { passes } => Reply::Counted(counters::count(self, passes)?),
-            Request::Run { millis } => {
+            Request::Run { millis, blocks } => {
                 let until = Instant::now() + Duration::from_millis(millis);
-                let mut blocks = 0;
-                while blocks == 0 || Instant::now() < until {
+                let mut ran = 0;
+                while ran < blocks.max(1) || Instant::now() < until {
                     self.each_block(1, |cell, block| {
-                        blocks += 1;
+                        ran += 1;
                         let outcome = cell.call();
                         cell.session.reset()?;
                         cell.check(block, outcome)
                     })?;
                 }
-                Reply::Ran { blocks }
+                Reply::Ran { blocks: ran }
             }
         })
     }

@@ -76,7 +76,7 @@ pub fn measure(runner: &Runner<'_>) -> Result<Option<Harness>> {
     let mut cycles: Vec<u64> = execute.iter().zip(&reset).map(|(execute, reset)| execute + reset).collect();
     let Some(noop_cycle_ns) = median(&mut cycles) else { return Ok(None) };
     let Ok(sampler) = Sampler::start(cell.pid(), SAMPLE_EVERY) else { return Ok(None) };
-    let ran = cell.ask(&Request::Run { millis: u64::try_from(WATCH.as_millis())? });
+    let ran = cell.ask(&Request::Run { millis: u64::try_from(WATCH.as_millis())?, blocks: 0 });
     let samples = sampler.stop()?;
     let (Ok(_), Some(cost), Some(last)) = (ran, samples.cost, samples.series.last()) else { return Ok(None) };
     Ok(Some(Harness {

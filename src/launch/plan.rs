@@ -40,6 +40,9 @@ pub struct Effort {
     pub cell: Duration,
     /// How long memory is sampled per cell.
     pub memory_pass: Duration,
+    /// Blocks of the long run that shows whether memory grows; without it there is none. Its time is beyond the budget:
+    /// so many blocks have to run, however long each takes.
+    pub long_blocks: Option<u64>,
 }
 
 impl Profile {
@@ -53,6 +56,7 @@ impl Profile {
                 turn: Duration::from_millis(1),
                 cell: Duration::from_millis(100),
                 memory_pass: Duration::from_millis(20),
+                long_blocks: None,
             },
             Self::Quick => Effort {
                 budget: Duration::from_secs(90),
@@ -61,6 +65,7 @@ impl Profile {
                 turn: Duration::from_millis(4),
                 cell: Duration::from_millis(2_000),
                 memory_pass: Duration::from_millis(100),
+                long_blocks: None,
             },
             Self::Full => Effort {
                 budget: Duration::from_secs(1_200),
@@ -69,6 +74,7 @@ impl Profile {
                 turn: Duration::from_millis(10),
                 cell: Duration::from_millis(10_000),
                 memory_pass: Duration::from_millis(1_000),
+                long_blocks: None,
             },
         }
     }

@@ -72,8 +72,8 @@ pub enum Request {
     Time { passes: u32 },
     /// Run whole traces and count what each block causes.
     Count { passes: u32 },
-    /// Run whole traces for at least this long while the parent samples memory.
-    Run { millis: u64 },
+    /// Run whole traces, for at least this long and at least so many blocks, while the parent samples memory.
+    Run { millis: u64, blocks: u64 },
 }
 
 /// Stages of startup and their nanoseconds, in the order in which they happened.

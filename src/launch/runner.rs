@@ -1,7 +1,10 @@
 //! Drives all children of a workload in lock-step rounds and writes the rows.
 //!
 //! One instrument at a time: verification first, then per launch startup and timing rounds, then counters, and in the
-//! last launch memory. A contender that ends, refuses or diverges becomes a row, and the run goes on without it.
+//! last launch memory, first over time and then, where asked for, over many blocks. A contender that ends, refuses or
+//! diverges becomes a row, and the run goes on without it.
+
+mod long_run;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -132,6 +135,7 @@ impl<'a> Runner<'a> {
                 self.count(&lane, contenders)?;
                 if launch + 1 == launches {
                     self.memory(&lane, contenders)?;
+                    self.long_runs(&lane, contenders)?;
                 }
                 for contender in contenders.iter_mut() {
                     contender.cell = None;
@@ -354,7 +358,7 @@ impl<'a> Runner<'a> {
             let Some(cell) = &contender.cell else { continue };
             self.progress.say(&format!("{}: memory of {}", lane.workload.name, contender.strategy));
             let sampler = Sampler::start(cell.pid(), SAMPLE_EVERY);
-            let reply = self.ask(lane, contender, &Request::Run { millis })?;
+            let reply = self.ask(lane, contender, &Request::Run { millis, blocks: 0 })?;
             let samples = sampler.and_then(Sampler::stop);
             match (reply, samples) {
                 (Some(Reply::Ran { .. }), Ok(samples)) => {

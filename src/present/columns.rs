@@ -2,6 +2,7 @@
 //!
 //! The terminal, Markdown and HTML differ in how a table looks, never in what stands in it: both are decided here.
 
+use super::growth;
 use super::units::{Column, Quantity, ratio};
 use super::view::{Group, Shown};
 use crate::analyse::summary::Ratio;
@@ -102,6 +103,8 @@ pub struct Sheet<'a> {
     pub reasons: Vec<String>,
     /// Strategies with figures and something to be said about them.
     pub caveats: Vec<(&'a str, &'a str)>,
+    /// Whether memory grew in the long run: sentences, names in backticks.
+    pub growth: Vec<String>,
     baseline: &'a str,
 }
 
@@ -130,7 +133,8 @@ impl<'a> Sheet<'a> {
         let (present, absent): (Vec<Kind>, Vec<Kind>) = Kind::ALL.into_iter().partition(measured);
         let columns = present.iter().map(|kind| (*kind, fit(*kind, &present, &lines))).collect();
         let caveats = lines.iter().filter_map(|line| Some((line.cell.name(), line.cell.caveat()?))).collect();
-        Sheet { lines, columns, absent, reasons, caveats, baseline: group.baseline }
+        let growth = growth::sentences(lines.iter().map(|line| line.cell));
+        Sheet { lines, columns, absent, reasons, caveats, growth, baseline: group.baseline }
     }
 
     /// What stands in a field.

@@ -176,6 +176,7 @@ pub fn empty(strategy: &str, workload: &str, equivalence: Equivalence, reason: O
         more: None,
         minor_faults: None,
         rss_bytes: None,
+        rss_growth: None,
         startup: Vec::new(),
         launches: 0,
         rounds: 0,

@@ -47,6 +47,9 @@ pub fn table(group: &Group) -> String {
     for (name, caveat) in &sheet.caveats {
         out += &format!("\n{}: {}\n", code(name), escape(caveat));
     }
+    for words in &sheet.growth {
+        out += &format!("\n{}\n", sentence(words));
+    }
     if !sheet.absent.is_empty() {
         let names: Vec<&str> = sheet.absent.iter().map(|kind| kind.name()).collect();
         out += &format!("\nNot measured in this run: {}.\n", names.join(", "));

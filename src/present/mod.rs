@@ -14,6 +14,7 @@
 
 pub mod columns;
 pub mod figures;
+pub mod growth;
 pub mod html;
 pub mod landscape;
 pub mod markdown;

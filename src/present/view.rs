@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::prose::enumerated;
 use crate::analyse::standing;
 use crate::analyse::summary::{
-    Cell, Equivalence, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary, Verdict,
+    Cell, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary, Verdict,
 };
 use crate::measure::row::Params;
 
@@ -82,6 +82,11 @@ impl<'a> Shown<'a> {
     /// Resident set of the child.
     pub fn rss(self) -> Option<Residency> {
         self.cell.rss_bytes.filter(|_| self.sound())
+    }
+
+    /// Change of the resident set in the long run.
+    pub fn growth(self) -> Option<Growth> {
+        self.cell.rss_growth.filter(|_| self.sound())
     }
 
     /// Stages of startup in their order.

@@ -64,6 +64,7 @@ fn fresh(args: &RecommendArgs) -> RunArgs {
         own: args.own.clone(),
         params: Vec::new(),
         timeout: 60,
+        long_blocks: None,
         aa: false,
         seed: None,
         out: args.out.clone(),

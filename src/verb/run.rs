@@ -15,7 +15,7 @@ use super::report::Files;
 use super::select::matching;
 use crate::analyse::summary::{Cell, Equivalence};
 use crate::cli::{Filter, Own, RunArgs, Suite};
-use crate::launch::plan::{Contender, Plan};
+use crate::launch::plan::{Contender, Effort, Plan};
 use crate::launch::record::Record;
 use crate::launch::runner::Runner;
 use crate::launch::{folder, harness, landscape};
@@ -57,7 +57,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let plan = Plan {
         contenders,
         workloads: if args.suite == Suite::Landscape { no_workloads(args)? } else { usual(args)? },
-        effort: args.profile.effort(),
+        effort: Effort { long_blocks: args.long_blocks, ..args.profile.effort() },
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: Duration::from_secs(args.timeout),
     };
@@ -141,10 +141,11 @@ fn announce(progress: &Progress, plan: &Plan, folder: &Path) {
         names.push("the landscape");
     }
     progress.note(&format!(
-        "{} strategies on {}; about {} s, seed {}, into {}",
+        "{} strategies on {}; about {} s{}, seed {}, into {}",
         plan.contenders.len(),
         names.join(", "),
         plan.effort.budget.as_secs(),
+        if plan.effort.long_blocks.is_some() { " and the long runs" } else { "" },
         plan.seed,
         folder.display()
     ));
@@ -167,6 +168,11 @@ fn no_workloads(args: &RunArgs) -> Result<Vec<Workload>> {
     let own = args.own.module.is_some() || args.own.blocks.is_some();
     if own || !args.filter.workloads.is_empty() || !args.params.is_empty() {
         bail!("--suite landscape chooses workload and parameters itself: only strategies can be filtered");
+    }
+    if args.long_blocks.is_some() {
+        bail!(
+            "--long-blocks is for the standard suite: the landscape has too many places to stay long in each"
+        );
     }
     Ok(Vec::new())
 }

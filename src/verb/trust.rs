@@ -123,6 +123,7 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
         turn: Duration::from_millis(2),
         cell: time,
         memory_pass: Duration::ZERO,
+        long_blocks: None,
     };
     let plan = Plan {
         contenders: vec![baseline, contender],

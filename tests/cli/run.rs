@@ -151,5 +151,40 @@ fn machine_output_is_alone_on_standard_output() {
     assert_eq!(printed, read(&folder.join("summary.json")));
 }
 
+#[test]
+fn a_long_run_says_whether_memory_grows() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let arguments = ["-s", "copy/full", "-s", "control/oracle", "-w", "stress/noop", "--long-blocks", "200"];
+    let summary = run(&folder, &arguments);
+    let trace = list(&read(&folder.join("run.json")), "workloads")[0]["blocks"].as_u64().unwrap();
+    for cell in list(&summary, "cells") {
+        let growth = &cell["rss_growth"];
+        assert_eq!(growth["windows"], 20, "{cell}");
+        let blocks = growth["blocks"].as_u64().unwrap();
+        assert!(blocks >= 200 && blocks.is_multiple_of(trace), "whole traces: {cell}");
+        let [value, low, high] = ["bytes_per_block", "low", "high"].map(|key| growth[key].as_f64().unwrap());
+        assert!(low < value && value < high, "{cell}");
+    }
+    for page in ["report.md", "report.html"] {
+        let page = fs::read_to_string(folder.join(page)).unwrap();
+        assert!(page.contains("bytes per block"), "{page}");
+    }
+    // Without being asked for, there is none.
+    let plain = run(&temporary.path().join("plain"), &["-s", "copy/full", "-w", "stress/noop"]);
+    assert!(list(&plain, "cells").iter().all(|cell| cell["rss_growth"].is_null()));
+}
+
+#[test]
+fn long_runs_that_cannot_be_are_refused() {
+    let refused = |arguments: &[&str], why: &str| {
+        let assert = resetbench().arg("run").args(arguments).assert().failure();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(said.contains(why), "{said}");
+    };
+    refused(&["--long-blocks", "0"], "--long-blocks <N>");
+    refused(&["--suite", "landscape", "--long-blocks", "10000"], "the landscape has too many places");
+}
+
 /// The first block of the main network.
 const GENESIS: &str = include_str!("../blocks/000000.hex");

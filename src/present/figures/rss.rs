@@ -13,6 +13,7 @@ use super::parts::{SMALL, heading, heading_height, missing, notes, notes_height}
 use super::series::{Point, Series, series, spread, thin};
 use super::{Figure, Numbers};
 use crate::measure::row::Row;
+use crate::present::growth::interval;
 use crate::present::palette::{GRID, MUTED, Palette, Style, family_rank};
 use crate::present::units::{Column, Quantity, bytes};
 use crate::present::view::{Group, Shown, family as of_family, variant};
@@ -26,7 +27,7 @@ pub struct RssFigure {
     subject: String,
     finding: String,
     families: Vec<Family>,
-    numbers: Vec<[String; 6]>,
+    numbers: Numbers,
     missing: Vec<String>,
     baseline: Option<(String, Vec<Point>)>,
     longest: u64,
@@ -66,22 +67,29 @@ impl RssFigure {
         let all = || series.values().flatten();
         let longest = all().map(|(at, _)| *at).max()?;
         let largest = all().map(|(_, value)| *value).max()?;
-        let numbers = cells.iter().map(|cell| {
+        let long = cells.iter().any(|cell| cell.growth().is_some());
+        let growth = |cell: &Shown| cell.growth().map_or("-".into(), |growth| interval(&growth));
+        let rows = cells.iter().map(|cell| {
             let points = &series[cell.name()];
             let values = || points.iter().map(|(_, value)| *value);
-            [
+            let mut row = vec![
                 cell.name().into(),
                 points.first().map_or("-".into(), |(_, value)| bytes(*value)),
                 points.last().map_or("-".into(), |(_, value)| bytes(*value)),
                 values().max().map_or("-".into(), bytes),
                 cell.rss().map_or("-".into(), |rss| bytes(rss.steady)),
                 cell.rss().map_or("-".into(), |rss| bytes(rss.peak)),
-            ]
+            ];
+            row.extend(long.then(|| growth(cell)));
+            row
         });
+        let head = ["strategy", "first sample", "last sample", "largest sample", "steady", "peak (VmHWM)"];
+        let head = head.into_iter().chain(long.then_some("growth in bytes per block")).map(String::from);
+        let numbers = Numbers { head: head.collect(), rows: rows.collect() };
         Some(RssFigure {
             subject: format!("{}: resident memory while blocks run", group.title()),
             finding: finding(&cells, &series, group.baseline),
-            numbers: numbers.collect(),
+            numbers,
             families,
             missing: missing(group, |cell| series.contains_key(cell.name())),
             baseline: series.get(group.baseline).map(|points| (group.baseline.into(), thin(points))),
@@ -209,11 +217,7 @@ impl Figure for RssFigure {
     }
 
     fn numbers(&self) -> Numbers {
-        let head = ["strategy", "first sample", "last sample", "largest sample", "steady", "peak (VmHWM)"];
-        Numbers {
-            head: head.map(String::from).to_vec(),
-            rows: self.numbers.iter().map(|row| row.to_vec()).collect(),
-        }
+        self.numbers.clone()
     }
 
     fn height(&self) -> u32 {

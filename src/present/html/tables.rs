@@ -141,6 +141,7 @@ pub fn results(book: &Book, chapter: &Chapter, palette: &Palette) -> Markup {
             ol.notes { @for (i, reason) in sheet.reasons.iter().enumerate() { li id=(note_id(chapter, i + 1)) { (text(reason)) } } }
         }
         @for (name, caveat) in &sheet.caveats { p.notes { code { (text(name)) } ": " (sentence(caveat)) } }
+        @for words in &sheet.growth { p.notes { (sentence(words)) } }
         @if !sheet.absent.is_empty() {
             p.notes { "Not measured in this run: " (sheet.absent.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")) "." }
         }
