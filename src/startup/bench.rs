@@ -43,22 +43,28 @@ pub fn effort(profile: Profile) -> Effort {
     }
 }
 
-/// Every path with every amount; every policy with the largest, and in the first round with all.
-pub fn jobs(sizes: &[u64], round: u32) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for path in PATHS {
-        // Compiling takes seconds, whatever is committed afterwards.
-        let amounts = if path == Path::Jit && round > 0 { &[] } else { sizes };
-        jobs.extend([0].iter().chain(amounts).map(|bytes| Job::Path(path, *bytes)));
-    }
+/// Launches of each path without memory to commit, in one round: they are over quickly.
+const REPEATS: usize = 5;
+
+/// What one round launches, in two turns: first every path without memory to commit, several times; then every path
+/// with every amount, and every policy with the largest, in the first round with all.
+///
+/// Two, since a process that has just held four gigabytes leaves the machine busy with giving them back, and whoever
+/// starts next would be timed with it.
+pub fn turns(sizes: &[u64], round: u32) -> [Vec<Job>; 2] {
+    let bare = PATHS.iter().flat_map(|path| std::iter::repeat_n(Job::Path(*path, 0), REPEATS)).collect();
+    // Compiling takes seconds, whatever is committed afterwards.
+    let paths = PATHS.iter().filter(|path| round == 0 || **path != Path::Jit);
+    let mut committing: Vec<_> =
+        paths.flat_map(|path| sizes.iter().map(|bytes| Job::Path(*path, *bytes))).collect();
     let largest = sizes.last().copied();
     // A rewritten module commits nothing; `lazy` is here to show what there is without.
     for policy in commit::all().iter().filter(|policy| policy.needs_kept_memory() || policy.name() == "lazy")
     {
         let amounts = sizes.iter().filter(|bytes| round == 0 || Some(**bytes) == largest);
-        jobs.extend(amounts.map(|bytes| Job::Commit(policy.name(), *bytes)));
+        committing.extend(amounts.map(|bytes| Job::Commit(policy.name(), *bytes)));
     }
-    jobs
+    [bare, committing]
 }
 
 /// What launches need, made ahead.

@@ -40,10 +40,10 @@ pub fn run(args: &StartupArgs) -> Result<ExitCode> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let Effort { sizes, rounds } = bench::effort(args.profile);
     'rounds: for round in 0..rounds {
-        let mut jobs = bench::jobs(sizes, round);
+        let mut turns = bench::turns(sizes, round);
         // Interleaved: whatever the machine does meanwhile is done to all.
-        jobs.shuffle(&mut random);
-        for (order, job) in jobs.into_iter().enumerate() {
+        turns.iter_mut().for_each(|jobs| jobs.shuffle(&mut random));
+        for (order, job) in turns.into_iter().flatten().enumerate() {
             if interrupted.load(Ordering::Relaxed) {
                 break 'rounds;
             }
