@@ -2,6 +2,8 @@
 
 #![no_main]
 
+// The tests use more of it.
+#[allow(dead_code)]
 #[path = "../../tests/common/mod.rs"]
 mod common;
 #[path = "../../tests/smith/property.rs"]
