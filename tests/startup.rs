@@ -24,9 +24,10 @@ fn stages_add_up_and_committed_memory_is_resident() {
         let stages = cell["stages"].as_array().unwrap();
         assert!(stages.len() >= 6, "{cell}");
         assert!(stages.iter().all(|stage| stage["rss_bytes"].as_u64() > Some(0)), "{cell}");
-        let sum: u64 = stages.iter().map(|stage| stage["time"]["p50"].as_u64().unwrap()).sum();
-        assert_eq!(sum, cell["total"]["p50"], "of one launch, the stages add up");
-        sum
+        let sum = |end: &str| stages.iter().map(|stage| stage["time"][end].as_u64().unwrap()).sum::<u64>();
+        let total = |end: &str| cell["total"][end].as_u64().unwrap();
+        assert!(sum("min") <= total("min") && total("max") <= sum("max"), "the stages add up: {cell}");
+        total("p50")
     };
     // The full factor is measured by `--profile quick`; a test must not fail because a machine is busy.
     assert!(total("jit") > 20 * total("snapshot"), "{} against {}", total("jit"), total("snapshot"));
