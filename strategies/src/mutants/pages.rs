@@ -59,7 +59,7 @@ pub(super) static PROTECT_FIRST: Strategy = Strategy::in_place(
     "mutant/protect-first",
     "write-protects before it restores, so that its set never shrinks",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
-    InPlace { tracker: || Box::new(ProtectFirst::default()), ..InPlace::BASE },
+    InPlace { tracker: || Untimely::tracker(Moment::BeforeRestore), ..InPlace::BASE },
 );
 
 /// As above, for want of the last step: zIO registered its buffers and never protected them (tstamler/zIO#1).
@@ -67,7 +67,7 @@ pub(super) static PROTECT_NEVER: Strategy = Strategy::in_place(
     "mutant/protect-never",
     "never write-protects again, so that its set never shrinks",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
-    InPlace { tracker: || Box::new(ProtectNever::default()), ..InPlace::BASE },
+    InPlace { tracker: || Untimely::tracker(Moment::Never), ..InPlace::BASE },
 );
 
 /// A tracker that is armed when the guest is entered loses what the host wrote before; Hyperlight keeps a reminder
@@ -76,7 +76,7 @@ pub(super) static HOST_WRITES: Strategy = Strategy::in_place(
     "mutant/host-writes",
     "tracks from the moment that the guest is entered, and loses what the host wrote before",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
-    InPlace { tracker: || Box::new(ArmedLate::default()), ..InPlace::BASE },
+    InPlace { tracker: || Untimely::tracker(Moment::BeforeNextBlock), ..InPlace::BASE },
 );
 
 /// proc(5): an open `/proc/self/pagemap` shows the address space of the process that opened it. A host that opens it
@@ -142,69 +142,43 @@ impl Tracker for Present {
     }
 }
 
-#[derive(Default)]
-struct ProtectFirst(Protection);
-
-impl Tracker for ProtectFirst {
-    fn is_exact(&self) -> bool {
-        true
-    }
-
-    fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
-        self.0.start(pages)
-    }
-
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
-        self.0.written(pages, done, |run| runs.push(run))?;
-        self.0.protect(pages.addresses(0..pages.size()), done)
-    }
-}
-
-#[derive(Default)]
-struct ProtectNever(Protection);
-
-impl Tracker for ProtectNever {
-    fn is_exact(&self) -> bool {
-        true
-    }
-
-    fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
-        self.0.start(pages)
-    }
-
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
-        self.0.written(pages, done, |run| runs.push(run))
-    }
-}
-
-/// Protects when it is told of the next block instead of when the last one has been undone.
-#[derive(Default)]
-struct ArmedLate {
+/// Tracks written pages, and write-protects them again at another moment than after the restore.
+struct Untimely {
+    moment: Moment,
     protection: Protection,
+    /// The memory as it was when it was made.
     addresses: Range<usize>,
 }
 
-impl Tracker for ArmedLate {
+/// When pages are protected again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    BeforeRestore,
+    BeforeNextBlock,
+    Never,
+}
+
+impl Untimely {
+    fn tracker(moment: Moment) -> Box<dyn Tracker> {
+        Box::new(Self { moment, protection: Protection::default(), addresses: 0..0 })
+    }
+}
+
+impl Tracker for Untimely {
+    fn is_exact(&self) -> bool {
+        true
+    }
+
     fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
         self.addresses = pages.addresses(0..pages.size());
         self.protection.start(pages)
     }
 
     fn expect(&mut self, _: u64) {
-        let armed = self.protection.protect(self.addresses.clone(), &mut Reset::default());
-        armed.expect("it protected the same pages when it was started");
+        if self.moment == Moment::BeforeNextBlock {
+            let armed = self.protection.protect(self.addresses.clone(), &mut Reset::default());
+            armed.expect("it protected the same pages when it was started");
+        }
     }
 
     fn dirty(
@@ -214,7 +188,11 @@ impl Tracker for ArmedLate {
         runs: &mut Vec<Range<usize>>,
         done: &mut Reset,
     ) -> io::Result<()> {
-        self.protection.written(pages, done, |run| runs.push(run))
+        self.protection.written(pages, done, |run| runs.push(run))?;
+        if self.moment == Moment::BeforeRestore {
+            self.protection.protect(pages.addresses(0..pages.size()), done)?;
+        }
+        Ok(())
     }
 }
 
