@@ -117,7 +117,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub own: Own,
 
-    /// Set a parameter of the workloads that have it, such as `dirty=2048`.
+    /// Set a parameter of the workloads that have it, such as `dirty=2048`. With `--suite landscape`, measure only the
+    /// places that have it; of a parameter that is given several times, any of the values.
     #[arg(short, long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,
 
@@ -134,6 +135,10 @@ pub struct RunArgs {
     /// know how much of it there was.
     #[arg(long)]
     pub aa: bool,
+
+    /// Say by what figures the adaptive strategy decided, and how.
+    #[arg(long, conflicts_with = "json")]
+    pub explain: bool,
 
     /// Draw all orders from this seed instead of a new one.
     #[arg(long)]
@@ -244,6 +249,10 @@ pub struct Own {
 pub struct ReportArgs {
     /// The folder of a run.
     pub folder: PathBuf,
+
+    /// Say by what figures the adaptive strategy decided, and how.
+    #[arg(long)]
+    pub explain: bool,
 
     /// Say nothing but results and warnings.
     #[arg(short, long)]

@@ -35,10 +35,41 @@ fn what_does_not_fit_the_time_is_named() {
 }
 
 #[test]
-fn the_landscape_takes_no_parameters_of_others() {
+fn a_part_of_the_landscape_has_what_was_asked_for_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
     let mut command = resetbench();
-    command.args(["run", "--suite", "landscape", "-p", "dirty=1"]);
-    command.assert().failure().stderr(contains("chooses workload and parameters itself"));
+    command
+        .args(["run", "--profile", "smoke", "--suite", "landscape", "-s", "fresh/pooling", "--out"])
+        .arg(&out);
+    for param in
+        ["dirty=1", "dirty=16", "motion=0", "shape=0", "image_kib=0", "grow=0", "spike=0", "threads=1"]
+    {
+        command.args(["-p", param]);
+    }
+    command.assert().success();
+    let record = json(&out.join("run.json"));
+    let dirty: Vec<_> = record["workloads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|place| {
+            (place["params"]["dirty"].as_u64().unwrap(), place["params"]["motion"].as_u64().unwrap())
+        })
+        .collect();
+    assert!(dirty.starts_with(&[(16, 0)]) && dirty.len() <= 2, "{dirty:?}");
+    for (param, message) in [("dirty=3", "no `dirty` of 3"), ("colour=1", "no axis `colour`")] {
+        resetbench()
+            .args(["run", "--suite", "landscape", "-p", param])
+            .assert()
+            .failure()
+            .stderr(contains(message));
+    }
+    resetbench()
+        .args(["run", "--suite", "landscape", "-w", "stress/touch"])
+        .assert()
+        .failure()
+        .stderr(contains("has a workload of its own"));
 }
 
 #[test]

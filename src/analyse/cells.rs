@@ -7,6 +7,7 @@ use super::bootstrap::{Estimate, MIN_ROUNDS, Seed, estimate};
 use super::evidence::{Evidence, Group};
 use super::figures;
 use super::growth;
+use super::learned::Learned;
 use super::paired::Paired;
 use super::summary::{Cell, Equivalence, Quantiles, Ratio, Verdict};
 use super::verdict;
@@ -113,6 +114,7 @@ impl<'a> Bench<'a> {
                 .and_then(|evidence| figures::minor_faults(evidence)),
             rss_bytes: Some(evidence).filter(|_| sound).and_then(|evidence| figures::residency(evidence)),
             rss_growth: Some(evidence).filter(|_| sound).and_then(|evidence| growth::growth(evidence)),
+            learned: Learned::of(&evidence.learned).filter(|_| sound),
             startup: if sound { figures::startup(evidence) } else { Vec::new() },
             launches,
             rounds,

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Unfit;
+use super::learned::Learned;
 use super::paired::{Round, Rounds};
 use super::quantile::{quantile, sort};
 use super::summary::Equivalence;
@@ -47,6 +48,8 @@ pub struct Evidence {
     /// Stages of startup in order of first appearance, with their times in nanoseconds.
     pub startup: Vec<(String, Vec<u64>)>,
     pub minor_faults: Vec<u64>,
+    /// What an adaptive strategy decides by, by metric: the last value of each.
+    pub learned: BTreeMap<String, u64>,
     /// Resident set by launch: nanoseconds since the pass began, and bytes.
     pub rss: BTreeMap<u32, Vec<(u64, u64)>>,
     pub peak_rss: Option<u64>,
@@ -161,6 +164,9 @@ impl Evidence {
                 Some((_, times)) => times.extend(row.value),
                 None => self.startup.push((stage.to_owned(), row.value.into_iter().collect())),
             },
+            (Phase::Reset, metric) if Learned::has(metric) => {
+                self.learned.extend(samples().last().map(|value| (metric.to_owned(), *value)));
+            }
             // Further counters and memory figures have their own tables.
             _ => {}
         }

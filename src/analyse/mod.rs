@@ -37,6 +37,7 @@ pub mod distribution;
 pub mod evidence;
 pub mod figures;
 pub mod growth;
+pub mod learned;
 pub mod paired;
 pub mod quantile;
 pub mod rows_file;

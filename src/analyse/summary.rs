@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::learned::Learned;
 use super::standing::Standing;
 use super::verdict::More;
 use crate::measure::row::Params;
@@ -77,6 +78,9 @@ pub struct Cell {
     /// Whether memory grows in the long run; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rss_growth: Option<Growth>,
+    /// How a strategy that adapts has done so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Learned>,
     /// Stages of startup in the order in which they happen.
     #[serde(default)]
     pub startup: Vec<Stage>,

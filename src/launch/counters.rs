@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use reset_strategies::track::Learned;
 use reset_strategies::{Lifecycle, Reset};
 
 use super::child::Cell;
 use super::protocol::Count;
+use crate::analyse::learned::{ALONE, COLD_PAGES, FAULT, HOT_PAGES, RESTORE_FAR, RESTORE_NEAR};
 use crate::measure::faults::Usage;
 use crate::measure::interrupts::Interrupts;
 use crate::measure::perf::Counters;
@@ -42,6 +44,7 @@ pub fn count(cell: &mut Cell, passes: u32) -> Result<Vec<Count>> {
         }
         cell.check(block, outcome)
     })?;
+    tally.learned(&cell.session.learned());
     Ok(tally.into_counts())
 }
 
@@ -86,6 +89,22 @@ impl Tally {
         add("syscalls", Unit::Count, reset.syscalls);
     }
 
+    /// What an adaptive strategy decides by, and how it stands after the last block.
+    fn learned(&mut self, memories: &[Learned]) {
+        let Some(Learned { costs, .. }) = memories.first() else { return };
+        for (metric, ns) in [
+            (RESTORE_NEAR, costs.near_ns),
+            (RESTORE_FAR, costs.far_ns),
+            (FAULT, costs.fault_ns),
+            (ALONE, costs.alone_ns),
+        ] {
+            self.add(metric, Phase::Reset, Unit::Nanoseconds, ns.round() as u64);
+        }
+        for (metric, of) in PAGES {
+            self.add(metric, Phase::Reset, Unit::Count, memories.iter().map(of).sum());
+        }
+    }
+
     /// Of the whole machine: the interrupts that a block sends reach other CPUs.
     fn interrupts(&mut self, before: &Interrupts, after: &Interrupts) {
         let rows = [
@@ -109,6 +128,12 @@ impl Tally {
         self.0.into_iter().map(count).collect()
     }
 }
+
+/// How many pages are treated alike.
+type PagesMetric = (&'static str, fn(&Learned) -> u64);
+
+const PAGES: [PagesMetric; 2] =
+    [(HOT_PAGES, |learned| learned.hot as u64), (COLD_PAGES, |learned| learned.cold as u64)];
 
 /// A metric of getrusage.
 type UsageMetric = (&'static str, fn(&Usage) -> u64);

@@ -9,7 +9,7 @@ use reset_strategies::sys::page;
 use super::record::WorkloadRecord;
 use super::runner::Runner;
 use crate::workload::bundled;
-use crate::workload::landscape::{Place, WORKLOAD, places};
+use crate::workload::landscape::{Part, Place, WORKLOAD, places};
 
 /// What became of the landscape.
 #[derive(Clone, Debug, Default)]
@@ -19,11 +19,11 @@ pub struct Explored {
     pub left_out: Vec<String>,
 }
 
-/// Measures place after place. A place whose expected time is not left is passed over for a smaller one.
+/// Measures the places of a part, one after the other. A place whose expected time is not left is passed over for a smaller one.
 ///
 /// # Errors
 /// As for [`Runner::run`].
-pub fn explore(runner: &mut Runner<'_>) -> Result<Explored> {
+pub fn explore(runner: &mut Runner<'_>, part: &Part) -> Result<Explored> {
     let touch = bundled::all()
         .iter()
         .map(|bundled| Ok((bundled, bundled.definition()?)))
@@ -36,6 +36,9 @@ pub fn explore(runner: &mut Runner<'_>) -> Result<Explored> {
     let mut explored = Explored::default();
     let mut clock = Clock::new(runner.plan.effort.budget);
     for (index, place) in places(cores).into_iter().enumerate() {
+        if !part.has(&place, page_bytes) {
+            continue;
+        }
         if let Some(why) = place.impossible(page_bytes) {
             explored.left_out.push(format!("{place}: {why}"));
             continue;

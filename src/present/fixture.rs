@@ -177,6 +177,7 @@ pub fn empty(strategy: &str, workload: &str, equivalence: Equivalence, reason: O
         minor_faults: None,
         rss_bytes: None,
         rss_growth: None,
+        learned: None,
         startup: Vec::new(),
         launches: 0,
         rounds: 0,

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::prose::enumerated;
+use crate::analyse::learned::Learned;
 use crate::analyse::standing;
 use crate::analyse::summary::{
     Cell, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary, Verdict,
@@ -52,6 +53,11 @@ impl<'a> Shown<'a> {
     /// Time in the reset.
     pub fn reset(self) -> Option<Quantiles> {
         self.cell.reset_ns.filter(|_| self.sound())
+    }
+
+    /// How it has adapted, if it does.
+    pub fn learned(self) -> Option<Learned> {
+        self.cell.learned.filter(|_| self.sound())
     }
 
     /// Execute and reset together.

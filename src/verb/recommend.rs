@@ -66,6 +66,7 @@ fn fresh(args: &RecommendArgs) -> RunArgs {
         timeout: 60,
         long_blocks: None,
         aa: false,
+        explain: false,
         seed: None,
         out: args.out.clone(),
         json: false,

@@ -23,6 +23,9 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let run = Files::read(&args.folder)?;
     let written = run.present(&args.folder)?;
     print!("{}", run.tables()?);
+    if args.explain {
+        print!("{}", run.explanation());
+    }
     if !args.quiet {
         eprintln!("{} files in {}", written.len(), args.folder.display());
     }
@@ -55,6 +58,17 @@ impl Files {
     /// What the rows say.
     pub fn summary(&self) -> &Summary {
         &self.saved.summary
+    }
+
+    /// How each strategy that adapts has done so, a line each.
+    pub fn explanation(&self) -> String {
+        let mut lines = String::new();
+        for group in Group::all(self.summary()) {
+            for (cell, learned) in group.cells.iter().filter_map(|cell| Some((cell, cell.learned()?))) {
+                lines += &format!("\n{} on {} {learned}.\n", cell.name(), group.title());
+            }
+        }
+        lines
     }
 
     /// Writes `summary.json` and the report.

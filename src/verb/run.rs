@@ -25,6 +25,7 @@ use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
 use crate::workload::blocks::{self, Block};
 use crate::workload::definition::Definition;
+use crate::workload::landscape::Part;
 use crate::workload::{Workload, bundled, user};
 
 /// The exit code of a run that was stopped by Ctrl-C, as shells have it.
@@ -54,9 +55,10 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
     let mut contenders = Plan::with_yardsticks(strategies);
     contenders.extend(args.aa.then(Contender::again));
+    let wanted = (args.suite == Suite::Landscape).then(|| part(args)).transpose()?;
     let plan = Plan {
         contenders,
-        workloads: if args.suite == Suite::Landscape { no_workloads(args)? } else { usual(args)? },
+        workloads: if wanted.is_some() { Vec::new() } else { usual(args)? },
         effort: Effort { long_blocks: args.long_blocks, ..args.profile.effort() },
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: Duration::from_secs(args.timeout),
@@ -82,9 +84,9 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
         progress: &progress,
         interrupted: &interrupted,
     };
-    let outcome = match args.suite {
-        Suite::Standard => runner.run(),
-        Suite::Landscape => landscape::explore(&mut runner).map(|explored| {
+    let outcome = match &wanted {
+        None => runner.run(),
+        Some(wanted) => landscape::explore(&mut runner, wanted).map(|explored| {
             record.workloads = explored.measured;
             record.left_out = explored.left_out;
         }),
@@ -110,6 +112,9 @@ fn present(args: &RunArgs, folder: &Path, stopped: bool) -> Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(files.summary())?);
     } else {
         print!("{}", files.tables()?);
+        if args.explain {
+            print!("{}", files.explanation());
+        }
     }
     if !args.quiet {
         eprintln!("\nrows, summary, figures and report.html are in {}", folder.display());
@@ -163,18 +168,20 @@ pub(super) fn watch_for_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
     .context("cannot watch for Ctrl-C")
 }
 
-/// The landscape has workloads of its own.
-fn no_workloads(args: &RunArgs) -> Result<Vec<Workload>> {
+/// The part of the landscape that is asked for: each parameter has one of the values given for it.
+fn part(args: &RunArgs) -> Result<Part> {
     let own = args.own.module.is_some() || args.own.blocks.is_some();
-    if own || !args.filter.workloads.is_empty() || !args.params.is_empty() {
-        bail!("--suite landscape chooses workload and parameters itself: only strategies can be filtered");
+    if own || !args.filter.workloads.is_empty() {
+        bail!(
+            "--suite landscape has a workload of its own: only strategies and its parameters can be chosen"
+        );
     }
     if args.long_blocks.is_some() {
         bail!(
             "--long-blocks is for the standard suite: the landscape has too many places to stay long in each"
         );
     }
-    Ok(Vec::new())
+    Part::new(pairs(&args.params)?)
 }
 
 /// Other compilers' guests are there for the verifier, the empty one for the harness, and the chunked one for
@@ -232,8 +239,12 @@ fn given_blocks(own: &Own) -> Result<Option<Vec<Block>>> {
     Ok(Some(trace.blocks))
 }
 
-fn params(pairs: &[String]) -> Result<Params> {
-    pairs
+fn params(chosen: &[String]) -> Result<Params> {
+    Ok(pairs(chosen)?.into_iter().map(|(name, value)| (name, Value::from(value))).collect())
+}
+
+fn pairs(chosen: &[String]) -> Result<Vec<(String, u64)>> {
+    chosen
         .iter()
         .map(|pair| {
             let (name, value) =
@@ -241,7 +252,7 @@ fn params(pairs: &[String]) -> Result<Params> {
             let value: u64 = value
                 .parse()
                 .with_context(|| format!("`{pair}`: the value of a parameter is a whole number"))?;
-            Ok((name.to_owned(), Value::from(value)))
+            Ok((name.to_owned(), value))
         })
         .collect()
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::measure::row::Params;
@@ -33,6 +34,43 @@ pub struct Place {
     /// Values of the other axes, by their index in [`AXES`].
     at: [usize; AXES.len()],
     threads: u64,
+}
+
+/// The places that are wanted: of each parameter named, one of the values given for it.
+#[derive(Clone, Debug, Default)]
+pub struct Part(Vec<(String, u64)>);
+
+impl Part {
+    /// The part with these values.
+    ///
+    /// # Errors
+    /// When no place has such a parameter, or none such a value.
+    pub fn new(wanted: Vec<(String, u64)>) -> Result<Self> {
+        for (name, value) in &wanted {
+            let known: Vec<u64> = match AXES.iter().find(|axis| axis.param == name) {
+                Some(axis) => axis.values.iter().map(|(value, _)| *value).collect(),
+                None if name == "dirty" => DIRTY.into(),
+                None if name == "threads" => continue,
+                None => {
+                    let names = AXES.map(|axis| axis.param).join("`, `");
+                    bail!("the landscape has no axis `{name}`, but `dirty`, `threads`, `{names}`");
+                }
+            };
+            if !known.contains(value) {
+                bail!("the landscape has no `{name}` of {value}, but {known:?}");
+            }
+        }
+        Ok(Self(wanted))
+    }
+
+    /// Whether the place is in it.
+    pub fn has(&self, place: &Place, page_bytes: u64) -> bool {
+        let params = place.params(page_bytes);
+        let given = |name: &str, value: &Value| {
+            self.0.iter().any(|(wanted, number)| wanted == name && value.as_u64() == Some(*number))
+        };
+        self.0.iter().all(|(name, _)| params.get(name).is_some_and(|value| given(name, value)))
+    }
 }
 
 /// An axis: the parameter, its values, and what each is called; the usual one comes first.
@@ -192,6 +230,20 @@ mod tests {
         params.sort();
         params.dedup();
         assert_eq!(params.len(), places.len());
+    }
+
+    #[test]
+    fn a_part_has_the_places_with_one_of_the_values_of_each_axis() {
+        let part =
+            |wanted: &[(&str, u64)]| Part::new(wanted.iter().map(|&(n, v)| (n.to_owned(), v)).collect());
+        let count = |part: Part| places(2).iter().filter(|place| part.has(place, PAGE)).count();
+        let usual = [("image_kib", 0), ("grow", 0), ("spike", 0), ("threads", 1)];
+        let with = |more: &[(&'static str, u64)]| part(&[&usual[..], more].concat()).unwrap();
+        assert_eq!(count(with(&[("dirty", 16), ("dirty", 256), ("dirty", 2048), ("dirty", 8192)])), 24);
+        assert_eq!(count(with(&[("dirty", 16), ("motion", 0), ("shape", 1)])), 1);
+        assert_eq!(count(part(&[]).unwrap()), places(2).len());
+        assert!(part(&[("dirty", 17)]).unwrap_err().to_string().contains("no `dirty` of 17"));
+        assert!(part(&[("color", 1)]).unwrap_err().to_string().contains("no axis `color`"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use wasmtime::{Engine, Instance, Store, TypedFunc, format_err};
 use crate::error::Error;
 use crate::fresh::FreshSession;
 use crate::in_place::InPlaceSession;
+use crate::track::Learned;
 
 /// What a reset did. A fresh strategy leaves the work to wasmtime, so that only `instances` is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +74,14 @@ impl<T: 'static> Session<T> {
             Inner::Fresh(_) => Err("a fresh strategy drops its memory after each block"),
             Inner::InPlace(session) if session.keeps_memory() => Ok(session),
             Inner::InPlace(_) => Err("the strategy gives its pages back at each reset"),
+        }
+    }
+
+    /// What the strategy has learnt about the pages of each memory, if it learns.
+    pub fn learned(&self) -> Vec<Learned> {
+        match &self.inner {
+            Inner::Fresh(_) => Vec::new(),
+            Inner::InPlace(session) => session.learned(),
         }
     }
 

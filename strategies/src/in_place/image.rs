@@ -108,6 +108,14 @@ impl Image {
         })
     }
 
+    /// Whether a range of a memory's bytes is another than the image has.
+    pub(crate) fn differs(&self, range: Range<usize>, bytes: &[u8]) -> bool {
+        self.pieces(range).any(|piece| match piece {
+            Piece::Blank(range) => !is_blank(&bytes[range]),
+            Piece::Filled(range, content) => bytes[range] != *content,
+        })
+    }
+
     /// The image as a file, up to the end of its last page with content, and that length.
     pub(crate) fn to_file(&self) -> io::Result<(File, usize)> {
         let bytes = self.filled.last().map_or(0, |last| last.range.end);

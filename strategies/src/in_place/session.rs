@@ -16,7 +16,7 @@ use crate::module::{Facts, Item, export_name};
 use crate::plan::{Options, Plan};
 use crate::restore::Restorer;
 use crate::session::{self, Reset};
-use crate::track::Tracker;
+use crate::track::{Learned, Tracker};
 
 pub(crate) struct InPlaceSession<T: 'static> {
     store: Store<T>,
@@ -90,6 +90,10 @@ impl<T: 'static> InPlaceSession<T> {
         for memory in &mut self.memories {
             memory.tracker.expect(block);
         }
+    }
+
+    pub(crate) fn learned(&self) -> Vec<Learned> {
+        self.memories.iter().filter_map(|memory| memory.tracker.learned()).collect()
     }
 
     pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {

@@ -42,7 +42,7 @@ impl Mechanism {
 }
 
 /// Every mechanism that some strategy or commit policy needs, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 14] = [
+pub static ALL: [&Mechanism; 15] = [
     &crate::in_place::SHRINK,
     &super::page::PROTECT,
     &super::page::DISCARD,
@@ -53,6 +53,7 @@ pub static ALL: [&Mechanism; 14] = [
     &super::soft_dirty::SOFT_DIRTY,
     &super::pagemap_scan::PAGEMAP_SCAN,
     &super::pagemap_scan::WRITE_PROTECT,
+    &super::faults::COUNT,
     &crate::commit::populate::POPULATE_WRITE,
     &crate::commit::lock::LOCK,
     &crate::commit::grown::RESERVED,

@@ -3,6 +3,7 @@
 //! A probe performs the mechanism on a page of its own and checks the effect: that a header or a kernel version
 //! promises it proves nothing inside a container.
 
+pub mod faults;
 mod kernel;
 pub mod mechanism;
 pub mod memfd;

@@ -14,6 +14,8 @@ pub mod uffd_wp;
 use std::io;
 use std::ops::Range;
 
+pub use hot_cold::Learned;
+
 use crate::in_place::Image;
 use crate::in_place::region::Pages;
 use crate::session::Reset;
@@ -50,6 +52,11 @@ pub trait Tracker: Send {
         runs: &mut Vec<Range<usize>>,
         done: &mut Reset,
     ) -> io::Result<()>;
+
+    /// What it has learnt about the blocks so far, if it learns.
+    fn learned(&self) -> Option<Learned> {
+        None
+    }
 
     /// Declares everything clean, after the restorer has run and before the memory shrinks.
     ///

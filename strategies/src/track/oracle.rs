@@ -9,9 +9,9 @@ use std::io;
 use std::ops::Range;
 
 use super::Tracker;
+use crate::in_place::Image;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
-use crate::in_place::{Image, Piece};
 use crate::session::Reset;
 use crate::sys::page;
 
@@ -50,21 +50,10 @@ impl Tracker for Oracle {
 fn differing(pages: &Pages<'_>, image: &Image) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let bytes = pages.bytes();
-    let page = page::size();
-    let blank = vec![0; page];
-    for piece in image.pieces(0..bytes.len()) {
-        let (range, content) = match piece {
-            Piece::Blank(range) => (range, None),
-            Piece::Filled(range, content) => (range, Some(content)),
-        };
-        for start in range.clone().step_by(page) {
-            let here = start..(start + page).min(range.end);
-            let wanted = content.map_or(&blank[..here.len()], |content| {
-                &content[here.start - range.start..here.end - range.start]
-            });
-            if bytes[here.clone()] != *wanted {
-                extend(&mut runs, here);
-            }
+    for start in (0..bytes.len()).step_by(page::size()) {
+        let here = start..(start + page::size()).min(bytes.len());
+        if image.differs(here.clone(), bytes) {
+            extend(&mut runs, here);
         }
     }
     runs

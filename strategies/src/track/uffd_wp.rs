@@ -1,8 +1,10 @@
 //! userfaultfd `WP_ASYNC` with `PAGEMAP_SCAN`: pages written since the last reset.
 //!
 //! The order decides: scan without protecting, restore the pages, and only then protect what was written. Protecting
-//! first would make the restore itself dirty every page again, and the set would never shrink. A page that is still
-//! protected was not written; one that was never touched is absent and needs no protection.
+//! first would make the restore itself dirty every page again, and the set would never shrink.
+//!
+//! Up to the last page that was ever written, all pages are protected, absent ones too, so that a scan is the cheapest
+//! there is; beyond it there are no page tables, and none are made.
 
 use std::io;
 use std::ops::Range;
@@ -15,10 +17,17 @@ use crate::strategy::Strategy;
 use crate::sys::pagemap_scan::{self, Scanner, Select};
 use crate::sys::userfaultfd::Userfaultfd;
 
+/// What the last level of a page table spans on x86-64 and aarch64 with 4 KiB pages: no less is worth leaving out.
+const TABLE: usize = 2 << 20;
+
 /// The write-protection of one memory, and the scanner that reads its marks.
 #[derive(Debug, Default)]
 pub(crate) struct Protection {
     tools: Option<(Userfaultfd, Scanner)>,
+    /// Bytes from the start that were protected as a whole.
+    covered: usize,
+    /// The end of the last page that was found written.
+    reach: usize,
 }
 
 impl Protection {
@@ -27,8 +36,10 @@ impl Protection {
         let uffd = Userfaultfd::open()?;
         // The whole reservation: memory that grows later is tracked from its first byte.
         uffd.write_protect(pages.addresses(0..pages.map().len()))?;
-        self.tools = Some((uffd, Scanner::open()?));
-        self.protect(pages.addresses(0..pages.size()), &mut Reset::default())
+        *self = Self { tools: Some((uffd, Scanner::open()?)), covered: 0, reach: 0 };
+        let done = &mut Reset::default();
+        self.written(pages, done, |_| ())?;
+        self.cover(pages, done)
     }
 
     /// Calls `found` with each run of pages that is not protected and holds something.
@@ -39,17 +50,39 @@ impl Protection {
         mut found: impl FnMut(Range<usize>),
     ) -> io::Result<()> {
         let base = pages.base();
-        let addresses = pages.addresses(0..pages.size());
-        done.syscalls += self.scanner()?.scan(addresses, Select::Written, |run| {
-            found(run.start - base..run.end - base);
-        })?;
+        let covered = self.covered.min(pages.size());
+        let mut reach = self.reach;
+        for (range, select) in [(0..covered, Select::Unprotected), (covered..pages.size(), Select::Written)] {
+            done.syscalls += self.scanner()?.scan(pages.addresses(range), select, |run| {
+                reach = reach.max(run.end - base);
+                found(run.start - base..run.end - base);
+            })?;
+        }
+        self.reach = reach;
         Ok(())
     }
 
-    /// Write-protects what was written in a range of addresses.
+    /// Write-protects a range of addresses.
     pub(crate) fn protect(&mut self, addresses: Range<usize>, done: &mut Reset) -> io::Result<()> {
-        done.syscalls += self.scanner()?.protect_written(addresses)?;
+        done.syscalls += self.scanner()?.protect(addresses)?;
         Ok(())
+    }
+
+    /// Write-protects the pages that were written for the first time beyond all others, and those between.
+    pub(crate) fn cover(&mut self, pages: &Pages<'_>, done: &mut Reset) -> io::Result<()> {
+        let reach = self.reach.next_multiple_of(TABLE).min(pages.size());
+        if reach > self.covered {
+            self.protect(pages.addresses(self.covered..reach), done)?;
+            self.covered = reach;
+        }
+        Ok(())
+    }
+
+    /// Write-protects all pages that were ever written.
+    pub(crate) fn protect_all(&mut self, pages: &Pages<'_>, done: &mut Reset) -> io::Result<()> {
+        let covered = self.covered.min(pages.size());
+        self.cover(pages, done)?;
+        self.protect(pages.addresses(0..covered), done)
     }
 
     fn scanner(&mut self) -> io::Result<&mut Scanner> {
@@ -84,7 +117,7 @@ impl Tracker for UffdWp {
     }
 
     fn clean(&mut self, pages: &mut Pages<'_>, _: &Image, done: &mut Reset) -> io::Result<()> {
-        self.protection.protect(pages.addresses(0..pages.size()), done)
+        self.protection.protect_all(pages, done)
     }
 }
 

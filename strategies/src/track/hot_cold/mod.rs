@@ -1,71 +1,73 @@
-//! Hot and cold pages: pages that are written often stay writable and are looked at in every reset, all others are
+//! Hot and cold pages: pages that are written often stay writable and are restored in every reset, all others are
 //! write-protected and found by their faults.
 //!
-//! A write-protected page costs a fault in each block that writes to it; a writable one costs a look in each reset,
+//! A write-protected page costs a fault in each block that writes to it; a writable one is restored in each reset,
 //! whether it was written or not. Which is cheaper depends on how often the page is written, and that is not known
-//! beforehand: it is the problem of whether to rent or to buy. A page becomes writable with its first write, since
-//! that fault is paid already, and stays so until the looks that found it clean have together cost as much as a
-//! fault. Whatever the guest does, looks and faults then cost at most twice what they would if the blocks were known
-//! beforehand (Karlin, Manasse, Rudolph, Sleator: Competitive snoopy caching, *Algorithmica* 3, 1988).
+//! beforehand: it is the problem of whether to rent or to buy (Karlin, Manasse, Rudolph, Sleator: Competitive snoopy
+//! caching, *Algorithmica* 3, 1988). A page becomes hot when its last two faults lay closer together than the restores
+//! that a fault is worth. It is not looked at before it is restored: beyond the caches, reading a page costs several
+//! times what zeroing it does. Only a sample of the hot pages is, and one that is found clean again and again is hot no
+//! longer.
+//!
+//! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`]): a guest that
+//! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count.
 //!
 //! Blank pages that have been cold for long are given back, so that resident memory follows what blocks write.
 //!
-//! Decisions depend on the blocks and on the two unit costs of this machine, which are measured once ([`Costs`]).
+//! Decisions depend on the blocks and on the unit costs of this machine, which are measured once ([`Costs`]).
 
 mod costs;
+mod decisions;
 
 pub use costs::Costs;
+pub use decisions::Learned;
 
 use std::io;
 use std::ops::Range;
 
 use super::Tracker;
 use super::uffd_wp::Protection;
-use crate::in_place::image::{extend, is_blank};
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece};
 use crate::session::Reset;
 use crate::strategy::Strategy;
-use crate::sys::page;
-use crate::sys::pagemap_scan;
+use crate::sys::{faults, page, pagemap_scan};
+use decisions::Decisions;
 
-/// Resets in an epoch, by which the age of cold pages is counted: looking at all of them costs about a nanosecond
-/// per page, which is nothing when it is done this seldom.
-const EPOCH: u32 = 128;
-
-/// Epochs after which a page that stayed cold is given back.
-const QUIET: u16 = 8;
-
-/// What is known of a page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Page {
-    /// Never reported, or given back.
-    #[default]
-    Unseen,
-    /// Writable, and found clean in this many resets on end.
-    Hot(u16),
-    /// Write-protected since this epoch.
-    Cold(u16),
-}
-
-/// Reports the pages that differ from the image.
+/// Reports the pages that were written since the last reset, and those that nearly always are.
 #[derive(Debug)]
 pub struct HotCold {
     protection: Protection,
     decisions: Decisions,
-    /// Kept between resets, so that a reset allocates nothing.
-    written: Vec<Range<usize>>,
+    faults: FaultCount,
 }
 
-/// Which pages are hot, decided by nothing but what was written in each block.
-#[derive(Debug)]
-struct Decisions {
-    /// Clean looks that together cost as much as a fault.
-    patience: u16,
-    pages: Vec<Page>,
-    /// Pages that were found clean too often, to be protected after the restore.
-    cooling: Vec<Range<usize>>,
-    resets: u32,
+/// Whether a fault was taken since the last reset.
+#[derive(Debug, Default)]
+enum FaultCount {
+    /// It is not known: a reset has to scan.
+    #[default]
+    Unknown,
+    /// The count at the end of the last reset.
+    Stood(u64),
+}
+
+impl FaultCount {
+    /// Takes the count, where it can be relied on.
+    fn take() -> io::Result<Self> {
+        Ok(if faults::COUNT.available().is_ok() { Self::Stood(faults::count()?) } else { Self::Unknown })
+    }
+
+    /// Whether it has moved since it was taken; it is unknown then, until the reset has taken its own faults.
+    fn moved(&mut self) -> io::Result<bool> {
+        if let Self::Stood(count) = *self
+            && faults::count()? == count
+        {
+            return Ok(false);
+        }
+        *self = Self::Unknown;
+        Ok(true)
+    }
 }
 
 impl HotCold {
@@ -73,8 +75,8 @@ impl HotCold {
     pub fn new(costs: Costs) -> Self {
         Self {
             protection: Protection::default(),
-            decisions: Decisions::new(costs.patience()),
-            written: Vec::new(),
+            decisions: Decisions::new(costs),
+            faults: FaultCount::Unknown,
         }
     }
 }
@@ -91,169 +93,58 @@ impl Tracker for HotCold {
         runs: &mut Vec<Range<usize>>,
         done: &mut Reset,
     ) -> io::Result<()> {
-        let mut written = std::mem::take(&mut self.written);
-        written.clear();
-        self.protection.written(pages, done, |run| written.push(run))?;
-        self.decisions.begin(pages.size());
-        let bytes = pages.bytes();
-        for piece in written.iter().flat_map(|run| image.pieces(run.clone())) {
-            let (range, content) = match piece {
-                Piece::Blank(range) => (range, None),
-                Piece::Filled(range, content) => (range, Some(content)),
-            };
-            for start in range.clone().step_by(page::size()) {
-                let page = start..start + page::size();
-                let differs = match content {
-                    None => !is_blank(&bytes[page.clone()]),
-                    Some(content) => {
-                        bytes[page.clone()] != content[start - range.start..page.end - range.start]
-                    }
-                };
-                self.decisions.look(page.clone(), differs);
-                if differs {
-                    extend(runs, page);
-                }
+        let Self { protection, decisions, faults } = self;
+        let (bytes, page) = (pages.bytes(), page::size());
+        decisions.begin(bytes.len());
+        if faults.moved()? {
+            protection.written(pages, done, |run| runs.push(run))?;
+            for index in runs.iter().flat_map(|run| run.start / page..run.end / page) {
+                decisions.unprotected(index);
+            }
+        } else {
+            // A memory that has not grown so far this time has no pages there, and nobody wrote to them.
+            let within = decisions.hot().iter().take_while(|run| run.start < bytes.len());
+            runs.extend(within.map(|run| run.start..run.end.min(bytes.len())));
+        }
+        for run in &*runs {
+            for index in decisions.due(run) {
+                decisions.looked(index, image.differs(index * page..(index + 1) * page, bytes));
             }
         }
-        self.written = written;
         Ok(())
     }
 
+    fn learned(&self) -> Option<Learned> {
+        Some(self.decisions.learned())
+    }
+
     fn clean(&mut self, pages: &mut Pages<'_>, image: &Image, done: &mut Reset) -> io::Result<()> {
-        for run in self.decisions.cooling.drain(..) {
-            self.protection.protect(pages.addresses(run), done)?;
-        }
-        for run in self.decisions.quiet(pages.size()) {
+        let Self { protection, decisions, faults } = self;
+        // What lies beyond was found for the first time, so that nothing there is meant to stay writable.
+        protection.cover(pages, done)?;
+        decisions.cool_down(|range| protection.protect(pages.addresses(range), done))?;
+        for run in decisions.quiet(pages.size()) {
             for piece in image.pieces(run) {
                 if let Piece::Blank(range) = piece {
                     done.bytes_returned += range.len() as u64;
                     done.syscalls += 1;
-                    pages.discard(range)?;
+                    pages.discard(range.clone())?;
+                    protection.protect(pages.addresses(range), done)?;
                 }
             }
         }
+        // Where it stood, the reset has only written to pages that take no fault.
+        if matches!(faults, FaultCount::Unknown) {
+            *faults = FaultCount::take()?;
+        }
         Ok(())
-    }
-}
-
-impl Decisions {
-    fn new(patience: u16) -> Self {
-        Self { patience, pages: Vec::new(), cooling: Vec::new(), resets: 0 }
-    }
-
-    /// Begins a reset of a memory of this size.
-    fn begin(&mut self, bytes: usize) {
-        self.resets = self.resets.wrapping_add(1);
-        self.cooling.clear();
-        let pages = bytes / page::size();
-        if self.pages.len() < pages {
-            self.pages.resize(pages, Page::Unseen);
-        }
-    }
-
-    /// Takes note of a page that is not protected.
-    fn look(&mut self, page: Range<usize>, differs: bool) {
-        let epoch = self.epoch();
-        let state = &mut self.pages[page.start / page::size()];
-        *state = match *state {
-            Page::Hot(clean) if !differs && clean + 1 >= self.patience => {
-                extend(&mut self.cooling, page);
-                Page::Cold(epoch)
-            }
-            Page::Hot(clean) if !differs => Page::Hot(clean + 1),
-            // Its fault is paid, whether it was protected or not there before.
-            Page::Hot(_) | Page::Cold(_) | Page::Unseen => Page::Hot(0),
-        };
-    }
-
-    /// Once per epoch, the runs of pages that have been cold for long; they count as unseen from here on.
-    fn quiet(&mut self, bytes: usize) -> Vec<Range<usize>> {
-        let mut runs = Vec::new();
-        if !self.resets.is_multiple_of(EPOCH) {
-            return runs;
-        }
-        let (now, page) = (self.epoch(), page::size());
-        for (index, state) in self.pages.iter_mut().enumerate().take(bytes / page) {
-            if matches!(*state, Page::Cold(since) if now.wrapping_sub(since) >= QUIET) {
-                *state = Page::Unseen;
-                extend(&mut runs, index * page..(index + 1) * page);
-            }
-        }
-        runs
-    }
-
-    fn epoch(&self) -> u16 {
-        (self.resets / EPOCH) as u16
     }
 }
 
 /// `adaptive/hot-cold`.
 pub static STRATEGY: Strategy = Strategy::in_place(
     "adaptive/hot-cold",
-    "looks at pages that are written often, finds the others by their faults, and copies the image back",
+    "restores pages that are written often, finds the others by their faults, and copies the image back",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
     InPlace { tracker: || Box::new(HotCold::new(*Costs::here())), ..InPlace::BASE },
 );
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PAGES: usize = 64;
-
-    fn page(index: usize) -> Range<usize> {
-        index * page::size()..(index + 1) * page::size()
-    }
-
-    fn begun(patience: u16) -> Decisions {
-        let mut decisions = Decisions::new(patience);
-        decisions.begin(PAGES * page::size());
-        decisions
-    }
-
-    #[test]
-    fn a_page_that_is_written_in_every_block_stays_hot() {
-        let mut decisions = begun(2);
-        for _ in 0..100 {
-            decisions.begin(PAGES * page::size());
-            decisions.look(page(3), true);
-            assert_eq!(decisions.pages[3], Page::Hot(0));
-            assert!(decisions.cooling.is_empty());
-        }
-    }
-
-    #[test]
-    fn a_page_cools_when_looks_have_cost_a_fault() {
-        let mut decisions = begun(3);
-        decisions.look(page(3), true);
-        for clean in 1..3 {
-            decisions.begin(PAGES * page::size());
-            decisions.look(page(3), false);
-            assert_eq!(decisions.pages[3], Page::Hot(clean));
-        }
-        decisions.begin(PAGES * page::size());
-        decisions.look(page(3), false);
-        assert_eq!(decisions.pages[3], Page::Cold(0));
-        assert_eq!(decisions.cooling, [page(3)]);
-        // The next write is told by its fault.
-        decisions.begin(PAGES * page::size());
-        decisions.look(page(3), true);
-        assert_eq!(decisions.pages[3], Page::Hot(0));
-        assert!(decisions.cooling.is_empty());
-    }
-
-    #[test]
-    fn a_page_that_stays_cold_is_given_back_once() {
-        let mut decisions = begun(1);
-        for written in [true, false] {
-            decisions.look(page(5), written);
-        }
-        let mut returned = Vec::new();
-        for _ in 0..(u32::from(QUIET) + 2) * EPOCH {
-            decisions.begin(PAGES * page::size());
-            returned.extend(decisions.quiet(PAGES * page::size()));
-        }
-        assert_eq!(returned, [page(5)]);
-        assert_eq!(decisions.pages[5], Page::Unseen);
-    }
-}

@@ -1,0 +1,326 @@
+//! Which pages are hot, decided by nothing but what was written in each block.
+
+use std::ops::Range;
+
+use super::Costs;
+use crate::in_place::image::extend;
+use crate::sys::page;
+
+/// A hot page is looked at once in so many resets, another part of them in each. A prime, so that blocks that come
+/// round again do not meet the same pages each time.
+const SAMPLE: usize = 61;
+
+/// Looks on end that find a hot page clean, after which it is hot no longer.
+const CLEAN: u8 = 3;
+
+/// Resets after which a page that stayed cold is given back.
+const QUIET: u32 = 1_024;
+
+/// How often quiet pages are searched for: it costs about a nanosecond per page.
+const EPOCH: u32 = 128;
+
+/// Pages between two that are to be protected for which one system call is cheaper than two.
+const BRIDGE: usize = 2_048;
+
+/// Pages that must have been protected together for their system calls to say something.
+const RECENT: usize = 16;
+
+/// What is known of a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tier {
+    /// Never written, or given back.
+    #[default]
+    Unseen,
+    /// Write-protected: its next write is told by a fault.
+    Cold,
+    /// Writable, and restored in every reset. Its last looks on end that found it clean.
+    Hot(u8),
+}
+
+/// What the decisions rest on, and where they stand: with the blocks, enough to know why each page is where it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Learned {
+    /// What the machine was measured to cost.
+    pub costs: Costs,
+    /// Resets between two writes of a page up to which it is worth restoring in each of them.
+    pub patience: u32,
+    /// Pages that are restored in every reset.
+    pub hot: usize,
+    /// Pages that have been written and are found by their faults.
+    pub cold: usize,
+}
+
+/// The tier of each page of a memory, and why.
+#[derive(Debug)]
+pub(super) struct Decisions {
+    costs: Costs,
+    tiers: Vec<Tier>,
+    /// The reset that last found the page written while it was protected or absent.
+    faulted: Vec<u32>,
+    resets: u32,
+    /// Runs of hot pages, in ascending order.
+    hot: Vec<Range<usize>>,
+    hot_bytes: usize,
+    /// Whether `hot` is out of date.
+    moved: bool,
+    /// Pages to be protected after the restore.
+    cooling: Vec<Range<usize>>,
+    /// Of thousand pages that were protected lately, those that took a system call of their own.
+    alone: u32,
+    patience: u32,
+}
+
+impl Decisions {
+    pub(super) fn new(costs: Costs) -> Self {
+        Self {
+            costs,
+            tiers: Vec::new(),
+            faulted: Vec::new(),
+            resets: 0,
+            hot: Vec::new(),
+            hot_bytes: 0,
+            moved: false,
+            cooling: Vec::new(),
+            alone: 0,
+            patience: costs.patience(0, 0),
+        }
+    }
+
+    /// Begins a reset of a memory of this size.
+    pub(super) fn begin(&mut self, bytes: usize) {
+        self.resets = self.resets.wrapping_add(1);
+        self.cooling.clear();
+        let pages = bytes / page::size();
+        if self.tiers.len() < pages {
+            self.tiers.resize(pages, Tier::Unseen);
+            self.faulted.resize(pages, 0);
+        }
+    }
+
+    /// Runs of pages that can be written without a fault, as byte ranges in ascending order.
+    pub(super) fn hot(&self) -> &[Range<usize>] {
+        &self.hot
+    }
+
+    /// Takes note of a page that is not protected. Unless it is hot, it was written, and took a fault: it becomes hot if
+    /// restoring it in every reset since its last fault would have cost less.
+    pub(super) fn unprotected(&mut self, index: usize) {
+        let seen = match self.tiers[index] {
+            Tier::Hot(_) => return,
+            Tier::Cold => true,
+            Tier::Unseen => false,
+        };
+        let since = self.resets.wrapping_sub(self.faulted[index]);
+        self.faulted[index] = self.resets;
+        if seen && since <= self.patience {
+            self.tiers[index] = Tier::Hot(0);
+            self.moved = true;
+        } else {
+            self.tiers[index] = Tier::Cold;
+            self.cool(index);
+        }
+    }
+
+    /// The pages of a run that are due to be looked at, if they are hot.
+    pub(super) fn due(&self, run: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
+        let (first, end) = (run.start / page::size(), run.end / page::size());
+        let late = (first + self.resets as usize) % SAMPLE;
+        (first + (SAMPLE - late) % SAMPLE..end).step_by(SAMPLE)
+    }
+
+    /// Takes note of what a look has found.
+    pub(super) fn looked(&mut self, index: usize, differs: bool) {
+        let Tier::Hot(clean) = &mut self.tiers[index] else { return };
+        *clean = if differs { 0 } else { *clean + 1 };
+        if *clean >= CLEAN {
+            self.tiers[index] = Tier::Cold;
+            self.moved = true;
+            self.cool(index);
+        }
+    }
+
+    fn cool(&mut self, index: usize) {
+        extend(&mut self.cooling, index * page::size()..(index + 1) * page::size());
+    }
+
+    /// Ends a reset: calls `protect` with ranges that hold every page that has become cold, and none that is hot.
+    pub(super) fn cool_down<E>(
+        &mut self,
+        mut protect: impl FnMut(Range<usize>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.settle();
+        self.cooling.sort_unstable_by_key(|run| run.start);
+        let mut hot = self.hot.iter().peekable();
+        let mut cooling = self.cooling.drain(..);
+        let Some(mut stretch) = cooling.next() else { return Ok(()) };
+        let (mut calls, mut bytes) = (1, stretch.len());
+        for next in cooling {
+            bytes += next.len();
+            while hot.next_if(|run| run.start < stretch.end).is_some() {}
+            let apart = hot.peek().is_some_and(|run| run.start < next.start);
+            if apart || next.start - stretch.end > BRIDGE * page::size() {
+                calls += 1;
+                protect(std::mem::replace(&mut stretch, next))?;
+            } else {
+                stretch.end = next.end;
+            }
+        }
+        protect(stretch)?;
+        // A moving average, so that a few pages which go their own way do not decide for all.
+        let now = 1_000 * calls / (bytes / page::size()).max(RECENT);
+        self.alone = self.alone.midpoint(now as u32);
+        self.patience = self.costs.patience(self.hot_bytes, self.alone);
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        if !std::mem::take(&mut self.moved) {
+            return;
+        }
+        self.hot.clear();
+        for (index, tier) in self.tiers.iter().enumerate() {
+            if matches!(tier, Tier::Hot(_)) {
+                extend(&mut self.hot, index * page::size()..(index + 1) * page::size());
+            }
+        }
+        self.hot_bytes = self.hot.iter().map(ExactSizeIterator::len).sum();
+        self.patience = self.costs.patience(self.hot_bytes, self.alone);
+    }
+
+    /// Now and then, the runs of pages that have been cold for long; they count as unseen from here on.
+    pub(super) fn quiet(&mut self, bytes: usize) -> Vec<Range<usize>> {
+        let mut runs = Vec::new();
+        if !self.resets.is_multiple_of(EPOCH) {
+            return runs;
+        }
+        let size = page::size();
+        let pages = self.tiers.iter_mut().zip(&self.faulted).take(bytes / size);
+        for (index, (tier, faulted)) in pages.enumerate() {
+            if *tier == Tier::Cold && self.resets.wrapping_sub(*faulted) >= QUIET {
+                *tier = Tier::Unseen;
+                extend(&mut runs, index * size..(index + 1) * size);
+            }
+        }
+        runs
+    }
+
+    pub(super) fn learned(&self) -> Learned {
+        Learned {
+            costs: self.costs,
+            patience: self.patience,
+            hot: self.hot_bytes / page::size(),
+            cold: self.tiers.iter().filter(|tier| **tier == Tier::Cold).count(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGES: usize = 8_192;
+
+    fn pages(indexes: Range<usize>) -> Range<usize> {
+        indexes.start * page::size()..indexes.end * page::size()
+    }
+
+    /// Decisions with a patience of three resets.
+    fn decisions() -> Decisions {
+        Decisions::new(Costs { near_ns: 100.0, far_ns: 100.0, fault_ns: 300.0, alone_ns: 0.0 })
+    }
+
+    /// Resets after a block that wrote these pages; returns what was protected, and how many pages were looked at.
+    fn reset(decisions: &mut Decisions, dirty: &[usize]) -> (Vec<Range<usize>>, usize) {
+        decisions.begin(PAGES * page::size());
+        dirty.iter().for_each(|index| decisions.unprotected(*index));
+        let mut looks = 0;
+        for index in decisions.due(&pages(0..PAGES)) {
+            looks += usize::from(matches!(decisions.tiers[index], Tier::Hot(_)));
+            decisions.looked(index, dirty.contains(&index));
+        }
+        let mut protected = Vec::new();
+        decisions.cool_down(|range| Ok::<_, ()>(protected.push(range))).unwrap();
+        (protected, looks)
+    }
+
+    #[test]
+    fn a_page_that_is_written_in_every_block_becomes_hot_and_is_seldom_looked_at() {
+        let mut decisions = decisions();
+        assert_eq!(reset(&mut decisions, &[3]).0, [pages(3..4)]);
+        assert_eq!(decisions.tiers[3], Tier::Cold);
+        assert_eq!(reset(&mut decisions, &[3]).0, []);
+        assert_eq!(decisions.hot(), [pages(3..4)]);
+        let looks: usize = (0..10 * SAMPLE).map(|_| reset(&mut decisions, &[3]).1).sum();
+        assert_eq!(looks, 10);
+        assert_eq!(decisions.tiers[3], Tier::Hot(0));
+    }
+
+    #[test]
+    fn a_hot_page_that_is_no_longer_written_is_protected_after_three_looks() {
+        let mut decisions = decisions();
+        (0..2).for_each(|_| drop(reset(&mut decisions, &[3])));
+        let idle = (1..).find(|_| !reset(&mut decisions, &[]).0.is_empty()).unwrap();
+        let looks = 2 * SAMPLE + 1..=3 * SAMPLE;
+        assert!(looks.contains(&idle), "{idle}");
+        assert_eq!(decisions.tiers[3], Tier::Cold);
+        assert_eq!(decisions.hot(), []);
+    }
+
+    #[test]
+    fn a_page_that_is_seldom_written_stays_cold() {
+        let mut decisions = decisions();
+        for block in 0..100 {
+            let (dirty, protected): (&[usize], _) =
+                if block % 4 == 0 { (&[3], vec![pages(3..4)]) } else { (&[], vec![]) };
+            assert_eq!(reset(&mut decisions, dirty), (protected, 0), "block {block}");
+        }
+    }
+
+    #[test]
+    fn one_call_protects_what_lies_together_and_never_a_hot_page() {
+        let mut decisions = decisions();
+        (0..2).for_each(|_| drop(reset(&mut decisions, &[10])));
+        assert_eq!(decisions.hot(), [pages(10..11)]);
+        let far = 102 + 2 * BRIDGE;
+        let (protected, _) = reset(&mut decisions, &[2, 8, 10, 12, 13, 100, 100 + BRIDGE, far]);
+        assert_eq!(protected, [pages(2..9), pages(12..101 + BRIDGE), pages(far..far + 1)]);
+    }
+
+    #[test]
+    fn pages_that_lie_alone_among_hot_ones_are_worth_more_patience() {
+        let mut decisions =
+            Decisions::new(Costs { near_ns: 100.0, far_ns: 100.0, fault_ns: 300.0, alone_ns: 600.0 });
+        let even: Vec<_> = (0..200).step_by(2).collect();
+        (0..2).for_each(|_| drop(reset(&mut decisions, &even)));
+        assert_eq!(decisions.hot().len(), 100);
+        assert_eq!(decisions.patience, 3);
+        let odd: Vec<_> = (1..200).step_by(2).collect();
+        reset(&mut decisions, &odd);
+        assert_eq!((decisions.alone, decisions.patience), (502, 6));
+    }
+
+    #[test]
+    fn a_page_that_stays_cold_is_given_back_once() {
+        let mut decisions = decisions();
+        reset(&mut decisions, &[5]);
+        let mut returned = Vec::new();
+        for _ in 0..2 * (QUIET + EPOCH) {
+            reset(&mut decisions, &[]);
+            returned.extend(decisions.quiet(PAGES * page::size()));
+        }
+        assert_eq!(returned, [pages(5..6)]);
+        assert_eq!(decisions.tiers[5], Tier::Unseen);
+    }
+
+    #[test]
+    fn the_same_blocks_give_the_same_decisions() {
+        let (mut one, mut other) = (decisions(), decisions());
+        for block in 0..500_usize {
+            let mut dirty: Vec<_> = (0..20).map(|n| (block * n * 7 + n) % PAGES).collect();
+            dirty.sort_unstable();
+            dirty.dedup();
+            assert_eq!(reset(&mut one, &dirty), reset(&mut other, &dirty));
+        }
+        assert_eq!((one.tiers, one.faulted), (other.tiers, other.faulted));
+    }
+}
