@@ -110,6 +110,10 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value = "quick")]
     pub profile: Profile,
 
+    /// Spend so long on it, such as `8min`, instead of the profile's time.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub budget: Option<Duration>,
+
     /// Which workloads: those of indexers and the like, or the landscape of dirty pages, shapes and sizes.
     #[arg(long, value_enum, default_value = "standard")]
     pub suite: Suite,

@@ -54,10 +54,12 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
     let mut contenders = Plan::with_yardsticks(strategies);
     contenders.extend(args.aa.then(Contender::again));
+    let effort = args.profile.effort();
+    let budget = args.budget.unwrap_or(effort.budget);
     let plan = Plan {
         contenders,
         workloads: if args.suite == Suite::Landscape { no_workloads(args)? } else { usual(args)? },
-        effort: Effort { long_blocks: args.long_blocks, ..args.profile.effort() },
+        effort: Effort { budget, long_blocks: args.long_blocks, ..effort },
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: Duration::from_secs(args.timeout),
     };
