@@ -38,6 +38,9 @@ pub enum Verb {
     /// Controls are expected to differ, and so is every strategy under a policy that leaves resets out.
     Verify(VerifyArgs),
     /// Draw tables and figures from the files of a run.
+    ///
+    /// What lies beside them in the folder becomes part of the report: a landscape that was measured into `landscape/`,
+    /// and `startup.json`, `determinism.json` and `claims.json`, as the verbs of those names write them.
     Report(ReportArgs),
     /// Say which strategy to use, from a run or for your own module, under the limits that your host has.
     Recommend(RecommendArgs),
@@ -106,6 +109,10 @@ pub struct RunArgs {
     /// How thorough: seconds, two minutes, or twenty.
     #[arg(long, value_enum, default_value = "quick")]
     pub profile: Profile,
+
+    /// Spend so long on it, such as `8min`, instead of the profile's time.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub budget: Option<Duration>,
 
     /// Which workloads: those of indexers and the like, or the landscape of dirty pages, shapes and sizes.
     #[arg(long, value_enum, default_value = "standard")]

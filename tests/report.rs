@@ -28,6 +28,26 @@ fn claims_beside_a_run_are_part_of_its_report() {
 }
 
 #[test]
+fn a_landscape_beside_a_run_is_part_of_its_report() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = Run::new("workloads").write(parent.path());
+    let mut landscape = Run::new("landscape");
+    landscape.record.command = "resetbench run --suite landscape".into();
+    landscape.record.left_out = ["the second place", "the third place"].map(String::from).into();
+    landscape.write(&folder);
+    resetbench().arg("report").arg(&folder).assert().success().stdout(contains(STRATEGY));
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(
+        page.contains("id=\"answer\"") && !page.contains("id=\"places\""),
+        "it is not taken for the run's own"
+    );
+    for said in ["id=\"landscape\"", "resetbench run --suite landscape", "the third place"] {
+        assert!(page.contains(said), "{said}");
+    }
+    assert!(!folder.join("landscape.json").exists());
+}
+
+#[test]
 fn a_malformed_file_beside_a_run_is_named() {
     let parent = tempfile::tempdir().unwrap();
     let folder = Run::new("broken").write(parent.path());

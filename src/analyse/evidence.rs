@@ -66,6 +66,21 @@ pub struct LongRun {
     pub window: u64,
 }
 
+impl LongRun {
+    /// Blocks between the first reading and the last.
+    pub fn blocks(&self) -> u64 {
+        self.window.saturating_mul(self.rss.len().saturating_sub(1) as u64)
+    }
+
+    /// Bytes from the first reading to the last; negative where memory was given back.
+    pub fn gained(&self) -> f64 {
+        match self.rss.as_slice() {
+            [first, .., last] => *last as f64 - *first as f64,
+            _ => 0.0,
+        }
+    }
+}
+
 /// The times of one phase.
 #[derive(Clone, Debug, Default)]
 pub struct Times {

@@ -46,9 +46,9 @@ pub fn growth(cell: &Evidence) -> Option<Growth> {
 
 fn over<'a>(runs: impl Iterator<Item = &'a LongRun>) -> Option<Growth> {
     let (mut growths, mut blocks) = (Vec::new(), 0);
-    for LongRun { rss, window } in runs.filter(|run| run.window > 0) {
-        growths.extend(rss.windows(2).map(|pair| (pair[1] as f64 - pair[0] as f64) / *window as f64));
-        blocks += window.saturating_mul(rss.len().saturating_sub(1) as u64);
+    for run in runs.filter(|run| run.window > 0) {
+        growths.extend(run.rss.windows(2).map(|pair| (pair[1] as f64 - pair[0] as f64) / run.window as f64));
+        blocks += run.blocks();
     }
     if growths.len() < FEWEST {
         return None;

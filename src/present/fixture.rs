@@ -13,6 +13,8 @@ use self::model::{
 use super::report::Facts;
 use crate::analyse::crossover::{self, Best, Crossover, Landscape, Slice, slice_params};
 use crate::analyse::distribution::{Distribution, distributions as distributions_of};
+use crate::analyse::evidence::{Evidence, LONG_RSS, LONG_WINDOW, LongRun};
+use crate::analyse::growth;
 use crate::analyse::standing::standings;
 use crate::analyse::summary::{
     Cell, Equivalence, Method, Overhead, Quantiles, Ratio, Residency, SCHEMA, Stage, Summary, Verdict,
@@ -209,6 +211,33 @@ pub fn rows(summary: &Summary) -> Vec<Row> {
             rows.push(Row { round: Some(0), value: Some(cycle.p50), samples, ..row });
         }
     }
+    rows
+}
+
+/// Samples as [`rows`] makes them, and a long run of every sound cell, whose growth the summary then holds.
+pub fn long_rows(summary: &mut Summary) -> Vec<Row> {
+    const WINDOW: u64 = 500;
+    const PAGE: u64 = 4096;
+    let mut rows = rows(summary);
+    let mut cells = std::mem::take(&mut summary.cells);
+    for cell in cells.iter_mut().filter(|cell| cell.equivalence == Equivalence::Equivalent) {
+        let reading = |i: u64| match cell.strategy.as_str() {
+            "fresh/pooling-scan" => 9 * PAGE * i + PAGE * (i % 2),
+            "fresh/relink" => 24 * PAGE * (i % 4),
+            "copy/full" => 64 * PAGE - PAGE * i.min(20),
+            "dirty/sigsegv" if i > 6 => 96 * PAGE,
+            _ => 0,
+        };
+        let rss: Vec<u64> = (0..=u64::from(growth::WINDOWS)).map(|i| (20 << 20) + reading(i)).collect();
+        let row = |metric, unit| row(summary, cell, 2, Phase::Memory, (metric, unit));
+        let readings = row(LONG_RSS, Unit::Bytes);
+        rows.push(Row { value: rss.last().copied(), samples: rss.clone(), ..readings });
+        rows.push(Row { value: Some(WINDOW), ..row(LONG_WINDOW, Unit::Count) });
+        let mut evidence = Evidence::default();
+        evidence.long_runs.insert(2, LongRun { rss, window: WINDOW });
+        cell.rss_growth = growth::growth(&evidence);
+    }
+    summary.cells = cells;
     rows
 }
 

@@ -6,6 +6,7 @@
 
 mod background;
 mod findings;
+mod startup;
 mod tables;
 
 use base64::Engine as _;
@@ -31,7 +32,7 @@ const SCRIPT: &str = include_str!("html/script.js");
 pub fn page(book: &Book, palette: &Palette) -> String {
     let Book { material: Material { facts, summary, .. }, chapters, .. } = book;
     // A landscape is told by its figures; the tables of its places stand behind them.
-    let places = book.material.landscape.is_some();
+    let places = book.material.is_landscape();
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -49,7 +50,7 @@ pub fn page(book: &Book, palette: &Palette) -> String {
                 main #main {
                     @if !places { (answer(chapters, palette)) }
                     (contents(book))
-                    (findings::landscape(book))
+                    @if places { (findings::landscape(book)) }
                     (tables::filters(book))
                     @if places {
                         section #places {
@@ -65,7 +66,9 @@ pub fn page(book: &Book, palette: &Palette) -> String {
                         (tables::overview(book, palette))
                         @for chapter in chapters { (workload(book, chapter, palette)) }
                     }
+                    @if !places { (findings::landscape(book)) }
                     (findings::soundness(chapters, palette))
+                    (startup::section(book))
                     (findings::determinism(book))
                     (findings::claims(book))
                     (background::environment(facts))
@@ -142,14 +145,15 @@ fn place(group: &Group) -> String {
 fn contents(book: &Book) -> Markup {
     let sections = [
         ("landscape", "Landscape", book.material.landscape.is_some()),
-        ("places", "Places", book.material.landscape.is_some()),
+        ("places", "Places", book.material.is_landscape()),
         ("soundness", "Soundness", true),
+        ("startup", "Startup", book.material.startup.is_some()),
         ("determinism", "Determinism", book.determinism.is_some()),
         ("claims", "Claims", !book.material.claims.is_empty()),
         ("environment", "Environment", true),
         ("method", "Method and bias", true),
     ];
-    let chapters = if book.material.landscape.is_some() { &[][..] } else { &book.chapters };
+    let chapters = if book.material.is_landscape() { &[][..] } else { &book.chapters };
     html! {
         nav aria-label="Sections" {
             ul {

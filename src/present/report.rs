@@ -28,6 +28,7 @@ use crate::claims::report::Checked;
 use crate::determinism;
 use crate::launch::plan::AGAIN;
 use crate::measure::row::Row;
+use crate::startup;
 
 /// What a run says of itself, taken from `run.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,11 +63,29 @@ pub struct Material<'a> {
     /// Of single blocks.
     pub distributions: &'a [Distribution],
     /// Of a run over many places.
-    pub landscape: Option<&'a Landscape>,
+    pub landscape: Option<Terrain<'a>>,
+    /// Of `startup.json`.
+    pub startup: Option<&'a startup::report::Report>,
     /// Of `determinism.json`.
     pub determinism: &'a [determinism::Cell],
     /// Of `claims.json`.
     pub claims: &'a [Checked],
+}
+
+/// A landscape, and the cells that it is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Terrain<'a> {
+    pub landscape: &'a Landscape,
+    pub summary: &'a Summary,
+    /// What its run says of itself, where it lies in `landscape/` beside the one that is reported.
+    pub beside: Option<&'a Facts>,
+}
+
+impl Material<'_> {
+    /// Whether the run's own cells are the places of a landscape.
+    pub fn is_landscape(&self) -> bool {
+        self.landscape.is_some_and(|terrain| terrain.beside.is_none())
+    }
 }
 
 /// A report whose figures are drawn.
@@ -108,22 +127,23 @@ pub struct Chapter<'a> {
 pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
     let Material { summary, rows, distributions, .. } = material;
-    let palette = Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()));
+    let cells = summary.cells.iter().chain(material.landscape.iter().flat_map(|l| &l.summary.cells));
+    let palette = Palette::new(cells.map(|cell| cell.strategy.as_str()));
     let mut files = Files { dir, written: Vec::new() };
     let mut chapters = Vec::new();
     for (group, slug) in with_slugs(Group::all(summary)) {
         let mut drawings = Vec::new();
-        if material.landscape.is_none() {
+        if !material.is_landscape() {
             for figure in figures::of(&group, &palette, distributions, rows) {
                 let title = || format!("workload {}", group.title());
                 drawings.push(files.figure(&*figure, &slug).with_context(title)?.drawing);
             }
         }
-        let absent = if material.landscape.is_none() { absent(&drawings) } else { Vec::new() };
+        let absent = if material.is_landscape() { Vec::new() } else { absent(&drawings) };
         chapters.push(Chapter { absent, group, slug, drawings });
     }
     let mut plates = Vec::new();
-    if let Some(landscape) = material.landscape {
+    if let Some(Terrain { landscape, summary, .. }) = material.landscape {
         for (slug, figure) in figures::landscape::of(&settings(summary, landscape), &palette) {
             plates.push(files.figure(&*figure, &slug).context("the landscape")?);
         }
@@ -255,6 +275,11 @@ pub fn soundness(chapters: &[Chapter]) -> Vec<Finding> {
     order.into_iter().filter_map(|name| findings.remove(name)).collect()
 }
 
+/// Text that stays between the fences of a block of code.
+fn fenced(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n").replace("```", "'''")
+}
+
 /// The report as Markdown, with the pictures beside it.
 pub fn markdown(book: &Book) -> String {
     let Book { material: Material { facts, summary, landscape, .. }, chapters, .. } = book;
@@ -285,8 +310,11 @@ pub fn markdown(book: &Book) -> String {
         };
         out += &format!("- **{}**: {words}\n", escape(&group.title()));
     }
-    if let Some(landscape) = landscape {
+    if let Some(Terrain { landscape, beside, .. }) = landscape {
         out += "\n## Landscape\n\n";
+        if let Some(facts) = beside {
+            out += &format!("Measured by `{}`.\n\n", facts.command.replace('`', "'"));
+        }
         for crossover in landscape.slices.iter().flat_map(|slice| &slice.crossovers) {
             out += &format!("- {}\n", sentence(&crossover.sentence));
         }
@@ -321,7 +349,10 @@ pub fn markdown(book: &Book) -> String {
             reasons.join("; ")
         );
     }
-    out += &format!("\n## Environment\n\n```\n{}\n```\n\n", printable(&facts.command).replace("```", "'''"));
+    if let Some(startup) = book.material.startup {
+        out += &format!("\n## Startup\n\n```\n{}\n```\n", fenced(&startup.tables()));
+    }
+    out += &format!("\n## Environment\n\n```\n{}\n```\n\n", fenced(&facts.command));
     for (name, value) in &facts.machine {
         out += &format!("- {}: {}\n", escape(name), escape(value));
     }

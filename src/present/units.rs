@@ -50,6 +50,18 @@ pub fn bytes(value: u64) -> String {
     with_unit(value as f64, Quantity::Bytes)
 }
 
+/// What was gained, or given back: `+400 KiB`, `-12.0 KiB`, `0 B`.
+pub fn gained(value: f64) -> String {
+    let sign = if value < 0.0 {
+        "-"
+    } else if value > 0.0 {
+        "+"
+    } else {
+        ""
+    };
+    format!("{sign}{}", bytes(value.abs() as u64))
+}
+
 /// A mean number of events: `0.25`, `12.8`, `2048`.
 pub fn count(value: f64) -> String {
     match value {
@@ -239,6 +251,10 @@ mod tests {
         assert_eq!(
             (count(0.1), count(102.4), count(19_000.0)),
             ("0.10".into(), "102".into(), "19000".into())
+        );
+        assert_eq!(
+            (gained(409_600.0), gained(-4096.0), gained(0.0)),
+            ("+400 KiB".into(), "-4.00 KiB".into(), "0 B".into())
         );
         assert_eq!(plus_minus(1.0, 0.99, 1.03), "±3.0%");
         assert_eq!(plus_minus(0.0, 0.0, 0.0), "");

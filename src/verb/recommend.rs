@@ -59,6 +59,7 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
 fn fresh(args: &RecommendArgs) -> RunArgs {
     RunArgs {
         profile: args.profile,
+        budget: None,
         suite: Suite::Standard,
         filter: Filter::default(),
         own: args.own.clone(),

@@ -11,9 +11,9 @@ use crate::analyse::{saved::Saved, summary::Summary};
 use crate::claims::report::Checked;
 use crate::cli::ReportArgs;
 use crate::determinism::Cell;
-use crate::present::report::Material;
+use crate::present::report::{Facts, Material, Terrain};
 use crate::present::{landscape, report, table, view::Group};
-use crate::{claims, determinism};
+use crate::{claims, determinism, startup};
 
 /// Draws a run again.
 ///
@@ -36,6 +36,9 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
 #[derive(Debug)]
 pub struct Files {
     saved: Saved,
+    /// The landscape that was measured into `landscape/`.
+    landscape: Option<Saved>,
+    startup: Option<startup::report::Report>,
     determinism: Vec<Cell>,
     claims: Vec<Checked>,
 }
@@ -48,8 +51,11 @@ impl Files {
     pub fn read(folder: &Path) -> Result<Self> {
         let determinism: Option<determinism::report::Report> = beside(&folder.join("determinism.json"))?;
         let claims: Option<claims::report::Report> = beside(&folder.join("claims.json"))?;
+        let landscape = folder.join("landscape");
         Ok(Self {
             saved: Saved::read(folder)?,
+            landscape: landscape.join("run.json").exists().then(|| Saved::read(&landscape)).transpose()?,
+            startup: beside(&folder.join("startup.json"))?,
             determinism: determinism.map(|report| report.cells).unwrap_or_default(),
             claims: claims.map(|report| report.claims).unwrap_or_default(),
         })
@@ -80,12 +86,24 @@ impl Files {
         let text = serde_json::to_string_pretty(self.summary())? + "\n";
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         let landscape = self.saved.landscape()?;
+        let own =
+            landscape.as_ref().map(|landscape| Terrain { landscape, summary: self.summary(), beside: None });
+        let beside = match &self.landscape {
+            Some(saved) => saved.landscape()?.map(|landscape| (saved, facts(saved), landscape)),
+            None => None,
+        };
+        let beside = beside.as_ref().map(|(saved, facts, landscape)| Terrain {
+            landscape,
+            summary: &saved.summary,
+            beside: Some(facts),
+        });
         let material = Material {
-            facts: &self.facts(),
+            facts: &facts(&self.saved),
             summary: self.summary(),
             rows: &self.saved.rows,
             distributions: &self.saved.distributions()?,
-            landscape: landscape.as_ref(),
+            landscape: own.or(beside),
+            startup: self.startup.as_ref(),
             determinism: &self.determinism,
             claims: &self.claims,
         };
@@ -111,33 +129,34 @@ impl Files {
             None => table::tables(&Group::all(self.summary()), table::Options::for_stdout()),
         })
     }
+}
 
-    fn facts(&self) -> report::Facts {
-        let record = &self.saved.record;
-        let line = |name: &str, text: String| (name.to_owned(), text);
-        report::Facts {
-            title: "Resetting a WebAssembly instance between blocks".into(),
-            run: record.run.clone(),
-            started: record.started.clone(),
-            profile: serde_json::to_value(record.profile)
-                .ok()
-                .and_then(|profile| profile.as_str().map(str::to_owned))
-                .unwrap_or_default(),
-            command: record.command.clone(),
-            machine: vec![
-                line("machine", record.machine.sentence()),
-                line("noise", record.noise.sentence()),
-                line("wasmtime", record.wasmtime.clone()),
-                line("seed", record.seed.to_string()),
-            ],
-            strategies: record
-                .strategies
-                .iter()
-                .map(|strategy| (strategy.name.clone(), strategy.configuration.clone()))
-                .collect(),
-            seed: record.seed,
-            interrupted: record.interrupted,
-        }
+/// What a run says of itself.
+fn facts(saved: &Saved) -> Facts {
+    let record = &saved.record;
+    let line = |name: &str, text: String| (name.to_owned(), text);
+    Facts {
+        title: "Resetting a WebAssembly instance between blocks".into(),
+        run: record.run.clone(),
+        started: record.started.clone(),
+        profile: serde_json::to_value(record.profile)
+            .ok()
+            .and_then(|profile| profile.as_str().map(str::to_owned))
+            .unwrap_or_default(),
+        command: record.command.clone(),
+        machine: vec![
+            line("machine", record.machine.sentence()),
+            line("noise", record.noise.sentence()),
+            line("wasmtime", record.wasmtime.clone()),
+            line("seed", record.seed.to_string()),
+        ],
+        strategies: record
+            .strategies
+            .iter()
+            .map(|strategy| (strategy.name.clone(), strategy.configuration.clone()))
+            .collect(),
+        seed: record.seed,
+        interrupted: record.interrupted,
     }
 }
 

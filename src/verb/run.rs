@@ -56,10 +56,12 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let mut contenders = Plan::with_yardsticks(strategies);
     contenders.extend(args.aa.then(Contender::again));
     let wanted = (args.suite == Suite::Landscape).then(|| part(args)).transpose()?;
+    let effort = args.profile.effort();
+    let budget = args.budget.unwrap_or(effort.budget);
     let plan = Plan {
         contenders,
         workloads: if wanted.is_some() { Vec::new() } else { usual(args)? },
-        effort: Effort { long_blocks: args.long_blocks, ..args.profile.effort() },
+        effort: Effort { budget, long_blocks: args.long_blocks, ..effort },
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: Duration::from_secs(args.timeout),
     };

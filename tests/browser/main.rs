@@ -48,10 +48,23 @@ fn report(folder: &Path) -> PathBuf {
         .collect();
     runs.sort();
     let run = runs.pop().expect("a committed run");
-    fs::copy(run.join("run.json"), folder.join("run.json")).unwrap();
-    fs::copy(run.join("rows.ndjson.gz"), folder.join("rows.ndjson.gz")).unwrap();
+    copy_data(&run, folder);
     Command::cargo_bin("resetbench").unwrap().arg("report").arg(folder).assert().success();
     folder.join("report.html").canonicalize().unwrap()
+}
+
+/// Copies what was measured, and not what was drawn of it.
+fn copy_data(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir(&copy).unwrap();
+            copy_data(&path, &copy);
+        } else if path.extension().is_some_and(|extension| extension == "json" || extension == "gz") {
+            fs::copy(&path, &copy).unwrap();
+        }
+    }
 }
 
 fn no_sideways_scroll(browser: &mut Browser, width: u32) {

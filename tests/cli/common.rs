@@ -1,6 +1,6 @@
 //! What the tests of the binary share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -11,6 +11,15 @@ pub fn resetbench() -> Command {
     command.timeout(std::time::Duration::from_secs(600));
     command.env("NO_COLOR", "1");
     command
+}
+
+/// The committed reference run.
+pub fn committed() -> PathBuf {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    let mut runs: Vec<_> = results.read_dir().expect("results").map(|entry| entry.unwrap().path()).collect();
+    runs.retain(|path| path.join("run.json").exists());
+    runs.sort();
+    runs.pop().expect("a committed run")
 }
 
 /// What a command prints on standard output, as JSON.

@@ -1,21 +1,10 @@
 //! `resetbench recommend` on the committed run and on runs of its own.
 
-use std::path::{Path, PathBuf};
-
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
 
-use crate::common::{json, list, read, resetbench, text};
-
-/// The committed reference run.
-fn committed() -> PathBuf {
-    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-    let mut runs: Vec<_> = results.read_dir().expect("results").map(|entry| entry.unwrap().path()).collect();
-    runs.retain(|path| path.join("run.json").exists());
-    runs.sort();
-    runs.pop().expect("a committed run")
-}
+use crate::common::{committed, json, list, read, resetbench, text};
 
 /// The committed cell that an answer names.
 fn cell(answer: &Value) -> Value {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{json, list, read, resetbench, text};
+use predicates::str::contains;
 use serde_json::Value;
 
 /// Runs at the lowest effort into a folder.
@@ -173,6 +174,26 @@ fn a_long_run_says_whether_memory_grows() {
     // Without being asked for, there is none.
     let plain = run(&temporary.path().join("plain"), &["-s", "copy/full", "-w", "stress/noop"]);
     assert!(list(&plain, "cells").iter().all(|cell| cell["rss_growth"].is_null()));
+}
+
+#[test]
+fn the_time_to_spend_can_be_given() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = resetbench();
+    command.args([
+        "run",
+        "--profile",
+        "smoke",
+        "--budget",
+        "3s",
+        "-s",
+        "copy/full",
+        "-w",
+        "stress/noop",
+        "--out",
+    ]);
+    command.arg(temporary.path().join("run")).assert().success().stderr(contains("about 3 s,"));
+    resetbench().args(["run", "--budget", "soon"]).assert().failure().stderr(contains("--budget <TIME>"));
 }
 
 #[test]

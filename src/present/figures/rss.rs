@@ -6,16 +6,15 @@
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
-use super::axis::Linear;
-use super::canvas::{Align, Canvas};
-use super::panels::{Grid, LABEL_GAP, Panel};
-use super::parts::{SMALL, heading, heading_height, missing, notes, notes_height};
+use super::axis::{Linear, plain};
+use super::canvas::Canvas;
+use super::panels::{Grid, LABEL_GAP, Panel, families};
+use super::parts::{heading, heading_height, missing, notes, notes_height};
 use super::series::{Point, Series, series, spread, thin};
 use super::{Figure, Numbers};
 use crate::measure::row::Row;
-use crate::present::growth::interval;
-use crate::present::palette::{GRID, MUTED, Palette, Style, family_rank};
-use crate::present::units::{Column, Quantity, bytes};
+use crate::present::palette::{MUTED, Palette, Style};
+use crate::present::units::{Quantity, bytes};
 use crate::present::view::{Group, Shown, family as of_family, variant};
 
 /// Room for tick labels left of a panel, and for names right of it.
@@ -49,48 +48,40 @@ impl RssFigure {
     /// The figure, unless no sound strategy was sampled.
     pub fn new(group: &Group, palette: &Palette, rows: &[Row]) -> Option<RssFigure> {
         let series = series(group, rows);
-        let mut cells: Vec<Shown> =
-            group.cells.iter().copied().filter(|c| series.contains_key(c.name())).collect();
-        cells.sort_by_key(|cell| (family_rank(cell.name()), of_family(cell.name()), cell.name()));
-        let mut families: Vec<Family> = Vec::new();
-        for cell in &cells {
-            let line = Line {
-                variant: variant(cell.name()).into(),
-                style: palette.style(cell.name()),
-                points: thin(&series[cell.name()]),
-            };
-            match families.last_mut().filter(|known| known.name == of_family(cell.name())) {
-                Some(family) => family.lines.push(line),
-                None => families.push(Family { name: of_family(cell.name()).into(), lines: vec![line] }),
-            }
-        }
+        let drawn = group.cells.iter().copied().filter(|cell| series.contains_key(cell.name()));
+        let by_family = families(drawn.collect());
+        let cells: Vec<Shown> = by_family.iter().flat_map(|(_, cells)| cells).copied().collect();
+        let line = |cell: &Shown| Line {
+            variant: variant(cell.name()).into(),
+            style: palette.style(cell.name()),
+            points: thin(&series[cell.name()]),
+        };
+        let family = |(name, cells): (&str, Vec<Shown>)| Family {
+            name: name.into(),
+            lines: cells.iter().map(line).collect(),
+        };
         let all = || series.values().flatten();
         let longest = all().map(|(at, _)| *at).max()?;
         let largest = all().map(|(_, value)| *value).max()?;
-        let long = cells.iter().any(|cell| cell.growth().is_some());
-        let growth = |cell: &Shown| cell.growth().map_or("-".into(), |growth| interval(&growth));
         let rows = cells.iter().map(|cell| {
             let points = &series[cell.name()];
             let values = || points.iter().map(|(_, value)| *value);
-            let mut row = vec![
+            vec![
                 cell.name().into(),
                 points.first().map_or("-".into(), |(_, value)| bytes(*value)),
                 points.last().map_or("-".into(), |(_, value)| bytes(*value)),
                 values().max().map_or("-".into(), bytes),
                 cell.rss().map_or("-".into(), |rss| bytes(rss.steady)),
                 cell.rss().map_or("-".into(), |rss| bytes(rss.peak)),
-            ];
-            row.extend(long.then(|| growth(cell)));
-            row
+            ]
         });
         let head = ["strategy", "first sample", "last sample", "largest sample", "steady", "peak (VmHWM)"];
-        let head = head.into_iter().chain(long.then_some("growth in bytes per block")).map(String::from);
-        let numbers = Numbers { head: head.collect(), rows: rows.collect() };
+        let numbers = Numbers { head: head.map(String::from).into(), rows: rows.collect() };
         Some(RssFigure {
             subject: format!("{}: resident memory while blocks run", group.title()),
             finding: finding(&cells, &series, group.baseline),
             numbers,
-            families,
+            families: by_family.into_iter().map(family).collect(),
             missing: missing(group, |cell| series.contains_key(cell.name())),
             baseline: series.get(group.baseline).map(|points| (group.baseline.into(), thin(points))),
             longest,
@@ -119,19 +110,13 @@ impl RssFigure {
 
     fn draw_panel<B: DrawingBackend>(&self, canvas: &Canvas<B>, family: &Family, panel: Panel) -> Result<()> {
         let ((x0, x1), (y0, y1)) = (panel.x, panel.y);
-        let x = Linear::time(self.longest, 4, x0, x1);
+        let x = Linear::decimal(self.longest, 4, x0, x1);
         let y = Linear::bytes(self.largest, 5, y1, y0).to_next_tick();
         let (x_unit, y_unit) = (x.unit(Quantity::Time), y.unit(Quantity::Bytes));
         panel.title(canvas, &family.name, &format!("RSS in {}", y_unit.unit))?;
-        for tick in y.ticks(|value| plain(y_unit, value)) {
-            canvas.line((x0, tick.at), (x1, tick.at), GRID, 1.5)?;
-            canvas.text(&tick.label, x0 - 8.0, tick.at, SMALL, Align::Right)?;
-        }
-        for tick in x.ticks(|value| plain(x_unit, value)) {
-            canvas.line((tick.at, y1), (tick.at, y1 + 5.0), MUTED, 1.5)?;
-            canvas.text(&tick.label, tick.at, y1 + 19.0, SMALL, Align::Middle)?;
-        }
-        canvas.text(&format!("time in {}", x_unit.unit), x1 + 24.0, y1 + 19.0, SMALL, Align::Left)?;
+        let up = y.ticks(|value| plain(y_unit, value as f64));
+        let right = x.ticks(|value| plain(x_unit, value as f64));
+        panel.axes(canvas, &up, &right, &format!("time in {}", x_unit.unit))?;
 
         let place = |(at, value): &(u64, u64)| (x.place(*at), y.place(*value));
         if let Some((name, points)) = &self.baseline
@@ -147,7 +132,7 @@ impl RssFigure {
             let points: Vec<(f64, f64)> = line.points.iter().map(place).collect();
             let Some(end) = points.last().copied() else { continue };
             canvas.path(&points, line.style.colour, 2.5)?;
-            canvas.path(&[end, (x1 + 4.0, end.1), (x1 + 16.0, label)], line.style.colour, 1.0)?;
+            panel.lead(canvas, end, label, line.style)?;
             canvas.marker(end.0, end.1, 5.0, line.style)?;
             let value = line.points.last().map_or(String::new(), |(_, value)| bytes(*value));
             panel.name(canvas, label, line.style, (&line.variant, &value))?;
@@ -188,12 +173,6 @@ fn finding(cells: &[Shown], series: &Series, baseline: &str) -> String {
         text += &format!("; the baseline {baseline} ({})", size(baseline));
     }
     text
-}
-
-/// A tick's value without its unit and without needless zeros.
-fn plain(unit: Column, value: u64) -> String {
-    let text = unit.write(value as f64);
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
 impl Figure for RssFigure {

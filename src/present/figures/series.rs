@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::measure::row::{Phase, Row, Status, Unit};
+use crate::analyse::evidence::{LONG_RSS, LONG_WINDOW, LongRun, RSS};
+use crate::measure::row::{Phase, Row, Status};
 use crate::present::view::Group;
 
 /// Nanoseconds since the pass began, and a value.
@@ -17,26 +18,48 @@ type Launches = BTreeMap<u32, Vec<Point>>;
 /// Samples kept of a line: more than the panel has units across would only make the file larger.
 const BUCKETS: u64 = 120;
 
+/// What the memory pass says of `metric` in this workload: rows of sound strategies, and whose they are.
+fn of_memory<'a, 'r>(
+    group: &Group<'a>,
+    rows: &'r [Row],
+    metric: &str,
+) -> impl Iterator<Item = (&'a str, &'r Row)> {
+    rows.iter().filter_map(move |row| {
+        let wanted = row.phase == Phase::Memory
+            && row.metric == metric
+            && row.status == Status::Ok
+            && row.workload == group.workload
+            && row.params == *group.params;
+        let sound = || group.cells.iter().find(|cell| cell.name() == row.strategy && cell.sound());
+        wanted.then(sound).flatten().map(|cell| (cell.name(), row))
+    })
+}
+
+/// The long run of each sound strategy; where there were several, the one that gained the median of what they gained.
+pub fn long_runs<'a>(group: &Group<'a>, rows: &[Row]) -> BTreeMap<&'a str, LongRun> {
+    let mut launches: BTreeMap<&'a str, BTreeMap<u32, LongRun>> = BTreeMap::new();
+    for (name, row) in of_memory(group, rows, LONG_RSS) {
+        launches.entry(name).or_default().entry(row.launch).or_default().rss = row.samples.clone();
+    }
+    for (name, row) in of_memory(group, rows, LONG_WINDOW) {
+        launches.entry(name).or_default().entry(row.launch).or_default().window = row.value.unwrap_or(0);
+    }
+    let middle = |runs: BTreeMap<u32, LongRun>| {
+        let mut runs: Vec<_> = runs.into_values().filter(|run| run.window > 0 && run.rss.len() > 1).collect();
+        runs.sort_by(|a, b| a.gained().total_cmp(&b.gained()));
+        (!runs.is_empty()).then(|| runs.swap_remove((runs.len() - 1) / 2))
+    };
+    launches.into_iter().filter_map(|(name, runs)| Some((name, middle(runs)?))).collect()
+}
+
 /// The samples of each sound strategy: those of the launch whose peak is the median of the launches' peaks.
 ///
 /// One real launch rather than a mean over launches: a mean would smooth away the peaks that memory limits care about.
 pub fn series<'a>(group: &Group<'a>, rows: &[Row]) -> Series<'a> {
     let mut launches: BTreeMap<&'a str, Launches> = BTreeMap::new();
-    for row in rows {
-        let wanted = row.phase == Phase::Memory
-            && row.metric == "rss"
-            && row.unit == Unit::Bytes
-            && row.status == Status::Ok
-            && row.workload == group.workload
-            && row.params == *group.params;
-        if !wanted {
-            continue;
-        }
-        let Some(cell) = group.cells.iter().find(|cell| cell.name() == row.strategy && cell.sound()) else {
-            continue;
-        };
+    for (name, row) in of_memory(group, rows, RSS) {
         if let (Some(at), Some(value)) = (row.at_ns, row.value) {
-            launches.entry(cell.name()).or_default().entry(row.launch).or_default().push((at, value));
+            launches.entry(name).or_default().entry(row.launch).or_default().push((at, value));
         }
     }
     let middle = |launches: Launches| {

@@ -146,7 +146,7 @@ impl StartupFigure {
         let places = self.places();
         let ticks = if to - from > 600.0 { 6 } else { 4 };
         let longest = self.rows.iter().map(|line| line.total(without)).max().unwrap_or(0);
-        let axis = Linear::time(longest, ticks, from, to - TOTAL);
+        let axis = Linear::decimal(longest, ticks, from, to - TOTAL);
         x_axis(canvas, &axis.ticks(round_ns), self.top(), places.bottom())?;
         for (index, line) in self.rows.iter().enumerate() {
             let y = places.centre(index);

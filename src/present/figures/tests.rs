@@ -18,6 +18,14 @@ fn figures(summary: &Summary) -> Vec<(String, Box<dyn Drawable>)> {
     out
 }
 
+/// The figures over the blocks of long runs.
+fn growth_drawings(mut summary: Summary) -> Vec<Drawing> {
+    let rows = fixture::long_rows(&mut summary);
+    let (groups, palette) = (Group::all(&summary), palette(&summary));
+    let figures = groups.iter().filter_map(|group| GrowthFigure::new(group, &palette, &rows));
+    figures.map(|figure| figure.drawing().unwrap()).collect()
+}
+
 fn palette(summary: &Summary) -> Palette {
     Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()))
 }
@@ -35,7 +43,9 @@ fn landscape_drawings() -> Vec<Drawing> {
 
 /// The drawings of all made-up runs.
 fn all_drawings() -> Vec<Drawing> {
-    everything().iter().flat_map(drawings).chain(landscape_drawings()).chain([history_drawing()]).collect()
+    let plain = everything().iter().flat_map(drawings).collect::<Vec<_>>().into_iter();
+    let grown = everything().into_iter().flat_map(growth_drawings);
+    plain.chain(grown).chain(landscape_drawings()).chain([history_drawing()]).collect()
 }
 
 /// Six strategies over twenty nights: one that gets dearer and cheaper again, one that changes on the last night, four
@@ -200,8 +210,11 @@ fn there_is_no_figure_of_nothing() {
 fn colours_are_those_that_the_stylesheet_knows() {
     let rules = crate::present::palette::dark_rules();
     let mut used = BTreeSet::new();
-    for drawing in
-        drawings(&fixture::summary()).into_iter().chain(landscape_drawings()).chain([history_drawing()])
+    for drawing in drawings(&fixture::summary())
+        .into_iter()
+        .chain(growth_drawings(fixture::summary()))
+        .chain(landscape_drawings())
+        .chain([history_drawing()])
     {
         let document = roxmltree::Document::parse(&drawing.svg).unwrap();
         for node in document.descendants() {
@@ -231,6 +244,38 @@ fn drawings_of_a_small_run() {
     for (number, (kind, svg)) in drawn.into_iter().enumerate() {
         insta::assert_snapshot!(format!("{number}-{kind}"), svg);
     }
+}
+
+#[test]
+fn memory_over_the_blocks_of_long_runs() {
+    let mut drawings = growth_drawings(fixture::small());
+    let drawing = drawings.remove(0);
+    assert!(drawings.is_empty() && drawing.kind == "growth");
+    let finding = "of 3 strategies 1 grows, most of all fresh/pooling-scan: 74 (68 to 79) bytes per block";
+    assert!(drawing.title.ends_with(finding), "{}", drawing.title);
+    let row = |name: &str| drawing.numbers.rows.iter().find(|row| row[0] == name).unwrap()[1..].join(", ");
+    assert_eq!(row("fresh/pooling-scan"), "20.0 MiB, 20.7 MiB, +720 KiB, 10,000, 74 (68 to 79), grows");
+    assert_eq!(
+        row("control/oracle"),
+        "20.0 MiB, 20.0 MiB, 0 B, 10,000, 0 (-0.41 to 0.41), no growth is seen"
+    );
+    insta::assert_snapshot!("growth", drawing.svg);
+
+    let all = growth_drawings(fixture::summary());
+    assert_eq!(all.len(), 5);
+    assert!(all[0].title.contains("; 1 shrinks"), "{}", all[0].title);
+}
+
+#[test]
+fn without_a_long_run_there_is_no_figure_over_blocks() {
+    let kinds: Vec<&str> = drawings(&fixture::small()).iter().map(|drawing| drawing.kind).collect();
+    assert!(!kinds.contains(&"growth"), "{kinds:?}");
+    let mut summary = fixture::small();
+    let mut rows = fixture::long_rows(&mut summary);
+    // A run that was interrupted before its first window.
+    rows.iter_mut().for_each(|row| row.samples.truncate(1));
+    let palette = palette(&summary);
+    assert!(Group::all(&summary).iter().all(|group| GrowthFigure::new(group, &palette, &rows).is_none()));
 }
 
 #[test]

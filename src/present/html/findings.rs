@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{figure, named, scroll, sentence, text};
 use crate::analyse::crossover::Slice;
 use crate::present::palette::Palette;
-use crate::present::report::{self, Book, Chapter};
+use crate::present::report::{self, Book, Chapter, Terrain};
 use crate::workload::landscape::describe;
 
 /// What was found equal to a fresh instance, and why the rest was not.
@@ -50,13 +50,22 @@ fn some(names: &[String]) -> String {
     }
 }
 
-/// Where each strategy wins: the crossovers in words, and the figures. Absent where the run is no landscape.
+/// Where each strategy wins: the crossovers in words, and the figures. Absent where the run neither is a landscape nor has
+/// one beside it.
 pub fn landscape(book: &Book) -> Markup {
-    let Some(landscape) = book.material.landscape else { return html! {} };
+    let Some(Terrain { landscape, summary, beside }) = book.material.landscape else { return html! {} };
     let slices = || landscape.slices.iter().filter(|slice| slice.best.len() > 1);
     html! {
         section #landscape {
             h2 { "Landscape: where each strategy wins" }
+            @if let Some(facts) = beside {
+                p.notes {
+                    "A run of its own, " code { (text(&facts.command)) } ", started " (text(&facts.started)) ". Its ratios are within its \
+                     own rounds, and not to be set against those of the workloads above."
+                }
+                @if facts.interrupted { p.warning { strong { "It was interrupted." } } }
+                @for note in &summary.notes { p.warning { (sentence(note)) } }
+            }
             @if slices().next().is_none() { p { "No slice was measured at more than one number of dirty pages." } }
             ul.crossovers {
                 @for slice in slices() {

@@ -16,6 +16,7 @@ fn written(facts: &Facts, summary: &Summary) -> (Vec<String>, String, String) {
         rows: &rows,
         distributions: &distributions,
         landscape: None,
+        startup: None,
         determinism: &[],
         claims: &[],
     };
@@ -194,7 +195,7 @@ fn soundness_counts_per_strategy() {
 #[test]
 fn what_the_folder_does_not_hold_has_no_section() {
     let (_, _, html) = written(&fixture::facts(), &fixture::small());
-    for id in ["landscape", "places", "determinism", "claims"] {
+    for id in ["landscape", "places", "startup", "determinism", "claims"] {
         assert!(!html.contains(&format!("id=\"{id}\"")), "{id}");
         assert!(!html.contains(&format!("href=\"#{id}\"")), "{id}");
     }
@@ -230,17 +231,82 @@ fn a_landscape_is_told_by_its_own_figures() {
         summary: &summary,
         rows: &fixture::rows(&summary),
         distributions: &[],
-        landscape: Some(&landscape),
+        landscape: Some(Terrain { landscape: &landscape, summary: &summary, beside: None }),
+        startup: Some(&startup_report()),
         determinism: &[cell],
         claims: &[claim],
     };
     let (names, markdown, html) = written_of(material, &tempfile::tempdir().unwrap());
     insta::assert_snapshot!(names.join("\n"));
-    for id in ["landscape", "places", "determinism", "claims"] {
+    for id in ["landscape", "places", "startup", "determinism", "claims"] {
         assert!(html.contains(&format!("id=\"{id}\"")) && html.contains(&format!("href=\"#{id}\"")), "{id}");
     }
     assert!(html.contains("pooling is three times faster") && html.contains("&lt;a talk&gt;"));
+    assert!(
+        html.contains("instantiate 3.00\u{a0}ms") && html.contains("only 64 MiB of it was warm beforehand")
+    );
+    assert!(markdown.contains("## Startup"));
     assert!(markdown.contains("## Landscape") && markdown.contains("(determinism.svg)"));
+}
+
+fn startup_report() -> startup::report::Report {
+    let spread = |p50| startup::report::Spread { p50, min: p50 / 2, max: p50 * 2, n: 3 };
+    let stage = startup::report::StageCell {
+        name: "instantiate".into(),
+        time: spread(3_000_000),
+        rss_bytes: Some(1 << 20),
+    };
+    startup::report::Report {
+        schema: startup::SCHEMA,
+        command: "resetbench startup".into(),
+        machine: "any".into(),
+        wasmtime: "48.0.8".into(),
+        seed: 1,
+        module_bytes: 3 << 20,
+        interrupted: false,
+        paths: vec![startup::report::PathCell {
+            path: startup::Path::Snapshot,
+            commit_bytes: 0,
+            stages: vec![stage],
+            total: spread(5_000_000),
+        }],
+        commits: vec![startup::report::CommitCell {
+            commit: "populate".into(),
+            bytes: 256 << 20,
+            visible: false,
+            time: Some(spread(9_000_000)),
+            resident_bytes: Some(256 << 20),
+            rss_bytes: Some(270 << 20),
+            warmed_bytes: Some(64 << 20),
+            reason: None,
+        }],
+    }
+}
+
+#[test]
+fn a_landscape_beside_the_run_stands_behind_its_workloads() {
+    let (places, landscape) = fixture::landscape();
+    let (facts, summary) = (fixture::facts(), fixture::small());
+    let of_its_own = Facts { command: "resetbench run --suite landscape".into(), ..fixture::facts() };
+    let terrain = Terrain { landscape: &landscape, summary: &places, beside: Some(&of_its_own) };
+    let material = Material {
+        facts: &facts,
+        summary: &summary,
+        rows: &fixture::rows(&summary),
+        distributions: &fixture::distributions(&summary),
+        landscape: Some(terrain),
+        startup: None,
+        determinism: &[],
+        claims: &[],
+    };
+    let (names, markdown, html) = written_of(material, &tempfile::tempdir().unwrap());
+    for name in ["overhead-indexer-tiny-block.svg", "dirty-stress-touch.svg", "portrait-stress-touch.svg"] {
+        assert!(names.iter().any(|written| written == name), "{name}: {names:?}");
+    }
+    let at = |id: &str| html.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no {id}"));
+    assert!(at("answer") < at("indexer-tiny-block") && at("indexer-tiny-block") < at("landscape"));
+    assert!(!html.contains("id=\"places\"") && html.contains("resetbench run --suite landscape"));
+    assert!(markdown.contains("Measured by `resetbench run --suite landscape`."));
 }
 
 #[test]
