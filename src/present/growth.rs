@@ -57,7 +57,7 @@ fn number(bytes: f64) -> String {
 }
 
 /// `10,000`.
-fn grouped(count: u64) -> String {
+pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -67,6 +67,7 @@ pub fn page(book: &Book, palette: &Palette) -> String {
                     }
                     (findings::soundness(chapters, palette))
                     (findings::determinism(book))
+                    (findings::policies(book))
                     (findings::claims(book))
                     (background::environment(facts))
                     (background::method(summary))
@@ -145,6 +146,7 @@ fn contents(book: &Book) -> Markup {
         ("places", "Places", book.material.landscape.is_some()),
         ("soundness", "Soundness", true),
         ("determinism", "Determinism", book.determinism.is_some()),
+        ("policies", "When to reset", !book.material.policies.is_empty()),
         ("claims", "Claims", !book.material.claims.is_empty()),
         ("environment", "Environment", true),
         ("method", "Method and bias", true),

@@ -11,6 +11,7 @@ use crate::analyse::{saved::Saved, summary::Summary};
 use crate::claims::report::Checked;
 use crate::cli::ReportArgs;
 use crate::determinism::Cell;
+use crate::policies::report as policies;
 use crate::present::report::Material;
 use crate::present::{landscape, report, table, view::Group};
 use crate::{claims, determinism};
@@ -35,6 +36,7 @@ pub struct Files {
     saved: Saved,
     determinism: Vec<Cell>,
     claims: Vec<Checked>,
+    policies: Vec<policies::Cell>,
 }
 
 impl Files {
@@ -45,10 +47,12 @@ impl Files {
     pub fn read(folder: &Path) -> Result<Self> {
         let determinism: Option<determinism::report::Report> = beside(&folder.join("determinism.json"))?;
         let claims: Option<claims::report::Report> = beside(&folder.join("claims.json"))?;
+        let policies: Option<policies::Report> = beside(&folder.join("policies.json"))?;
         Ok(Self {
             saved: Saved::read(folder)?,
             determinism: determinism.map(|report| report.cells).unwrap_or_default(),
             claims: claims.map(|report| report.claims).unwrap_or_default(),
+            policies: policies.map(|report| report.cells).unwrap_or_default(),
         })
     }
 
@@ -74,6 +78,7 @@ impl Files {
             landscape: landscape.as_ref(),
             determinism: &self.determinism,
             claims: &self.claims,
+            policies: &self.policies,
         };
         let mut written = report::write(folder, material)
             .with_context(|| format!("cannot draw the report in {}", folder.display()))?;

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::{figure, named, scroll, sentence, text};
 use crate::analyse::crossover::Slice;
 use crate::present::palette::Palette;
+use crate::present::policies::Group;
 use crate::present::report::{self, Book, Chapter};
 use crate::workload::landscape::describe;
 
@@ -105,6 +106,45 @@ pub fn determinism(book: &Book) -> Markup {
     html! {
         @if let Some(plate) = &book.determinism {
             section #determinism { h2 { "Determinism" } (figure(&plate.drawing)) }
+        }
+    }
+}
+
+/// What it costs to reset less often, and what it breaks. Absent where `policies.json` is not beside the run.
+pub fn policies(book: &Book) -> Markup {
+    let groups = Group::all(book.material.policies);
+    if groups.is_empty() {
+        return html! {};
+    }
+    html! {
+        section #policies {
+            h2 { "When to reset" }
+            p {
+                "Hosts that reset after every block are compared with hosts that do so when memory has grown, or on failure. A                  policy under which something is left from block to block is shown with what it takes, since that is why                  hosts choose it; it is never recommended."
+            }
+            @for group in &groups {
+                @let (heads, lines) = group.table();
+                h3 { (text(&group.title())) }
+                p.params { (text(&group.about())) }
+                (scroll(&group.title(), html! {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "policy" }
+                                @for (name, unit) in &heads {
+                                    th scope="col" { (name) @if !unit.is_empty() { " " span.unit { "(" (unit) ")" } } }
+                                }
+                            }
+                        }
+                        tbody {
+                            @for (policy, fields) in &lines {
+                                tr { th scope="row" { (text(policy)) } @for field in fields { td { (text(field)) } } }
+                            }
+                        }
+                    }
+                }))
+                ul.notes { @for words in group.sentences() { li { (sentence(&words)) } } }
+            }
         }
     }
 }

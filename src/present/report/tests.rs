@@ -18,6 +18,7 @@ fn written(facts: &Facts, summary: &Summary) -> (Vec<String>, String, String) {
         landscape: None,
         determinism: &[],
         claims: &[],
+        policies: &[],
     };
     written_of(material, &dir)
 }
@@ -194,7 +195,7 @@ fn soundness_counts_per_strategy() {
 #[test]
 fn what_the_folder_does_not_hold_has_no_section() {
     let (_, _, html) = written(&fixture::facts(), &fixture::small());
-    for id in ["landscape", "places", "determinism", "claims"] {
+    for id in ["landscape", "places", "determinism", "policies", "claims"] {
         assert!(!html.contains(&format!("id=\"{id}\"")), "{id}");
         assert!(!html.contains(&format!("href=\"#{id}\"")), "{id}");
     }
@@ -225,6 +226,7 @@ fn a_landscape_is_told_by_its_own_figures() {
         measured: "1.03x".into(),
         verdict: Verdict::DoesNotHold,
     };
+    let policy = fixture::policies().pop().unwrap();
     let material = Material {
         facts: &fixture::facts(),
         summary: &summary,
@@ -233,13 +235,15 @@ fn a_landscape_is_told_by_its_own_figures() {
         landscape: Some(&landscape),
         determinism: &[cell],
         claims: &[claim],
+        policies: &[policy],
     };
     let (names, markdown, html) = written_of(material, &tempfile::tempdir().unwrap());
     insta::assert_snapshot!(names.join("\n"));
-    for id in ["landscape", "places", "determinism", "claims"] {
+    for id in ["landscape", "places", "determinism", "policies", "claims"] {
         assert!(html.contains(&format!("id=\"{id}\"")) && html.contains(&format!("href=\"#{id}\"")), "{id}");
     }
     assert!(html.contains("pooling is three times faster") && html.contains("&lt;a talk&gt;"));
+    assert!(html.contains("0.118 ±17%") && html.contains("block 1 flushed other bytes"));
     assert!(markdown.contains("## Landscape") && markdown.contains("(determinism.svg)"));
 }
 
