@@ -212,8 +212,8 @@ pub struct VerifyArgs {
 /// Which strategies and workloads.
 #[derive(Debug, Default, Args)]
 pub struct Filter {
-    /// Only these strategies: a name, a family (`dirty`), or a pattern (`*/madvise*`). Can be repeated. The baseline
-    /// and the floor always run along.
+    /// Only these strategies: a name, a family (`dirty`), or a pattern (`*/madvise*`). Can be repeated. `run` adds
+    /// the baseline and the floor.
     #[arg(short, long = "strategy", value_name = "PATTERN")]
     pub strategies: Vec<String>,
 

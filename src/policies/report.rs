@@ -215,7 +215,7 @@ mod tests {
     fn a_launch_that_was_cut_short_counts_only_where_there_is_no_other() {
         let short = launch(3, 50, 0);
         let every = course(Policy::Every, &[launch(WINDOWS, 1_000, 0), short.clone()]);
-        let alone = course(Policy::OnFailure, &[short.clone()]);
+        let alone = course(Policy::OnFailure, std::slice::from_ref(&short));
         let [every, alone] = &of(&[every, alone])[..] else { panic!("two cells") };
         assert_eq!(every.cost.map(|cost| (cost.launches, cost.blocks)), Some((1, 40)));
         assert_eq!(alone.cost.map(|cost| (cost.launches, cost.blocks)), Some((1, 6)));

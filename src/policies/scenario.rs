@@ -13,9 +13,12 @@ use crate::workload::{Workload, bundled};
 /// The parameter that says which blocks of a trace are cut short.
 const CUT_EVERY: &str = "cut_every";
 
+/// A bundled workload, parameters other than its own, and how often a block is cut short.
+type Default = (&'static str, &'static [(&'static str, u64)], Option<u32>);
+
 /// What is tried where nothing is asked for: a plain indexer, a guest whose memory grows in each block, and an indexer
 /// with a cache whose blocks fail now and then.
-const DEFAULTS: [(&str, &[(&str, u64)], Option<u32>); 3] = [
+const DEFAULTS: [Default; 3] = [
     ("indexer/blocktracker", &[], None),
     ("stress/touch", &[("grow", 8)], None),
     ("indexer/lru", &[("limit_mebibytes", 4)], Some(16)),
@@ -26,7 +29,7 @@ const DEFAULTS: [(&str, &[(&str, u64)], Option<u32>); 3] = [
 /// # Errors
 /// When a bundled workload is malformed.
 pub fn defaults() -> Result<Vec<(Workload, Option<u32>)>> {
-    let workload = |(name, params, cut_every): (&str, &[(&str, u64)], _)| {
+    let workload = |(name, params, cut_every): Default| {
         let params = params.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
         Ok((bundled::named(name, &params.collect())?, cut_every))
     };
@@ -97,6 +100,7 @@ fn cut(trace: &[Arc<[u8]>], every: usize) -> Vec<Arc<[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::row::Params;
 
     const MIB: u64 = 1 << 20;
 
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_memory_ends_where_it_is_told_to() {
-        let touch = bundled::named("stress/touch", &Default::default()).unwrap();
+        let touch = bundled::named("stress/touch", &Params::new()).unwrap();
         assert_eq!(most_bytes(&touch.module).unwrap(), 4096 * MIB);
         let ends = |most| scenario(touch.clone(), most, None).map(|bound| most_bytes(&bound.module).unwrap());
         assert_eq!(ends(64 * MIB).unwrap(), 64 * MIB);

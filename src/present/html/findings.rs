@@ -123,26 +123,30 @@ pub fn policies(book: &Book) -> Markup {
                 "Hosts that reset after every block are compared with hosts that do so when memory has grown, or on failure. A                  policy under which something is left from block to block is shown with what it takes, since that is why                  hosts choose it; it is never recommended."
             }
             @for group in &groups {
-                @let (heads, lines) = group.table();
                 h3 { (text(&group.title())) }
                 p.params { (text(&group.about())) }
-                (scroll(&group.title(), html! {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "policy" }
-                                @for (name, unit) in &heads {
-                                    th scope="col" { (name) @if !unit.is_empty() { " " span.unit { "(" (unit) ")" } } }
+                @for table in group.tables() {
+                    (scroll(&group.title(), html! {
+                        table {
+                            thead {
+                                tr {
+                                    @for (name, unit) in &table.heads {
+                                        th scope="col" { (name) @if !unit.is_empty() { " " span.unit { "(" (unit) ")" } } }
+                                    }
+                                }
+                            }
+                            tbody {
+                                @for line in &table.lines {
+                                    tr {
+                                        @for (i, field) in line.iter().enumerate() {
+                                            @if i == 0 { th scope="row" { (text(field)) } } @else { td { (text(field)) } }
+                                        }
+                                    }
                                 }
                             }
                         }
-                        tbody {
-                            @for (policy, fields) in &lines {
-                                tr { th scope="row" { (text(policy)) } @for field in fields { td { (text(field)) } } }
-                            }
-                        }
-                    }
-                }))
+                    }))
+                }
                 ul.notes { @for words in group.sentences() { li { (sentence(&words)) } } }
             }
         }
