@@ -164,7 +164,7 @@ fn check_room(workloads: &[Workload], policies: &[Policy]) -> Result<()> {
     let room = machine::room_bytes().map_or(u64::MAX, |room| room / 4 * 3);
     let growing = policies.iter().filter(|policy| **policy != Policy::Every).count() as u64;
     for workload in workloads {
-        let most = scenario::most_bytes(&workload.module)?;
+        let most = scenario::most_bytes(&workload.module)?.saturating_mul(workload.threads.into());
         if growing.saturating_mul(most) > room {
             bail!(
                 "under {growing} policies the memory of {} may grow to {} each, and this machine has room for {}: let it \
