@@ -56,6 +56,8 @@ pub enum Verb {
     Trust(TrustArgs),
     /// Run the same blocks under many memory limits and commit policies: is the same stored?
     Determinism(DeterminismArgs),
+    /// Reset after every block, above a size of memory, or on failure: what each costs, and what it breaks.
+    Policies(PoliciesArgs),
     /// Put what has been said of resets and memory to the test, each statement measured here and now.
     Claims(ClaimsArgs),
     /// Measure startup: compiled on the spot or ahead of time, and with what memory committed.
@@ -222,8 +224,8 @@ pub struct VerifyArgs {
 /// Which strategies and workloads.
 #[derive(Debug, Default, Args)]
 pub struct Filter {
-    /// Only these strategies: a name, a family (`dirty`), or a pattern (`*/madvise*`). Can be repeated. The baseline
-    /// and the floor always run along.
+    /// Only these strategies: a name, a family (`dirty`), or a pattern (`*/madvise*`). Can be repeated. `run` adds
+    /// the baseline and the floor.
     #[arg(short, long = "strategy", value_name = "PATTERN")]
     pub strategies: Vec<String>,
 
@@ -456,6 +458,60 @@ pub struct DeterminismArgs {
     pub out: Option<PathBuf>,
 
     /// Print determinism.json instead of tables.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say nothing but results and warnings.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PoliciesArgs {
+    /// Blocks in each launch, at least: whole traces are run.
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub blocks_count: u64,
+
+    /// When to reset: `every` block, `above=SIZE` of memory, or `on-failure`, with one retry. Can be repeated; these
+    /// three if none is named, the second at 1.75GB. All are compared with `every`, which always runs along.
+    #[arg(long = "policy", value_name = "POLICY")]
+    pub policies: Vec<Policy>,
+
+    /// Child processes per policy, strategy and workload.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(3..))]
+    pub launches: u32,
+
+    #[command(flatten)]
+    pub filter: Filter,
+
+    #[command(flatten)]
+    pub own: Own,
+
+    /// Leave only the height of every n-th block, on which indexers fail.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub cut_every: Option<u32>,
+
+    /// Where the guest's memory ends, unless it does so before: a guest that is not reset may grow as far.
+    #[arg(long, default_value = "2GiB", value_name = "SIZE", value_parser = |text: &str| limits::size(text))]
+    pub memory_max: u64,
+
+    /// Set a parameter of the workloads that have it, such as `grow=8`.
+    #[arg(short, long = "param", value_name = "NAME=VALUE", requires = "workloads")]
+    pub params: Vec<String>,
+
+    /// How long one block may take, in seconds.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+
+    /// Draw all orders from this seed instead of a new one.
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// Where to write; a name in use is never overwritten, the next free one is taken.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+
+    /// Print policies.json instead of tables.
     #[arg(long)]
     pub json: bool,
 

@@ -12,6 +12,7 @@ pub mod gate;
 pub mod launch;
 pub mod machine;
 pub mod measure;
+pub mod policies;
 pub mod present;
 pub mod progress;
 pub mod recommend;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Verb::Trust(args) => verb::trust::run(&args),
         Verb::Merge(args) => verb::merge::run(&args),
         Verb::Determinism(args) => verb::determinism::run(&args),
+        Verb::Policies(args) => verb::policies::run(&args),
         Verb::Claims(args) => verb::claims::run(&args),
         Verb::Startup(args) => verb::startup::run(&args),
         Verb::Completions(args) => verb::manual::completions(&args),

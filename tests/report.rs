@@ -48,6 +48,25 @@ fn a_landscape_beside_a_run_is_part_of_its_report() {
 }
 
 #[test]
+fn policies_beside_a_run_are_part_of_its_report() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = Run::new("policies").write(parent.path());
+    let policies = r#"{"schema":1,"command":"resetbench policies","machine":"any","wasmtime":"48","seed":1,
+        "interrupted":false,"cells":[{"workload":"foreign/c","params":{},"memory_max_bytes":2147483648,
+        "strategy":"copy/full","policy":"on-failure","equivalence":"diverged","verified_blocks":2,
+        "first_difference":"memory 0 differs","consequence":"block 1 flushed other bytes","reason":null,
+        "cost":{"launches":3,"blocks":40,"block_ns":{"p50":1000,"p95":1100,"p99":1200,"max":1300,"n":120},
+        "total_ns":41000,"ratio_to_every":{"value":0.5,"low":0.4,"high":0.625},"resets":0,"retries":0,"failed":0},
+        "memory":null,"growth":null}]}"#;
+    fs::write(folder.join("policies.json"), policies).unwrap();
+    resetbench().arg("report").arg(&folder).assert().success();
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    for part in ["id=\"policies\"", "<td>diverged</td>", "block 1 flushed other bytes", "no saving"] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
 fn a_malformed_file_beside_a_run_is_named() {
     let parent = tempfile::tempdir().unwrap();
     let folder = Run::new("broken").write(parent.path());

@@ -133,6 +133,19 @@ pub fn estimate(paired: &Paired, seed: Seed, comparison: &[&str]) -> Option<Esti
     })
 }
 
+/// Estimates a ratio of which every launch has one value, such as that of the times of two whole runs: Student's interval
+/// over the log ratios of the launches.
+///
+/// `None` for fewer than [`MIN_LAUNCHES`].
+pub fn over_launches(logs: &[f64]) -> Option<Ratio> {
+    if logs.len() < MIN_LAUNCHES {
+        return None;
+    }
+    let launches: Vec<Vec<f64>> = logs.iter().map(|log| vec![*log]).collect();
+    let (center, t) = student(&launches)?;
+    Some(Ratio { value: written(center), low: written(t.low), high: written(t.high) })
+}
+
 /// The ratio of a log ratio as it is written down: finite, and with the ten digits that are the same on every machine
 /// (logarithms are not, in the last bit) and survive a file.
 fn written(log: f64) -> f64 {
@@ -241,6 +254,17 @@ mod tests {
         assert!((ratio.high.ln() - (0.01 + half)).abs() < 1e-6, "{ratio:?}");
         assert!((ratio.low.ln() - (0.01 - half)).abs() < 1e-6, "{ratio:?}");
         assert_eq!(verdict(&ratio), Verdict::Unsure);
+    }
+
+    #[test]
+    fn whole_launches_have_students_interval() {
+        let logs = [-0.01, 0.00, 0.04];
+        let ratio = over_launches(&logs).unwrap();
+        close(ratio.value, 0.01_f64.exp());
+        let half = 9.924_843 * (0.000_7_f64 / 3.0).sqrt();
+        assert!((ratio.high.ln() - (0.01 + half)).abs() < 1e-6, "{ratio:?}");
+        assert!((ratio.low.ln() - (0.01 - half)).abs() < 1e-6, "{ratio:?}");
+        assert_eq!(over_launches(&logs[..1]), None);
     }
 
     #[test]

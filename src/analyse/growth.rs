@@ -39,12 +39,13 @@ const FEWEST: usize = 8;
 /// The smallest page of any machine that this runs on, in bytes.
 const PAGE: f64 = 4096.0;
 
-/// The growth of a cell, over the windows of all its long runs; `None` where there are too few.
+/// The growth of a cell, [`over`] all its long runs.
 pub fn growth(cell: &Evidence) -> Option<Growth> {
     over(cell.long_runs.values())
 }
 
-fn over<'a>(runs: impl Iterator<Item = &'a LongRun>) -> Option<Growth> {
+/// The growth over the windows of some long runs; `None` where there are too few.
+pub fn over<'a>(runs: impl Iterator<Item = &'a LongRun>) -> Option<Growth> {
     let (mut growths, mut blocks) = (Vec::new(), 0);
     for run in runs.filter(|run| run.window > 0) {
         growths.extend(run.rss.windows(2).map(|pair| (pair[1] as f64 - pair[0] as f64) / run.window as f64));

@@ -46,7 +46,7 @@ pub fn environments(profile: Profile, limits: &[u64]) -> Vec<Environment> {
     let limited: Vec<Environment> = match profile {
         _ if !limits.is_empty() => {
             let of = |kind| limits.iter().map(move |limit| Environment::limited(kind, *limit));
-            [group, Data, AddressSpace].into_iter().flat_map(of).collect()
+            [group, Data, AddressSpace, other].into_iter().flat_map(of).collect()
         }
         Profile::Smoke => add(&[(group, 512 * MIB), (Data, 256 * MIB)]),
         Profile::Quick => add(&[
@@ -128,7 +128,11 @@ mod tests {
     #[test]
     fn given_limits_replace_those_of_the_profile() {
         let environments = environments(Profile::Quick, &[256 << 20]);
-        assert_eq!(environments.len(), 4);
+        assert_eq!(
+            environments.len(),
+            5,
+            "as found, both versions of control groups, and two resource limits"
+        );
         assert!(environments[1..].iter().all(|environment| environment.limit == Some(256 << 20)));
     }
 }

@@ -13,7 +13,7 @@ use super::crew::Crew;
 use super::plan::PlantedIn;
 use super::protocol::{Observed, Refusal, Reply, Request, Spec};
 use super::waste::Waste;
-use super::{counters, staging};
+use super::{counters, follow, staging};
 use crate::machine::clock;
 use crate::measure::warm;
 use crate::verify::compare;
@@ -107,7 +107,7 @@ impl Stages {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -224,6 +224,7 @@ impl Cell {
                 }
                 Reply::Ran { blocks: ran }
             }
+            Request::Follow { policy, blocks } => Reply::Followed(follow::follow(self, policy, blocks)?),
         })
     }
 
@@ -314,7 +315,7 @@ impl Cell {
     }
 
     /// Hands the next input over and sets the deadline: the host's own work, which is not timed.
-    fn prepare(&mut self, block: usize) {
+    pub(super) fn prepare(&mut self, block: usize) {
         self.begin(block as u64, self.trace[block].clone());
     }
 
@@ -329,7 +330,7 @@ impl Cell {
         self.session.execute()
     }
 
-    fn outcome(&mut self, result: wasmtime::Result<()>) -> Outcome {
+    pub(super) fn outcome(&mut self, result: wasmtime::Result<()>) -> Outcome {
         host::outcome(result, self.session.store_mut().data().log())
     }
 
@@ -355,7 +356,12 @@ impl Cell {
 
     /// A timeout while measuring would be a time that means nothing.
     pub(super) fn check(&self, block: usize, result: wasmtime::Result<()>) -> Result<()> {
-        match host::outcome(result, "") {
+        self.in_time(block, &host::outcome(result, ""))
+    }
+
+    /// The same of an outcome.
+    pub(super) fn in_time(&self, block: usize, outcome: &Outcome) -> Result<()> {
+        match outcome {
             Outcome::TimedOut => {
                 bail!("block {block} took longer than {} ms while it was measured", self.spec.timeout_ms)
             }

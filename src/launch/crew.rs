@@ -107,6 +107,10 @@ fn merge(all: Reply, other: Reply) -> Result<Reply> {
             Reply::Verified(all)
         }
         (Reply::Ran { blocks }, Reply::Ran { blocks: more }) => Reply::Ran { blocks: blocks + more },
+        (Reply::Followed(mut all), Reply::Followed(other)) => {
+            all.extend(other);
+            Reply::Followed(all)
+        }
         (all, other) => bail!("two sessions disagree: {all:?} and {other:?}"),
     })
 }

@@ -8,6 +8,7 @@ pub mod child;
 mod counters;
 mod crew;
 pub mod folder;
+mod follow;
 pub mod harness;
 pub mod in_process;
 pub mod landscape;

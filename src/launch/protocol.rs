@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::Planted;
 use super::staging::Staged;
 use crate::measure::row::{Phase, Unit};
+use crate::verify::policy::Policy;
 use crate::verify::schedule::Script;
 use crate::workload::Workload;
 use crate::workload::host::Outcome;
@@ -74,6 +75,8 @@ pub enum Request {
     Count { passes: u32 },
     /// Run whole traces, for at least this long and at least so many blocks, while the parent samples memory.
     Run { millis: u64, blocks: u64 },
+    /// Run whole traces, at least so many blocks, reset when the policy says, and time each.
+    Follow { policy: Policy, blocks: u64 },
 }
 
 /// Stages of startup and their nanoseconds, in the order in which they happened.
@@ -100,6 +103,8 @@ pub enum Reply {
     Ran {
         blocks: u64,
     },
+    /// Blocks that were run under a policy.
+    Followed(Followed),
     /// The cell cannot go on, and why.
     Failed {
         refusal: Refusal,
@@ -114,6 +119,29 @@ pub struct Count {
     pub metric: String,
     pub unit: Unit,
     pub samples: Vec<u64>,
+}
+
+/// What blocks took under a policy, and what became of them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Followed {
+    /// Nanoseconds per block, with what the policy did about it: asking for the size of memory, reset, retry.
+    pub cycle: Vec<u64>,
+    /// Resets made.
+    pub resets: u64,
+    /// Blocks that were run once more after a reset.
+    pub retries: u64,
+    /// Blocks that failed, also in the retry where there was one.
+    pub failed: u64,
+}
+
+impl Followed {
+    /// Adds what other blocks took.
+    pub fn extend(&mut self, other: Self) {
+        self.cycle.extend(other.cycle);
+        self.resets += other.resets;
+        self.retries += other.retries;
+        self.failed += other.failed;
+    }
 }
 
 /// Kinds of failure that a summary tells apart.

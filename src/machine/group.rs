@@ -185,7 +185,10 @@ pub fn sweep() {
 }
 
 /// Where groups of a version can be limited in memory, or why they cannot.
-fn hierarchy(version: Version) -> Result<&'static Path, &'static str> {
+///
+/// # Errors
+/// When no hierarchy of that version with a memory controller is mounted.
+pub fn hierarchy(version: Version) -> Result<&'static Path, &'static str> {
     static V1: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     static V2: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let (known, find): (_, fn() -> Result<PathBuf>) = match version {

@@ -242,6 +242,29 @@ pub fn resident(pid: u32) -> Result<u64, String> {
         .ok_or_else(|| format!("{dir}/smaps_rollup has no Rss: the process has ended"))
 }
 
+/// Sets the high-water mark of a process's resident set back to the present.
+///
+/// # Errors
+/// As [`resident`], and before Linux 4.0.
+pub fn forget_peak(pid: u32) -> Result<(), String> {
+    let dir = format!("/proc/{pid}");
+    Process::new_with_root(dir.clone().into())
+        .and_then(|process| process.clear_refs(ClearRefs::PeakRSS))
+        .map_err(|error| format!("{dir}/clear_refs: {}", plain(error)))
+}
+
+/// The most that a process had resident since [`forget_peak`], in bytes.
+///
+/// # Errors
+/// As [`resident`].
+pub fn peak(pid: u32) -> Result<u64, String> {
+    let dir = format!("/proc/{pid}");
+    let process =
+        Process::new_with_root(dir.clone().into()).map_err(|error| format!("{dir}: {}", plain(error)))?;
+    let status = text(&process, &dir, "status")?;
+    kib(&status, "VmHWM").ok_or_else(|| format!("{dir}/status has no VmHWM: the process has ended"))
+}
+
 /// A file of a process as text, or what went wrong with its name.
 fn text(process: &Process, dir: &str, name: &str) -> Result<String, String> {
     let path = format!("{dir}/{name}");

@@ -4,12 +4,14 @@
 //! measurements of anything.
 
 mod model;
+mod policies;
 
 use serde_json::json;
 
 use self::model::{
     LOADS, Load, MIB, STRATEGIES, US, Wobble, model, outcome, quantiles, ratio, signed, stages,
 };
+pub use self::policies::policies;
 use super::report::Facts;
 use crate::analyse::crossover::{self, Best, Crossover, Landscape, Slice, slice_params};
 use crate::analyse::distribution::{Distribution, distributions as distributions_of};

@@ -19,6 +19,7 @@ pub mod html;
 pub mod landscape;
 pub mod markdown;
 pub mod palette;
+pub mod policies;
 pub mod prose;
 pub mod report;
 pub mod table;

@@ -28,6 +28,7 @@ use crate::claims::report::Checked;
 use crate::determinism;
 use crate::launch::plan::AGAIN;
 use crate::measure::row::Row;
+use crate::policies::report as policies;
 use crate::startup;
 
 /// What a run says of itself, taken from `run.json`.
@@ -70,6 +71,8 @@ pub struct Material<'a> {
     pub determinism: &'a [determinism::Cell],
     /// Of `claims.json`.
     pub claims: &'a [Checked],
+    /// Of `policies.json`.
+    pub policies: &'a [policies::Cell],
 }
 
 /// A landscape, and the cells that it is made of.

@@ -8,8 +8,8 @@ mod fit;
 use anstyle::{Effects, Style};
 use unicode_width::UnicodeWidthStr;
 
-use self::fit::{cut, middle, pad_left, pad_right};
-pub use self::fit::{hanging, wrap};
+use self::fit::cut;
+pub use self::fit::{hanging, middle, pad_left, pad_right, wrap};
 use super::columns::{Entry, Kind, Line, Sheet};
 use super::prose::{percent, printable};
 use super::units::{Column, plus_minus, ratio};

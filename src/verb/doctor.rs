@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 
 use crate::cli::DoctorArgs;
 use crate::launch::record::wasmtime_version;
+use crate::machine::group::{self, Version};
 use crate::machine::{Machine, Probe, noise};
 use crate::present::table::{Options, hanging};
+
+const VERSIONS: [Version; 2] = [Version::V1, Version::V2];
 
 /// How long the noise of the machine is watched.
 const WATCH: Duration = Duration::from_millis(500);
@@ -37,11 +40,18 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
                 })
             })
             .collect();
+        let memory_controller: Vec<Value> = VERSIONS
+            .map(|version| {
+                let found = group::hierarchy(version);
+                json!({ "version": version.name(), "folder": found.ok(), "reason": found.err() })
+            })
+            .into();
         let answer = json!({
             "schema": 1,
             "wasmtime": wasmtime_version(),
             "machine": machine,
             "noise": noise,
+            "memory_controller": memory_controller,
             "mechanisms": mechanisms,
         });
         println!("{answer:#}");
@@ -54,6 +64,13 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     line("noise        ", &noise.sentence());
     for (name, text) in facts(&machine) {
         line(&format!("{name:<12} "), &text);
+    }
+    for version in VERSIONS {
+        let words = match group::hierarchy(version) {
+            Ok(folder) => format!("has the memory controller, at {}", folder.display()),
+            Err(reason) => reason.into(),
+        };
+        line(&format!("{:<12} ", version.name()), &words);
     }
     println!("\nMechanisms");
     for (mechanism, outcome) in mechanisms {

@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod list;
 pub mod manual;
 pub mod merge;
+pub mod policies;
 pub mod recommend;
 pub mod report;
 pub mod run;

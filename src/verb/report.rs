@@ -11,6 +11,7 @@ use crate::analyse::{saved::Saved, summary::Summary};
 use crate::claims::report::Checked;
 use crate::cli::ReportArgs;
 use crate::determinism::Cell;
+use crate::policies::report as policies;
 use crate::present::report::{Facts, Material, Terrain};
 use crate::present::{landscape, report, table, view::Group};
 use crate::{claims, determinism, startup};
@@ -41,6 +42,7 @@ pub struct Files {
     startup: Option<startup::report::Report>,
     determinism: Vec<Cell>,
     claims: Vec<Checked>,
+    policies: Vec<policies::Cell>,
 }
 
 impl Files {
@@ -52,12 +54,14 @@ impl Files {
         let determinism: Option<determinism::report::Report> = beside(&folder.join("determinism.json"))?;
         let claims: Option<claims::report::Report> = beside(&folder.join("claims.json"))?;
         let landscape = folder.join("landscape");
+        let policies: Option<policies::Report> = beside(&folder.join("policies.json"))?;
         Ok(Self {
             saved: Saved::read(folder)?,
             landscape: landscape.join("run.json").exists().then(|| Saved::read(&landscape)).transpose()?,
             startup: beside(&folder.join("startup.json"))?,
             determinism: determinism.map(|report| report.cells).unwrap_or_default(),
             claims: claims.map(|report| report.claims).unwrap_or_default(),
+            policies: policies.map(|report| report.cells).unwrap_or_default(),
         })
     }
 
@@ -106,6 +110,7 @@ impl Files {
             startup: self.startup.as_ref(),
             determinism: &self.determinism,
             claims: &self.claims,
+            policies: &self.policies,
         };
         let mut written = report::write(folder, material)
             .with_context(|| format!("cannot draw the report in {}", folder.display()))?;

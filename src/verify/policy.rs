@@ -40,7 +40,7 @@ impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Every => f.write_str("every"),
-            Self::Above(bytes) => write!(f, "above={bytes}"),
+            Self::Above(bytes) => write!(f, "above={}", size(*bytes)),
             Self::OnFailure => f.write_str("on-failure"),
         }
     }
@@ -61,17 +61,31 @@ impl FromStr for Policy {
     }
 }
 
+/// Units of sizes; the last stands for none.
+const UNITS: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1_000),
+    ("", 1),
+];
+
+/// The shortest way to write a size with at most two decimals, none of them rounded.
+fn size(bytes: u64) -> String {
+    let spellings = UNITS.iter().filter_map(|(name, unit)| {
+        let hundredths = u128::from(bytes) * 100;
+        let (whole, rest) = (hundredths / u128::from(*unit), hundredths % u128::from(*unit));
+        let number = format!("{}.{:02}", whole / 100, whole % 100);
+        let number = number.trim_end_matches('0').trim_end_matches('.');
+        (rest == 0).then(|| format!("{number}{name}"))
+    });
+    spellings.min_by_key(String::len).expect("every size is a number of bytes")
+}
+
 /// A size: bytes, or a number with a unit of 1000 (`GB`) or 1024 (`GiB`).
 fn bytes(text: &str) -> Option<u64> {
-    const UNITS: [(&str, u64); 7] = [
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("kB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("", 1),
-    ];
     let (number, unit) = UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
     if let Ok(whole) = number.parse::<u64>() {
         return whole.checked_mul(unit);
@@ -89,7 +103,18 @@ mod tests {
         for policy in [Policy::Every, Policy::Above(1 << 20), Policy::OnFailure] {
             assert_eq!(policy.to_string().parse(), Ok(policy));
         }
-        assert_eq!("above=1.75GB".parse(), Ok(Policy::Above(1_750_000_000)));
+        let sizes = [
+            (1_750_000_000, "1.75GB"),
+            (64 << 20, "64MiB"),
+            (1_835_009, "1835009"),
+            (3 << 29, "1.5GiB"),
+            (0, "0"),
+            (u64::MAX, "18446744073709551615"),
+        ];
+        for (bytes, text) in sizes {
+            assert_eq!(Policy::Above(bytes).to_string(), format!("above={text}"));
+            assert_eq!(format!("above={text}").parse(), Ok(Policy::Above(bytes)));
+        }
         assert_eq!("above=64MiB".parse(), Ok(Policy::Above(64 << 20)));
         for wrong in
             ["", "always", "above", "above=", "above=-1", "above=1.5", "above=NaNGB", "above=99999999999GiB"]

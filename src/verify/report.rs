@@ -17,7 +17,7 @@ pub struct Report {
     pub schema: u32,
     /// From which every schedule was drawn.
     pub seed: u64,
-    /// When instances were reset: `every`, `above=BYTES` or `on-failure`.
+    /// When instances were reset: `every`, `above=SIZE` or `on-failure`.
     pub policy: String,
     /// Blocks that were found equal to fresh instances', in cells of strategies that claim to be sound.
     pub clean_blocks: u64,

@@ -6,6 +6,7 @@ use resetbench::analyse::rows_file;
 use resetbench::analyse::summary::Summary;
 use resetbench::launch::record::Record;
 use resetbench::measure::row::Row;
+use resetbench::policies::report as policies;
 use schemars::{JsonSchema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -33,6 +34,7 @@ fn schemas_are_those_of_the_types() {
     schema::<Record>("run");
     schema::<Summary>("summary");
     schema::<Row>("row");
+    schema::<policies::Report>("policies");
 }
 
 /// Without members that are null, which is the same as absent.

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::{figure, named, scroll, sentence, text};
 use crate::analyse::crossover::Slice;
 use crate::present::palette::Palette;
+use crate::present::policies::Group;
 use crate::present::report::{self, Book, Chapter, Terrain};
 use crate::workload::landscape::describe;
 
@@ -114,6 +115,49 @@ pub fn determinism(book: &Book) -> Markup {
     html! {
         @if let Some(plate) = &book.determinism {
             section #determinism { h2 { "Determinism" } (figure(&plate.drawing)) }
+        }
+    }
+}
+
+/// What it costs to reset less often, and what it breaks. Absent where `policies.json` is not beside the run.
+pub fn policies(book: &Book) -> Markup {
+    let groups = Group::all(book.material.policies);
+    if groups.is_empty() {
+        return html! {};
+    }
+    html! {
+        section #policies {
+            h2 { "When to reset" }
+            p {
+                "Hosts that reset after every block are compared with hosts that do so when memory has grown, or on failure. A                  policy under which something is left from block to block is shown with what it takes, since that is why                  hosts choose it; it is never recommended."
+            }
+            @for group in &groups {
+                h3 { (text(&group.title())) }
+                p.params { (text(&group.about())) }
+                @for table in group.tables() {
+                    (scroll(&group.title(), html! {
+                        table {
+                            thead {
+                                tr {
+                                    @for (name, unit) in &table.heads {
+                                        th scope="col" { (name) @if !unit.is_empty() { " " span.unit { "(" (unit) ")" } } }
+                                    }
+                                }
+                            }
+                            tbody {
+                                @for line in &table.lines {
+                                    tr {
+                                        @for (i, field) in line.iter().enumerate() {
+                                            @if i == 0 { th scope="row" { (text(field)) } } @else { td { (text(field)) } }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }))
+                }
+                ul.notes { @for words in group.sentences() { li { (sentence(&words)) } } }
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ fn written(facts: &Facts, summary: &Summary) -> (Vec<String>, String, String) {
         startup: None,
         determinism: &[],
         claims: &[],
+        policies: &[],
     };
     written_of(material, &dir)
 }
@@ -195,7 +196,7 @@ fn soundness_counts_per_strategy() {
 #[test]
 fn what_the_folder_does_not_hold_has_no_section() {
     let (_, _, html) = written(&fixture::facts(), &fixture::small());
-    for id in ["landscape", "places", "startup", "determinism", "claims"] {
+    for id in ["landscape", "places", "startup", "determinism", "policies", "claims"] {
         assert!(!html.contains(&format!("id=\"{id}\"")), "{id}");
         assert!(!html.contains(&format!("href=\"#{id}\"")), "{id}");
     }
@@ -226,6 +227,7 @@ fn a_landscape_is_told_by_its_own_figures() {
         measured: "1.03x".into(),
         verdict: Verdict::DoesNotHold,
     };
+    let policy = fixture::policies().pop().unwrap();
     let material = Material {
         facts: &fixture::facts(),
         summary: &summary,
@@ -235,10 +237,11 @@ fn a_landscape_is_told_by_its_own_figures() {
         startup: Some(&startup_report()),
         determinism: &[cell],
         claims: &[claim],
+        policies: &[policy],
     };
     let (names, markdown, html) = written_of(material, &tempfile::tempdir().unwrap());
     insta::assert_snapshot!(names.join("\n"));
-    for id in ["landscape", "places", "startup", "determinism", "claims"] {
+    for id in ["landscape", "places", "startup", "determinism", "policies", "claims"] {
         assert!(html.contains(&format!("id=\"{id}\"")) && html.contains(&format!("href=\"#{id}\"")), "{id}");
     }
     assert!(html.contains("pooling is three times faster") && html.contains("&lt;a talk&gt;"));
@@ -246,6 +249,7 @@ fn a_landscape_is_told_by_its_own_figures() {
         html.contains("instantiate 3.00\u{a0}ms") && html.contains("only 64 MiB of it was warm beforehand")
     );
     assert!(markdown.contains("## Startup"));
+    assert!(html.contains("±17%") && html.contains("block 1 flushed other bytes"));
     assert!(markdown.contains("## Landscape") && markdown.contains("(determinism.svg)"));
 }
 
