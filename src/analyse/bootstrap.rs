@@ -115,19 +115,26 @@ impl Seed {
 /// `None` when fewer than [`MIN_LAUNCHES`] launches have [`MIN_ROUNDS`] paired rounds: what cannot be computed is
 /// unknown, not zero.
 pub fn estimate(paired: &Paired, seed: Seed, comparison: &[&str]) -> Option<Estimate> {
+    let student = preview(paired)?;
+    let paired = paired.with_at_least(MIN_ROUNDS);
+    let bootstrap = percentiles(paired.launches(), &mut seed.stream(comparison));
+    let Ratio { value, low, high } = student.ratio;
+    let ratio =
+        Ratio { value, low: low.min(written(bootstrap.low)), high: high.max(written(bootstrap.high)) };
+    Some(Estimate { ratio, ..student })
+}
+
+/// The estimate with Student's interval alone, which the whole one contains: quick to have, and enough to know that an
+/// interval is too wide.
+pub fn preview(paired: &Paired) -> Option<Estimate> {
     let paired = paired.with_at_least(MIN_ROUNDS);
     let launches = paired.launches();
     if launches.len() < MIN_LAUNCHES {
         return None;
     }
-    let (center, t) = student(launches)?;
-    let bootstrap = percentiles(launches, &mut seed.stream(comparison));
+    let (center, Interval { low, high }) = student(launches)?;
     Some(Estimate {
-        ratio: Ratio {
-            value: written(center),
-            low: written(t.low.min(bootstrap.low).min(center)),
-            high: written(t.high.max(bootstrap.high).max(center)),
-        },
+        ratio: Ratio { value: written(center), low: written(low), high: written(high) },
         launches: u32::try_from(launches.len()).unwrap_or(u32::MAX),
         rounds: u32::try_from(paired.rounds()).unwrap_or(u32::MAX),
     })
