@@ -105,7 +105,7 @@ pub fn are_narrow(comparisons: &[(Paired, [&str; 4])], seed: Seed) -> bool {
 
 /// How the cells of a workload ended, each given with its name and launches; `None` where no row says so.
 ///
-/// Who was not narrow enough is named, unless it is many.
+/// Who was not narrow enough is named, unless it is many; the yardsticks are not counted.
 pub fn told(cells: &[(&str, Ending, u32)]) -> Option<String> {
     const NAMED: usize = 3;
     let judged: Vec<_> = cells.iter().filter(|(_, ending, _)| *ending != Ending::Yardstick).collect();
@@ -122,7 +122,11 @@ pub fn told(cells: &[(&str, Ending, u32)]) -> Option<String> {
         }
         parts.push(part);
     }
-    (!parts.is_empty()).then(|| parts.join("; "))
+    if parts.is_empty() {
+        return None;
+    }
+    parts.extend((judged.len() < cells.len()).then(|| "baseline and floor along with them".to_owned()));
+    Some(parts.join("; "))
 }
 
 #[cfg(test)]
@@ -187,7 +191,7 @@ mod tests {
         assert_eq!(
             told(&cells).unwrap(),
             "2 of 3 cells narrow enough after 6 to 9 launches; \
-             1 still wide at the end of the time, after 12 launches (`e/f`)"
+             1 still wide at the end of the time, after 12 launches (`e/f`); baseline and floor along with them"
         );
         let many = [("a/b", Interrupted, 1); 4];
         assert_eq!(told(&many).unwrap(), "4 of 4 cells interrupted after 1 launch");

@@ -151,6 +151,9 @@ fn three_launches_rather_admit_that_they_do_not_know() {
     assert!(unsure > 80, "{unsure} of 100");
 }
 
+/// Log ratios, one inner list per launch.
+type Ratios = Vec<Vec<f64>>;
+
 /// Fewest and most launches of the quick and of the full profile.
 const LIMITS: [(u32, u32); 2] = [(6, 12), (8, 24)];
 
@@ -165,7 +168,7 @@ fn adaptive<const N: usize>(
     rounds: usize,
     noise: Noise,
     effects: [f64; N],
-) -> [Vec<Vec<f64>>; N] {
+) -> [Ratios; N] {
     let mut to_baseline = effects.map(|_| Vec::new());
     let mut to_floor = effects.map(|_| Vec::new());
     let mut going = [true; N];
@@ -198,7 +201,7 @@ fn differences(above: &[f64], below: &[f64]) -> Vec<f64> {
     above.iter().zip(below).map(|(above, below)| above - below).collect()
 }
 
-fn is_told_apart(launches: Vec<Vec<f64>>) -> bool {
+fn is_told_apart(launches: Ratios) -> bool {
     matches!(judge(launches), Verdict::Faster | Verdict::Slower)
 }
 
@@ -210,7 +213,7 @@ fn comparisons(few: usize) -> usize {
 
 /// Two contenders that are the same: how often the first is told apart from a baseline that is the same as well, or the
 /// one from the other, both taking a little longer than the floor. Asserts what is promised, and prints the figures.
-fn told_apart(seed: u64, effect: f64, pick: fn([Vec<Vec<f64>>; 2]) -> Vec<Vec<f64>>) {
+fn told_apart(seed: u64, effect: f64, pick: fn([Ratios; 2]) -> Ratios) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let share = |wrong: usize, total: usize| wrong as f64 * 100.0 / total as f64;
     for limits in LIMITS {
