@@ -65,11 +65,11 @@
 //! | launches | to the baseline | to another that stops by itself, both near the floor |
 //! |---|---|---|
 //! | 6 to 12 | 0.38, worst 2.5 | 0.30, worst 2.0 |
-//! | 8 to 24 | 0.38, worst 2.5 | 0.26, worst 1.0 |
+//! | 8 to 24 | 0.33, worst 2.0 | 0.26, worst 1.0 |
 //!
 //! At a launch sd of 0.5 % and a round sd of 1 %, a slow-down of 2 % is found in 199 of 200 with 6 to 12 launches, 9.5 on
-//! average; at a launch sd of 1 % in 200 of 200 with 8 to 24, 18.6 on average. `RESETBENCH_SIMULATIONS=200` has the tests
-//! beside this file print these figures.
+//! average; at a launch sd of 1 % in 200 of 200 with 8 to 24, 18.6 on average. With `RESETBENCH_SIMULATIONS=200`, the
+//! tests in `bootstrap/simulation.rs` make these figures, and print them under `--nocapture`.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
