@@ -108,7 +108,8 @@ pub struct InspectArgs {
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// How thorough: seconds, two minutes, or twenty.
+    /// How thorough: seconds, two minutes, or twenty. Each cell has a fewest number of launches, and further ones while its
+    /// interval is wide and there is time.
     #[arg(long, value_enum, default_value = "quick")]
     pub profile: Profile,
 

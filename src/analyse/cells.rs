@@ -11,7 +11,7 @@ use super::learned::Learned;
 use super::paired::Paired;
 use super::summary::{Cell, Equivalence, Quantiles, Ratio, Verdict};
 use super::verdict;
-use crate::measure::row::Phase;
+use crate::measure::row::{Phase, canonical};
 
 /// The ratio of a strategy to itself.
 const ITSELF: Ratio = Ratio { value: 1.0, low: 1.0, high: 1.0 };
@@ -118,6 +118,7 @@ impl<'a> Bench<'a> {
             startup: if sound { figures::startup(evidence) } else { Vec::new() },
             launches,
             rounds,
+            ended: cycle.and_then(|_| evidence.ended()),
         }
     }
 
@@ -191,7 +192,7 @@ pub fn compare(group: &Group, seed: u64, above: &str, below: &str) -> (usize, Op
     let (Some(above_times), Some(below_times)) = (times(above), times(below)) else { return (0, None) };
     let paired = Paired::new(&above_times.rounds, &below_times.rounds);
     // Part of the comparison's name, so that each has its own random numbers.
-    let params = serde_json::Value::from_iter(group.params.clone()).to_string();
+    let params = canonical(&group.params);
     let estimate = estimate(&paired, Seed(seed), &[&group.workload, &params, above, below]);
     (paired.with_at_least(MIN_ROUNDS).launches().len(), estimate)
 }

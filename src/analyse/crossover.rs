@@ -13,12 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{Seed, estimate};
+use super::cells::compare;
 use super::evidence::{Group, gather};
-use super::paired::Paired;
 use super::summary::{Cell, Ratio, Summary};
 use super::{Facts, Unfit};
-use crate::measure::row::{Params, Phase, Row};
+use crate::measure::row::{Params, Row, canonical};
 
 /// Version of `landscape.json`. Keys may be added freely; renaming one raises it.
 pub const SCHEMA: u32 = 1;
@@ -89,7 +88,7 @@ pub fn landscape(
     let mut slices = BTreeMap::<(&str, String), BTreeMap<u64, &Group>>::new();
     for group in &groups {
         if let Some(dirty) = group.params.get(ALONG).and_then(serde_json::Value::as_u64) {
-            let params = serde_json::Value::from_iter(slice_params(&group.params)).to_string();
+            let params = canonical(&slice_params(&group.params));
             slices.entry((&group.workload, params)).or_default().insert(dirty, group);
         }
     }
@@ -154,10 +153,7 @@ fn slice(points: &BTreeMap<u64, &Group>, summary: &Summary, facts: &Facts) -> Op
 
 /// The cycle of `a` over that of `b` at one point.
 fn ratio(group: &Group, a: &str, b: &str, facts: &Facts) -> Option<Ratio> {
-    let rounds = |strategy: &str| Some(&group.strategies.get(strategy)?.times(Phase::Cycle)?.rounds);
-    let params = serde_json::Value::from_iter(group.params.clone()).to_string();
-    let paired = Paired::new(rounds(a)?, rounds(b)?);
-    Some(estimate(&paired, Seed(facts.seed), &[&group.workload, &params, a, b])?.ratio)
+    Some(compare(group, facts.seed, a, b).1?.ratio)
 }
 
 fn sentence(before: &str, after: &str, dirty: &Ratio) -> String {

@@ -2,13 +2,15 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::Unfit;
+use super::ending::Ending;
 use super::learned::Learned;
 use super::paired::{Round, Rounds};
 use super::quantile::{quantile, sort};
 use super::summary::Equivalence;
-use crate::measure::row::{Params, Phase, Row, Status};
+use crate::measure::row::{Params, Phase, Row, Status, canonical};
 
 /// The metric of times, in the phases execute, reset and cycle.
 pub const TIME: &str = "time";
@@ -45,8 +47,10 @@ pub struct Evidence {
     /// Instruments that failed, by metric, and why: their figures are absent, the others stand.
     unmeasured: BTreeSet<(String, String)>,
     times: BTreeMap<Phase, Times>,
-    /// Stages of startup in order of first appearance, with their times in nanoseconds.
-    pub startup: Vec<(String, Vec<u64>)>,
+    /// How its timing ended, and after which launches, batch by batch.
+    endings: Vec<(Ending, Range<u32>)>,
+    /// Stages of startup in order of first appearance, with their launches and times in nanoseconds.
+    pub startup: Vec<(String, Vec<(u32, u64)>)>,
     pub minor_faults: Vec<u64>,
     /// What an adaptive strategy decides by, by metric: the last value of each.
     pub learned: BTreeMap<String, u64>,
@@ -88,6 +92,25 @@ pub struct Times {
     pub rounds: Rounds,
     /// Single blocks that belong to no round (a benchmark that ran alone), by launch.
     pub alone: BTreeMap<u32, Vec<u64>>,
+    /// Launches that some cells of the workload ran and others did not.
+    further: Vec<Range<u32>>,
+}
+
+impl Times {
+    /// Single blocks by launch, outside any round.
+    pub fn alone(alone: BTreeMap<u32, Vec<u64>>) -> Self {
+        Self { alone, ..Self::default() }
+    }
+
+    /// The rounds of the launches that all cells of the workload ran: those in which medians of different cells are
+    /// comparable. A ratio within the round may use the others as well.
+    pub fn common(&self) -> impl Iterator<Item = (&(u32, u32), &Round)> {
+        self.rounds.iter().filter(|((launch, _), _)| !among(&self.further, *launch))
+    }
+}
+
+fn among(launches: &[Range<u32>], launch: u32) -> bool {
+    launches.iter().any(|range| range.contains(&launch))
 }
 
 /// What forbids figures, the gravest first: a leak seen once counts more than a probe that failed elsewhere.
@@ -107,9 +130,7 @@ pub fn gather(run: &str, rows: &[Row]) -> Result<Vec<Group>, Unfit> {
         if row.run != run {
             return Err(Unfit::OtherRun { expected: run.to_owned(), found: row.run.clone() });
         }
-        // A map of values has no order of its own, but its JSON text has, and is one text per value.
-        let params = serde_json::Value::from_iter(row.params.clone()).to_string();
-        let group = groups.entry((&row.workload, params)).or_insert_with(|| Group {
+        let group = groups.entry((&row.workload, canonical(&row.params))).or_insert_with(|| Group {
             workload: row.workload.clone(),
             params: row.params.clone(),
             strategies: BTreeMap::new(),
@@ -117,6 +138,7 @@ pub fn gather(run: &str, rows: &[Row]) -> Result<Vec<Group>, Unfit> {
         group.strategies.entry(row.strategy.clone()).or_default().add(row)?;
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.iter_mut().for_each(Group::set_further_launches_aside);
     groups.sort_by(|a, b| a.workload.cmp(&b.workload).then_with(|| by_value(&a.params, &b.params)));
     Ok(groups)
 }
@@ -130,6 +152,25 @@ fn by_value(a: &Params, b: &Params) -> Ordering {
         });
         unequal.fold(Ordering::Equal, Ordering::then)
     })
+}
+
+impl Group {
+    /// Finds the launches that are not common to all cells. The cells of a batch begin together and end one by one; who
+    /// dropped out has no ending and takes nothing from the others.
+    fn set_further_launches_aside(&mut self) {
+        let mut batches = BTreeMap::<u32, Range<u32>>::new();
+        for (_, launches) in self.strategies.values().flat_map(|evidence| &evidence.endings) {
+            let further = batches.entry(launches.start).or_insert(launches.end..launches.end);
+            *further = further.start.min(launches.end)..further.end.max(launches.end);
+        }
+        let further: Vec<_> = batches.into_values().filter(|launches| !launches.is_empty()).collect();
+        for evidence in self.strategies.values_mut() {
+            evidence.times.values_mut().for_each(|times| times.further.clone_from(&further));
+            for (_, times) in &mut evidence.startup {
+                times.retain(|(launch, _)| !among(&further, *launch));
+            }
+        }
+    }
 }
 
 impl Evidence {
@@ -164,6 +205,13 @@ impl Evidence {
             (Phase::Verify, EQUIVALENCE) => self.verified = true,
             (Phase::Execute | Phase::Reset | Phase::Cycle, TIME) => self.add_time(row, samples())?,
             (Phase::Cycle, MINOR_FAULTS) => self.minor_faults.extend(samples()),
+            (Phase::Cycle, metric) => {
+                if let Some(ending) = Ending::of_metric(metric) {
+                    let end = row.launch.saturating_add(1);
+                    let launches = row.value.and_then(|n| u32::try_from(n).ok()).unwrap_or(end).min(end);
+                    self.endings.push((ending, end - launches..end));
+                }
+            }
             (Phase::Memory, RSS) => {
                 let series = self.rss.entry(row.launch).or_default();
                 series.extend(row.value.map(|bytes| (row.at_ns.unwrap_or(0), bytes)));
@@ -176,8 +224,11 @@ impl Evidence {
                 self.long_runs.entry(row.launch).or_default().window = row.value.unwrap_or(0);
             }
             (Phase::Startup, stage) => match self.startup.iter_mut().find(|(name, _)| name == stage) {
-                Some((_, times)) => times.extend(row.value),
-                None => self.startup.push((stage.to_owned(), row.value.into_iter().collect())),
+                Some((_, times)) => times.extend(row.value.map(|ns| (row.launch, ns))),
+                None => {
+                    let times = row.value.map(|ns| (row.launch, ns));
+                    self.startup.push((stage.to_owned(), times.into_iter().collect()));
+                }
             },
             (Phase::Reset, metric) if Learned::has(metric) => {
                 self.learned.extend(samples().last().map(|value| (metric.to_owned(), *value)));
@@ -241,6 +292,11 @@ impl Evidence {
                 (Equivalence::NotRun, Some("it has times, but no verify row vouches for them".to_owned()))
             }
         }
+    }
+
+    /// Why it was timed no longer; of several batches the last one says so.
+    pub fn ended(&self) -> Option<Ending> {
+        self.endings.iter().max_by_key(|(_, launches)| launches.end).map(|(ending, _)| *ending)
     }
 
     /// The times of a phase, if there are any.

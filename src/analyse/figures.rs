@@ -41,10 +41,10 @@ pub fn quantiles(times: &Times) -> Option<Quantiles> {
     Some(Quantiles { p50, p95, p99, max, n })
 }
 
-/// The single blocks of each launch. A round of which only the median was kept counts as one block.
+/// The single blocks of each launch that all cells ran. A round of which only the median was kept counts as one block.
 pub fn blocks_by_launch(times: &Times) -> BTreeMap<u32, Vec<u64>> {
     let mut launches: BTreeMap<u32, Vec<u64>> = times.alone.clone();
-    for (&(launch, _), round) in &times.rounds {
+    for (&(launch, _), round) in times.common() {
         let blocks = launches.entry(launch).or_default();
         if round.blocks.is_empty() {
             blocks.push(round.value);
@@ -63,8 +63,8 @@ pub fn blocks_by_launch(times: &Times) -> BTreeMap<u32, Vec<u64>> {
 /// next block.
 pub fn overhead(cell: &Evidence, floor: &Evidence) -> Option<Overhead> {
     let floor = &floor.times(Phase::Execute)?.rounds;
-    let Spread { p50, p95, p99, max, n } = spread(beyond(&cell.times(Phase::Cycle)?.rounds, floor))?;
-    let execute_side = spread(beyond(&cell.times(Phase::Execute)?.rounds, floor))?;
+    let Spread { p50, p95, p99, max, n } = spread(beyond(cell.times(Phase::Cycle)?, floor))?;
+    let execute_side = spread(beyond(cell.times(Phase::Execute)?, floor))?;
     let reset = quantiles(cell.times(Phase::Reset)?)?;
     Some(Overhead {
         p50,
@@ -78,9 +78,9 @@ pub fn overhead(cell: &Evidence, floor: &Evidence) -> Option<Overhead> {
 }
 
 /// The differences in the rounds that both have, by launch.
-fn beyond(rounds: &Rounds, floor: &Rounds) -> Vec<Vec<i64>> {
+fn beyond(times: &Times, floor: &Rounds) -> Vec<Vec<i64>> {
     let mut launches = BTreeMap::<u32, Vec<i64>>::new();
-    for (&(launch, number), round) in rounds {
+    for (&(launch, number), round) in times.common() {
         if let Some(below) = floor.get(&(launch, number)) {
             launches.entry(launch).or_default().extend(differences(round, below));
         }
@@ -126,9 +126,13 @@ pub fn residency(cell: &Evidence) -> Option<Residency> {
 
 /// Stages of startup, each with its median over launches.
 pub fn startup(cell: &Evidence) -> Vec<Stage> {
-    let stage = |(name, times): &(String, Vec<u64>)| {
+    let stage = |(name, times): &(String, Vec<(u32, u64)>)| {
         let n = u32::try_from(times.len()).unwrap_or(u32::MAX);
-        median(&mut times.clone()).map(|ns| Stage { name: name.clone(), ns, n })
+        median(&mut times.iter().map(|(_, ns)| *ns).collect::<Vec<u64>>()).map(|ns| Stage {
+            name: name.clone(),
+            ns,
+            n,
+        })
     };
     cell.startup.iter().filter_map(stage).collect()
 }

@@ -12,6 +12,7 @@
 //! | ratios of two contenders within the same round | [`paired`] |
 //! | interval of a ratio, launches being the unit | [`bootstrap`], [`student`] |
 //! | faster, slower, same, unsure, and the sentence | [`verdict`] |
+//! | when a cell has been measured for long enough | [`ending`] |
 //! | all of it into cells | [`cells`] |
 //! | who is best, and who cannot be told apart from it | [`standing`] |
 //! | where one strategy overtakes another | [`crossover`] |
@@ -34,6 +35,7 @@ pub mod bootstrap;
 pub mod cells;
 pub mod crossover;
 pub mod distribution;
+pub mod ending;
 pub mod evidence;
 pub mod figures;
 pub mod growth;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ending::Ending;
 use super::learned::Learned;
 use super::standing::Standing;
 use super::verdict::More;
@@ -84,9 +85,13 @@ pub struct Cell {
     /// Stages of startup in the order in which they happen.
     #[serde(default)]
     pub startup: Vec<Stage>,
-    /// Launches and rounds behind the cell's own times; the sentence names those behind the comparison.
+    /// Launches and rounds that the cell was timed in. Its own times are from those launches that all cells of the workload
+    /// ran; the sentence names those behind the comparison.
     pub launches: u32,
     pub rounds: u32,
+    /// Why it was timed no longer. Absent where it was not timed to an end, and from rows older than this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ending>,
 }
 
 /// Whether a cell's reset was observed to equal a fresh instance, in this run.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::ending::Ending;
 use super::summary::{Cell, Equivalence, Overhead, Quantiles, Ratio, Residency, Stage, Verdict};
 use super::*;
 use crate::measure::row::{Params, Status, Unit};
@@ -490,4 +491,78 @@ proptest! {
             prop_assert!(0.0 < low && low <= value && value <= high && high.is_finite());
         }
     }
+}
+
+/// The row that ends a cell: `launches` of them, the last of which is `last`.
+fn timed_until(strategy: &str, metric: &str, last: u32, launches: u64) -> Row {
+    Row { value: Some(launches), ..row(strategy, last, Phase::Cycle, metric) }
+}
+
+/// Three cells of three launches, of which two had two more, in which the machine took twice as long.
+fn with_further_launches() -> Vec<Row> {
+    let mut rows = three();
+    for (launch, round) in (3..5).flat_map(|launch| (0..10).map(move |round| (launch, round))) {
+        for (strategy, execute, reset) in [("fresh/relink", 1200, 800), ("control/oracle", 760, 40)] {
+            rows.push(time(strategy, Phase::Execute, launch, round, &[execute]));
+            rows.push(time(strategy, Phase::Reset, launch, round, &[reset]));
+            rows.push(time(strategy, Phase::Cycle, launch, round, &[execute + reset]));
+        }
+    }
+    rows.push(timed_until("dirty/mincore", "ended_narrow", 2, 3));
+    rows.push(timed_until("fresh/relink", "ended_yardstick", 4, 5));
+    rows.push(timed_until("control/oracle", "ended_budget", 4, 5));
+    rows
+}
+
+#[test]
+fn a_cell_says_why_it_was_timed_no_longer() {
+    let cells = summary(&with_further_launches()).cells;
+    let ended: Vec<_> = cells.iter().map(|cell| (cell.ended, cell.launches, cell.rounds)).collect();
+    assert_eq!(
+        ended,
+        [(Some(Ending::Yardstick), 5, 50), (Some(Ending::Narrow), 3, 30), (Some(Ending::Budget), 5, 50)]
+    );
+    assert!(summary(&three()).cells.iter().all(|cell| cell.ended.is_none()), "older rows do not say");
+}
+
+#[test]
+fn further_launches_serve_ratios_and_leave_times_comparable() {
+    let (before, after) = (summary(&three()).cells, summary(&with_further_launches()).cells);
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(after.cycle_ns, before.cycle_ns, "{}", after.strategy);
+        assert_eq!(after.execute_ns, before.execute_ns, "{}", after.strategy);
+        assert_eq!(after.overhead_ns, before.overhead_ns, "{}", after.strategy);
+    }
+    assert_eq!(after[1].ratio_to_baseline, before[1].ratio_to_baseline, "it had none");
+    assert_ne!(after[2].ratio_to_baseline, before[2].ratio_to_baseline);
+    assert!(after[2].sentence.contains("over 5 launches and 50 rounds"), "{}", after[2].sentence);
+}
+
+#[test]
+fn each_batch_has_further_launches_of_its_own() {
+    // A second batch of two launches, in which the other contender drops out of the first one.
+    let mut rows = with_further_launches();
+    for launch in 5..8 {
+        rows.push(time("fresh/relink", Phase::Cycle, launch, 0, &[7_000]));
+        rows.push(time("copy/full", Phase::Cycle, launch, 0, &[9_000]));
+    }
+    rows.push(verified("copy/full"));
+    rows.push(timed_until("copy/full", "ended_narrow", 6, 2));
+    rows.push(timed_until("fresh/relink", "ended_yardstick", 7, 3));
+    let relink = cell(&rows, "fresh/relink");
+    assert_eq!((relink.ended, relink.launches), (Some(Ending::Yardstick), 8));
+    assert_eq!(relink.cycle_ns.unwrap().n, 30 + 2, "three launches of the first batch and two of the second");
+    assert_eq!(cell(&rows, "copy/full").cycle_ns.unwrap().n, 2);
+}
+
+#[test]
+fn an_ending_that_makes_no_sense_does_no_harm() {
+    let mut rows = three();
+    rows.push(timed_until("dirty/mincore", "ended_narrow", 2, u64::MAX));
+    rows.push(timed_until("fresh/relink", "ended_narrow", u32::MAX, 0));
+    rows.push(timed_until("control/oracle", "ended_by_hand", 2, 3));
+    let cells = summary(&rows).cells;
+    assert_eq!(cells[1].ended, Some(Ending::Narrow));
+    assert_eq!(cells[2].ended, None);
+    assert_eq!(cells[0].cycle_ns, cell(&three(), "fresh/relink").cycle_ns);
 }

@@ -11,9 +11,10 @@ use anyhow::{Context, Result, bail, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::series::{Metric, Series, canonical, ratios};
+use super::series::{Metric, Series, ratios};
 use crate::analyse::saved::Saved;
 use crate::launch::record::WorkloadRecord;
+use crate::measure::row::canonical;
 
 /// Version of a line. Keys may be added freely; renaming one raises it.
 pub const SCHEMA: u32 = 1;

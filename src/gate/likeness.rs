@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use super::series::{Series, canonical, place};
+use super::series::{Series, place};
 use crate::analyse::saved::Saved;
 use crate::launch::record::{Record, WorkloadRecord};
+use crate::measure::row::canonical;
 
 /// Two runs of which nothing can be compared.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyse::MARGIN;
 use crate::analyse::summary::{Cell, Ratio, Summary, Verdict};
-use crate::measure::row::Params;
+use crate::measure::row::{Params, canonical};
 
 /// What a ratio is of.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,11 +75,6 @@ impl fmt::Display for Series {
 /// A workload with its parameters, for readers.
 pub fn place(workload: &str, params: &Params) -> String {
     params.iter().fold(workload.to_owned(), |place, (name, value)| format!("{place} {name}={value}"))
-}
-
-/// Parameters as one text per set of values.
-pub fn canonical(params: &Params) -> String {
-    serde_json::Value::from_iter(params.clone()).to_string()
 }
 
 /// The ratios of a summary; the baseline itself has none.

@@ -29,9 +29,10 @@ pub enum Profile {
 pub struct Effort {
     /// Time for everything but building, shared by all workloads.
     pub budget: Duration,
-    /// Child processes per cell. Layout is decided per process, so that an interval narrows with these rather than
-    /// with rounds.
-    pub launches: u32,
+    /// Fewest and most child processes per cell: all cells get the fewest, and further ones those that are not narrow
+    /// enough by then (see [`crate::analyse::ending`]). Layout is decided per process, so that an interval narrows with
+    /// these rather than with rounds.
+    pub launches: (u32, u32),
     /// Fewest and most rounds per launch.
     pub rounds: (u32, u32),
     /// Time that one contender should take in one round, so that clock and pipes do not matter.
@@ -51,7 +52,7 @@ impl Profile {
         match self {
             Self::Smoke => Effort {
                 budget: Duration::from_secs(10),
-                launches: 3,
+                launches: (3, 3),
                 rounds: (3, 4),
                 turn: Duration::from_millis(1),
                 cell: Duration::from_millis(100),
@@ -60,7 +61,7 @@ impl Profile {
             },
             Self::Quick => Effort {
                 budget: Duration::from_secs(90),
-                launches: 6,
+                launches: (6, 12),
                 rounds: (3, 40),
                 turn: Duration::from_millis(4),
                 cell: Duration::from_millis(2_000),
@@ -69,7 +70,7 @@ impl Profile {
             },
             Self::Full => Effort {
                 budget: Duration::from_secs(1_200),
-                launches: 10,
+                launches: (8, 24),
                 rounds: (10, 200),
                 turn: Duration::from_millis(10),
                 cell: Duration::from_millis(10_000),
@@ -134,6 +135,9 @@ impl Contender {
     }
 }
 
+/// The strategies that others are held against, and so have to run beside them.
+pub const YARDSTICKS: [&str; 2] = [registry::BASELINE, registry::FLOOR];
+
 /// The name of the baseline's second contender, which makes an A/A pair with the first.
 pub const AGAIN: &str = "fresh/relink#2";
 
@@ -151,7 +155,7 @@ impl Plan {
     /// The contenders, with the baseline and the floor added where a filter left them out: without them there is
     /// nothing to compare with.
     pub fn with_yardsticks(mut strategies: Vec<&'static Strategy>) -> Vec<Contender> {
-        for name in [registry::BASELINE, registry::FLOOR] {
+        for name in YARDSTICKS {
             let yardstick = registry::find(name).expect("the registry's own test covers this");
             if !strategies.iter().any(|strategy| strategy.name() == name) {
                 strategies.push(yardstick);

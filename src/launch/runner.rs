@@ -1,9 +1,10 @@
 //! Drives all children of a workload in lock-step rounds and writes the rows.
 //!
 //! One instrument at a time: verification first, then per launch startup and timing rounds, then counters, and in the
-//! last launch memory, first over time and then, where asked for, over many blocks. A contender that ends, refuses or
-//! diverges becomes a row, and the run goes on without it.
+//! last launch that all cells have memory, first over time and then, where asked for, over many blocks. A contender that
+//! ends, refuses or diverges becomes a row, and the run goes on without it.
 
+mod length;
 mod long_run;
 
 use std::ffi::OsString;
@@ -16,10 +17,13 @@ use reset_strategies::registry;
 
 use super::batch;
 use super::cache::COMPILE;
-use super::plan::{self, Order, Plan};
+use super::plan::{self, Order, Plan, YARDSTICKS};
 use super::process::{Cell, Ended};
 use super::protocol::{Count, Reference, Refusal, Reply, Request, Spec, Stages, Verified};
 use super::staging::{self, Staged};
+use crate::analyse::ending::{self, Ending};
+use crate::analyse::paired::{Round, Rounds};
+use crate::analyse::quantile::median;
 use crate::machine;
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::{Sampler, Samples};
@@ -60,8 +64,28 @@ struct Contender<'a> {
     plan: &'a plan::Contender,
     verified: Verified,
     cell: Option<Cell>,
+    /// The cycles so far: the median of each round.
+    cycles: Rounds,
     /// Set once: a cell that failed is not started again.
     out: bool,
+    /// Set once, with the launches that it had: nor is one that was measured for long enough.
+    ended: Option<(Ending, u32)>,
+}
+
+impl<'a> Contender<'a> {
+    fn new(strategy: &'a str, plan: &'a plan::Contender, verified: Verified) -> Self {
+        Self { strategy, plan, verified, cell: None, cycles: Rounds::new(), out: false, ended: None }
+    }
+
+    /// Whether it is to have another launch.
+    fn goes_on(&self) -> bool {
+        !self.out && self.ended.is_none()
+    }
+
+    /// Whether others are held against it.
+    fn is_yardstick(&self) -> bool {
+        YARDSTICKS.contains(&self.strategy)
+    }
 }
 
 /// The rows of one workload have these in common.
@@ -105,6 +129,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Measures all contenders on one workload, within its share of the budget, or as long as the effort has for one.
+    /// The fewest launches are run whatever they take.
     ///
     /// # Errors
     /// As for [`Runner::run`].
@@ -118,29 +143,13 @@ impl<'a> Runner<'a> {
         let verified = began.elapsed();
         let memory = self.plan.effort.memory_pass * u32::try_from(contenders.len())?;
         let mut batches = self.batches(&lane, contenders);
-        let launches = self.plan.effort.launches;
-        let turns = launches * u32::try_from(batches.len())?;
-        let timing = share
+        let mut left = share
             .map_or(self.plan.effort.cell, |share| share.saturating_sub(verified).saturating_sub(memory));
-        let timing = timing / turns;
-        for (batch, contenders) in (0..).zip(&mut batches) {
-            for launch in 0..launches {
-                if self.stopped() {
-                    break;
-                }
-                lane.launch = batch * launches + launch;
-                let until = Instant::now() + timing;
-                self.start(&lane, contenders, &mut order)?;
-                self.rounds(&lane, contenders, &mut order, until)?;
-                self.count(&lane, contenders)?;
-                if launch + 1 == launches {
-                    self.memory(&lane, contenders)?;
-                    self.long_runs(&lane, contenders)?;
-                }
-                for contender in contenders.iter_mut() {
-                    contender.cell = None;
-                }
-            }
+        for (to_come, contenders) in (1..=u32::try_from(batches.len())?).rev().zip(&mut batches) {
+            // What a batch leaves of its time is for those that follow.
+            let time = left / to_come;
+            left -= time;
+            left += self.launches(&mut lane, contenders, &mut order, time)?;
         }
         self.progress.note(&format!(
             "{}: {} of {} strategies measured, verified in {:.1} s, {:.1} s in all",
@@ -150,17 +159,23 @@ impl<'a> Runner<'a> {
             verified.as_secs_f64(),
             began.elapsed().as_secs_f64(),
         ));
+        let ended = |contender: &Contender<'a>| {
+            let (ending, launches) = contender.ended?;
+            Some((contender.strategy, ending, launches))
+        };
+        let ended: Vec<_> = batches.iter().flatten().filter_map(ended).collect();
+        if let Some(words) = ending::told(&ended) {
+            self.progress.note(&format!("{}: {words}", workload.name));
+        }
         Ok(())
     }
 
     /// All contenders at once where memory allows, else in batches whose launches are numbered on.
     fn batches(&self, lane: &Lane<'_>, contenders: Vec<Contender<'a>>) -> Vec<Vec<Contender<'a>>> {
         let needs: Vec<_> = contenders.iter().map(|contender| contender.verified.peak_rss).collect();
-        let is_yardstick =
-            |index: usize| [registry::BASELINE, registry::FLOOR].contains(&contenders[index].strategy);
         // A quarter is left to the parent, its sampler and whoever else is on the machine.
         let room = machine::room_bytes().map_or(u64::MAX, |room| room / 4 * 3);
-        let batches = batch::batches(&needs, is_yardstick, room);
+        let batches = batch::batches(&needs, |index| contenders[index].is_yardstick(), room);
         if let [_, _, ..] = batches[..] {
             self.progress.note(&format!(
                 "{}: {} batches, since all contenders at once do not fit into {} MiB",
@@ -171,7 +186,7 @@ impl<'a> Runner<'a> {
         }
         let contender = |index: usize| {
             let Contender { strategy, plan, ref verified, .. } = contenders[index];
-            Contender { strategy, plan, verified: verified.clone(), cell: None, out: false }
+            Contender::new(strategy, plan, verified.clone())
         };
         batches.into_iter().map(|batch| batch.into_iter().map(contender).collect()).collect()
     }
@@ -233,7 +248,7 @@ impl<'a> Runner<'a> {
                 continue;
             }
             self.outcome(lane, strategy, Status::Ok, None)?;
-            contenders.push(Contender { strategy, plan, verified, cell: None, out: false });
+            contenders.push(Contender::new(strategy, plan, verified));
         }
         Ok(contenders)
     }
@@ -256,7 +271,7 @@ impl<'a> Runner<'a> {
     fn start(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>], order: &mut Order) -> Result<()> {
         for index in order.shuffled(contenders.len()) {
             let contender = &mut contenders[index];
-            if contender.out || self.stopped() {
+            if !contender.goes_on() || self.stopped() {
                 continue;
             }
             let name = &lane.workload.name;
@@ -309,10 +324,12 @@ impl<'a> Runner<'a> {
                 let turn = Turn { round: Some(round - 1), order: Some(u32::try_from(place)?) };
                 let strategy = contender.strategy;
                 let cycle = execute.iter().zip(&reset).map(|(execute, reset)| execute + reset).collect();
-                for (phase, samples) in
-                    [(Phase::Execute, execute), (Phase::Reset, reset), (Phase::Cycle, cycle)]
-                {
-                    self.sampled(lane, strategy, turn, phase, ("time", Unit::Nanoseconds), samples)?;
+                let time = ("time", Unit::Nanoseconds);
+                self.sampled(lane, strategy, turn, Phase::Execute, time, execute)?;
+                self.sampled(lane, strategy, turn, Phase::Reset, time, reset)?;
+                let cycle = self.sampled(lane, strategy, turn, Phase::Cycle, time, cycle)?;
+                if let Some(value) = cycle {
+                    contender.cycles.insert((lane.launch, round - 1), Round { value, blocks: Vec::new() });
                 }
             }
             if warming {
@@ -437,6 +454,7 @@ impl<'a> Runner<'a> {
         self.rows.write(&Row { metric: stage.into(), unit: Unit::Nanoseconds, value: Some(ns), ..row })
     }
 
+    /// Writes the samples of a turn, and returns their median.
     fn sampled(
         &mut self,
         lane: &Lane<'_>,
@@ -445,10 +463,11 @@ impl<'a> Runner<'a> {
         phase: Phase,
         (metric, unit): (&str, Unit),
         samples: Vec<u64>,
-    ) -> Result<()> {
+    ) -> Result<Option<u64>> {
         let row = self.row(lane, strategy, turn, phase);
-        let value = crate::analyse::quantile::median(&mut samples.clone());
-        self.rows.write(&Row { metric: metric.into(), unit, value, samples, ..row })
+        let value = median(&mut samples.clone());
+        self.rows.write(&Row { metric: metric.into(), unit, value, samples, ..row })?;
+        Ok(value)
     }
 
     /// What all rows have in common; the metric and its value are the caller's to fill in.

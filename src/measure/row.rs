@@ -13,6 +13,11 @@ pub const SCHEMA: u32 = 1;
 /// Parameters of a workload, such as `dirty_pages`, by name.
 pub type Params = BTreeMap<String, serde_json::Value>;
 
+/// Parameters as one text per set of values: a map of values has no order of its own, but its JSON text has.
+pub fn canonical(params: &Params) -> String {
+    serde_json::Value::from_iter(params.clone()).to_string()
+}
+
 /// One raw measurement.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Row {

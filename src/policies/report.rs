@@ -129,7 +129,7 @@ fn cost(launches: &Launches, every: Option<&Launches>) -> Option<Cost> {
     Some(Cost {
         launches: u32::try_from(launches.len()).ok()?,
         blocks: middle(launches, |launch| Some(launch.sum(|window| window.cycle.len() as u64)))?,
-        block_ns: figures::quantiles(&Times { alone, ..Times::default() })?,
+        block_ns: figures::quantiles(&Times::alone(alone))?,
         total_ns: middle(launches, |launch| Some(launch.total_ns()))?,
         ratio_to_every: every.and_then(|every| ratio(launches, every)),
         resets: middle(launches, |launch| Some(launch.sum(|window| window.resets)))?,

@@ -5,6 +5,7 @@
 use super::growth;
 use super::units::{Column, Quantity, ratio};
 use super::view::{Group, Shown};
+use crate::analyse::ending;
 use crate::analyse::summary::Ratio;
 
 /// A column behind the strategy's name.
@@ -105,6 +106,8 @@ pub struct Sheet<'a> {
     pub caveats: Vec<(&'a str, &'a str)>,
     /// Whether memory grew in the long run: sentences, names in backticks.
     pub growth: Vec<String>,
+    /// How long the cells were measured, and why no longer: a sentence, names in backticks.
+    pub length: Option<String>,
     baseline: &'a str,
 }
 
@@ -134,7 +137,13 @@ impl<'a> Sheet<'a> {
         let columns = present.iter().map(|kind| (*kind, fit(*kind, &present, &lines))).collect();
         let caveats = lines.iter().filter_map(|line| Some((line.cell.name(), line.cell.caveat()?))).collect();
         let growth = growth::sentences(lines.iter().map(|line| line.cell));
-        Sheet { lines, columns, absent, reasons, caveats, growth, baseline: group.baseline }
+        let ended = |line: &Line<'a>| {
+            let (ending, launches) = line.cell.ended()?;
+            Some((line.cell.name(), ending, launches))
+        };
+        let length = ending::told(&lines.iter().filter_map(ended).collect::<Vec<_>>());
+        let length = length.map(|words| format!("How long: {words}."));
+        Sheet { lines, columns, absent, reasons, caveats, growth, length, baseline: group.baseline }
     }
 
     /// What stands in a field.

@@ -185,6 +185,7 @@ pub fn empty(strategy: &str, workload: &str, equivalence: Equivalence, reason: O
         startup: Vec::new(),
         launches: 0,
         rounds: 0,
+        ended: None,
     }
 }
 

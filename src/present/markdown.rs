@@ -47,7 +47,7 @@ pub fn table(group: &Group) -> String {
     for (name, caveat) in &sheet.caveats {
         out += &format!("\n{}: {}\n", code(name), escape(caveat));
     }
-    for words in &sheet.growth {
+    for words in sheet.growth.iter().chain(&sheet.length) {
         out += &format!("\n{}\n", sentence(words));
     }
     if !sheet.absent.is_empty() {

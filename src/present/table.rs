@@ -221,7 +221,8 @@ impl Content<'_> {
         let numbered = self.sheet.reasons.iter().enumerate();
         let mut notes: Vec<String> = numbered.map(|(i, reason)| format!("[{}] {reason}", i + 1)).collect();
         notes.extend(self.sheet.caveats.iter().map(|(name, caveat)| format!("{name}: {caveat}")));
-        notes.extend(self.sheet.growth.iter().map(|sentence| sentence.replace('`', "")));
+        let sentences = self.sheet.growth.iter().chain(&self.sheet.length);
+        notes.extend(sentences.map(|sentence| sentence.replace('`', "")));
         let shown = self.columns(layout);
         let has = |kind: Kind| shown.iter().any(|(k, _)| *k == kind);
         if has(Kind::Baseline) {

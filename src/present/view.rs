@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::prose::enumerated;
+use crate::analyse::ending::Ending;
 use crate::analyse::learned::Learned;
 use crate::analyse::standing;
 use crate::analyse::summary::{
@@ -117,9 +118,9 @@ impl<'a> Shown<'a> {
         if self.sound() { self.cell.verdict } else { Verdict::None }
     }
 
-    /// Launches and rounds behind the figures.
-    pub fn basis(self) -> (u32, u32) {
-        (self.cell.launches, self.cell.rounds)
+    /// Why it was timed no longer, and the launches that it had.
+    pub fn ended(self) -> Option<(Ending, u32)> {
+        self.cell.ended.map(|ending| (ending, self.cell.launches)).filter(|_| self.sound())
     }
 
     /// Why there is no time: `diverged: memory 0 differs at 0x1000`; absent for a cell that has one.

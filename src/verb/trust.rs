@@ -118,7 +118,7 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
     let baseline = Contender::new(registry::find(registry::BASELINE).context("there is no baseline")?);
     let effort = Effort {
         budget: time,
-        launches,
+        launches: (launches, launches),
         rounds: (5, 10_000),
         turn: Duration::from_millis(2),
         cell: time,

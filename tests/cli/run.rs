@@ -197,6 +197,39 @@ fn the_time_to_spend_can_be_given() {
 }
 
 #[test]
+fn each_cell_says_why_its_timing_ended() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let workload = ["-w", "stress/touch", "-p", "dirty=16", "-p", "span=64", "-p", "memory_pages=8"];
+    let summary = run(&folder, &[&workload[..], &["-s", "copy/full", "-s", "control/none"]].concat());
+    let ended: BTreeMap<_, _> = list(&summary, "cells")
+        .iter()
+        .map(|cell| (text(cell, "strategy"), (cell["ended"].as_str(), cell["launches"].as_u64().unwrap())))
+        .collect();
+    for yardstick in ["fresh/relink", "control/oracle"] {
+        assert_eq!(ended[yardstick], (Some("yardstick"), 3), "{ended:?}");
+    }
+    // How narrow an interval is depends on the machine; that three launches were enough, or all there were, does not.
+    let (why, launches) = ended["copy/full"];
+    assert!(matches!(why, Some("narrow" | "launches")) && launches == 3, "{ended:?}");
+    assert_eq!(ended["control/none"], (None, 0), "what diverged is not timed");
+
+    let rows = fs::read_to_string(folder.join("rows.ndjson")).unwrap();
+    let rows: Vec<Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: Vec<_> = rows.iter().filter(|row| text(row, "metric").starts_with("ended_")).collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    for row in said {
+        let why = text(row, "metric").strip_prefix("ended_");
+        assert_eq!(why, ended[text(row, "strategy")].0, "{row}");
+        assert_eq!((&row["launch"], &row["value"]), (&2.into(), &3.into()), "{row}");
+    }
+    for page in ["report.md", "report.html"] {
+        let page = fs::read_to_string(folder.join(page)).unwrap();
+        assert!(page.contains("How long: 1 of 1 cells "), "{page}");
+    }
+}
+
+#[test]
 fn long_runs_that_cannot_be_are_refused() {
     let refused = |arguments: &[&str], why: &str| {
         let assert = resetbench().arg("run").args(arguments).assert().failure();

@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use rand::RngExt;
 
 use super::super::MARGIN;
+use super::super::ending::{are_narrow, ending};
 use super::super::summary::Verdict;
 use super::super::verdict::verdict;
 use super::*;
@@ -83,12 +84,12 @@ fn normal(random: &mut ChaCha8Rng) -> f64 {
 
 /// The verdict of a whole estimate. Student's interval is part of it, so what that leaves unsettled needs no bootstrap.
 fn judge(launches: Vec<Vec<f64>>) -> Verdict {
-    let (center, student) = student(&launches).unwrap();
-    let preview = verdict(&Ratio { value: center.exp(), low: student.low.exp(), high: student.high.exp() });
+    let paired = Paired::from_logs(launches);
+    let preview = verdict(&preview(&paired).unwrap().ratio);
     if !matches!(preview, Verdict::Faster | Verdict::Slower) {
         return preview;
     }
-    verdict(&estimate(&Paired::from_logs(launches), Seed(1), &["simulated"]).unwrap().ratio)
+    verdict(&estimate(&paired, Seed(1), &["simulated"]).unwrap().ratio)
 }
 
 #[test]
@@ -148,4 +149,128 @@ fn three_launches_rather_admit_that_they_do_not_know() {
         .filter(|_| judge(simulate(&mut random, 3, 10, noise, (1.0 + MARGIN).ln())) == Verdict::Unsure)
         .count();
     assert!(unsure > 80, "{unsure} of 100");
+}
+
+/// Log ratios, one inner list per launch.
+type Ratios = Vec<Vec<f64>>;
+
+/// Fewest and most launches of the quick and of the full profile.
+const LIMITS: [(u32, u32); 2] = [(6, 12), (8, 24)];
+
+/// The floor takes half the time of the baseline.
+const FLOOR: f64 = -std::f64::consts::LN_2;
+
+/// Measures contenders as a run does: launch by launch, until each has ended by the rule of [`ending`]. Returns their log
+/// ratios to the baseline; effects are such ratios, too.
+fn adaptive<const N: usize>(
+    random: &mut ChaCha8Rng,
+    limits: (u32, u32),
+    rounds: usize,
+    noise: Noise,
+    effects: [f64; N],
+) -> [Ratios; N] {
+    let mut to_baseline = effects.map(|_| Vec::new());
+    let mut to_floor = effects.map(|_| Vec::new());
+    let mut going = [true; N];
+    for done in 1..=limits.1 {
+        let baseline = launch(random, rounds, noise, 0.0);
+        let floor = launch(random, rounds, noise, FLOOR);
+        for index in 0..N {
+            if !going[index] {
+                continue;
+            }
+            let own = launch(random, rounds, noise, effects[index]);
+            to_baseline[index].push(differences(&own, &baseline));
+            to_floor[index].push(differences(&own, &floor));
+            let both = [&to_baseline, &to_floor]
+                .map(|ratios| (Paired::from_logs(ratios[index].clone()), ["simulated"; 4]));
+            let narrow = || are_narrow(&both, Seed(1));
+            going[index] = ending(limits, done, narrow, false).is_none();
+        }
+    }
+    to_baseline
+}
+
+/// Log times of one contender in one launch.
+fn launch(random: &mut ChaCha8Rng, rounds: usize, noise: Noise, effect: f64) -> Vec<f64> {
+    let (level, mut last) = (effect + noise.launch_sd * normal(random), 0.0);
+    (0..rounds).map(|_| level + noise.round_sd * disturbance(random, noise.rounds, &mut last)).collect()
+}
+
+fn differences(above: &[f64], below: &[f64]) -> Vec<f64> {
+    above.iter().zip(below).map(|(above, below)| above - below).collect()
+}
+
+fn is_told_apart(launches: Ratios) -> bool {
+    matches!(judge(launches), Verdict::Faster | Verdict::Slower)
+}
+
+/// Comparisons of each kind: a few, unless `RESETBENCH_SIMULATIONS` asks for as many as stand behind the figures in
+/// [`super`], which takes minutes.
+fn comparisons(few: usize) -> usize {
+    std::env::var("RESETBENCH_SIMULATIONS").ok().and_then(|number| number.parse().ok()).unwrap_or(few)
+}
+
+/// Two contenders that are the same: how often the first is told apart from a baseline that is the same as well, or the
+/// one from the other, both taking a little longer than the floor. Asserts what is promised, and prints the figures.
+fn told_apart(seed: u64, effect: f64, pick: fn([Ratios; 2]) -> Ratios) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let share = |wrong: usize, total: usize| wrong as f64 * 100.0 / total as f64;
+    for limits in LIMITS {
+        let (mut wrong, mut worst, mut total, mut ran) = (0, 0, 0, 0);
+        for launch_sd in [0.0, 0.005, 0.01, 0.02] {
+            for (round_sd, kind) in [0.01, 0.03, 0.1].into_iter().flat_map(|sd| KINDS.map(|kind| (sd, kind)))
+            {
+                let noise = Noise { launch_sd, round_sd, rounds: kind };
+                let told = (0..comparisons(5)).filter(|_| {
+                    let launches = pick(adaptive(&mut random, limits, 10, noise, [effect; 2]));
+                    ran += launches.len();
+                    is_told_apart(launches)
+                });
+                let here = told.count();
+                (wrong, worst, total) = (wrong + here, worst.max(here), total + comparisons(5));
+            }
+        }
+        println!(
+            "{limits:?}: {:.2} % of {total}, worst {:.1} %; {:.1} launches",
+            share(wrong, total),
+            share(worst, comparisons(5)),
+            ran as f64 / total as f64,
+        );
+        assert!(wrong * 100 <= total, "{limits:?}: {wrong} of {total}");
+    }
+}
+
+#[test]
+fn stopping_at_a_width_keeps_the_promise() {
+    told_apart(5, 0.0, |[first, _]| first);
+}
+
+#[test]
+fn contenders_that_stop_each_at_its_own_width_can_be_compared() {
+    told_apart(6, FLOOR + 0.05, |[first, second]| {
+        first.iter().zip(&second).map(|(first, second)| differences(first, second)).collect()
+    });
+}
+
+#[test]
+fn stopping_at_a_width_finds_a_slow_down_of_the_margin() {
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    for (limits, launch_sd, at_least) in
+        [(LIMITS[0], 0.005, 90), (LIMITS[1], 0.005, 95), (LIMITS[1], 0.01, 90)]
+    {
+        let noise = Noise { launch_sd, round_sd: 0.01, rounds: Rounds::Normal };
+        let (total, mut ran) = (comparisons(40), 0);
+        let found = (0..total).filter(|_| {
+            let [launches] = adaptive(&mut random, limits, 10, noise, [(1.0 + MARGIN).ln()]);
+            ran += launches.len();
+            judge(launches) == Verdict::Slower
+        });
+        let found = found.count();
+        println!(
+            "{limits:?}, launch sd {launch_sd}: {found} of {total}, {:.1} launches",
+            ran as f64 / total as f64
+        );
+        assert!(found * 100 >= total * at_least, "{limits:?}: {found} of {total}");
+    }
 }

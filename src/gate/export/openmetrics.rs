@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::analyse::saved::Saved;
 use crate::analyse::summary::{Cell, Equivalence};
-use crate::gate::series::canonical;
+use crate::measure::row::canonical;
 
 /// A family: its name, its unit and what it says.
 struct Family {

@@ -141,13 +141,24 @@ pub fn results(book: &Book, chapter: &Chapter, palette: &Palette) -> Markup {
             ol.notes { @for (i, reason) in sheet.reasons.iter().enumerate() { li id=(note_id(chapter, i + 1)) { (text(reason)) } } }
         }
         @for (name, caveat) in &sheet.caveats { p.notes { code { (text(name)) } ": " (sentence(caveat)) } }
-        @for words in &sheet.growth { p.notes { (sentence(words)) } }
+        @for words in sheet.growth.iter().chain(&sheet.length) { p.notes { (sentence(words)) } }
         @if !sheet.absent.is_empty() {
             p.notes { "Not measured in this run: " (sheet.absent.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")) "." }
         }
         details {
             summary { "Each verdict as a sentence" }
-            ul { @for line in &sheet.lines { @if let Some(words) = line.cell.sentence() { li { (sentence(words)) } } } }
+            ul {
+                @for line in &sheet.lines {
+                    @if let Some(words) = line.cell.sentence() {
+                        li {
+                            (sentence(words))
+                            @if let Some((ending, launches)) = line.cell.ended() {
+                                span.unit { " (" (ending.after(launches, launches)) ")" }
+                            }
+                        }
+                    }
+                }
+            }
         }
         details {
             summary { "The command that measures a cell again" }

@@ -302,6 +302,7 @@ fn a_landscape_beside_the_run_stands_behind_its_workloads() {
         startup: None,
         determinism: &[],
         claims: &[],
+        policies: &[],
     };
     let (names, markdown, html) = written_of(material, &tempfile::tempdir().unwrap());
     for name in ["overhead-indexer-tiny-block.svg", "dirty-stress-touch.svg", "portrait-stress-touch.svg"] {

@@ -239,7 +239,11 @@ mod tests {
             decisions.looked(index, dirty.contains(&index));
         }
         let mut protected = Vec::new();
-        decisions.cool_down(|range| Ok::<_, ()>(protected.push(range))).unwrap();
+        let kept = decisions.cool_down(|range| {
+            protected.push(range);
+            Ok::<_, ()>(())
+        });
+        kept.unwrap();
         (protected, looks)
     }
 

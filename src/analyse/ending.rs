@@ -1,0 +1,209 @@
+//! How long a cell is measured, and how its timing ended.
+//!
+//! All cells of a workload run the fewest launches that the effort asks for. After the last of these and each one that
+//! follows, a cell ends whose ratios to both yardsticks, the baseline and the floor, are narrow enough; the others go on,
+//! with the yardsticks beside them, until they are narrow enough as well, their time is spent or the most launches are
+//! reached.
+//!
+//! What is asked for is the width of an interval, never the verdict: see [`super::bootstrap`] for what that is worth. The
+//! floor is asked, too, because what is near it is far from the baseline: its ratio to that would soon be narrow enough, and
+//! the best would be told apart by the fewest launches.
+//!
+//! The cells of a workload may then differ in their launches. Ratios do not mind: they are made of the rounds that both
+//! have. The times of a cell do, since the machine changes from launch to launch and a later median is not comparable
+//! with an earlier one. They are therefore taken from the launches that all cells ran ([`super::evidence::Times::common`]).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bootstrap::{Estimate, Seed, estimate, preview};
+use super::paired::Paired;
+use super::verdict::narrow_enough;
+
+/// Why a cell got no further launch.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// The intervals of its ratios to the baseline and the floor were narrow enough.
+    Narrow,
+    /// They were not, and there was no time left.
+    Budget,
+    /// They were not, and the most launches were reached.
+    Launches,
+    /// The run was stopped by hand.
+    Interrupted,
+    /// The baseline or the floor, which run as long as any other cell does.
+    Yardstick,
+}
+
+impl Ending {
+    /// In the order in which they are told.
+    const ALL: [Self; 5] = [Self::Narrow, Self::Budget, Self::Launches, Self::Interrupted, Self::Yardstick];
+
+    /// The metric of the row that says so, in the cycle phase. Its launch is the cell's last, its value the number of
+    /// launches that the cell ran in its batch.
+    pub fn metric(self) -> &'static str {
+        match self {
+            Self::Narrow => "ended_narrow",
+            Self::Budget => "ended_budget",
+            Self::Launches => "ended_launches",
+            Self::Interrupted => "ended_interrupted",
+            Self::Yardstick => "ended_yardstick",
+        }
+    }
+
+    /// The ending that a metric stands for.
+    pub fn of_metric(metric: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| ending.metric() == metric)
+    }
+
+    /// `narrow enough after 6 to 9 launches`.
+    pub fn after(self, least: u32, most: u32) -> String {
+        let words = match self {
+            Self::Narrow => "narrow enough after",
+            Self::Budget => "still wide at the end of the time, after",
+            Self::Launches => "still wide after the most launches,",
+            Self::Interrupted => "interrupted after",
+            Self::Yardstick => "along with the others for",
+        };
+        match (least, most) {
+            (1, 1) => format!("{words} 1 launch"),
+            _ if least == most => format!("{words} {most} launches"),
+            _ => format!("{words} {least} to {most} launches"),
+        }
+    }
+}
+
+/// Whether a cell ends that has run so many launches, of which (`fewest`, `most`) are allowed, and why.
+///
+/// Whether it is `narrow` is asked only where it matters; `spent` says that there is no time left.
+pub fn ending(
+    (fewest, most): (u32, u32),
+    launches: u32,
+    narrow: impl FnOnce() -> bool,
+    spent: bool,
+) -> Option<Ending> {
+    if launches < fewest {
+        None
+    } else if narrow() {
+        Some(Ending::Narrow)
+    } else if launches >= most {
+        Some(Ending::Launches)
+    } else {
+        spent.then_some(Ending::Budget)
+    }
+}
+
+/// Whether the intervals of all these comparisons, each given with its name, are narrow enough. They are those that a
+/// summary has for such rounds.
+pub fn are_narrow(comparisons: &[(Paired, [&str; 4])], seed: Seed) -> bool {
+    let narrow = |estimate: Option<Estimate>| estimate.as_ref().is_some_and(narrow_enough);
+    // Previews first: they are quick to have, and never wider than the whole.
+    comparisons.iter().all(|(paired, _)| narrow(preview(paired)))
+        && comparisons.iter().all(|(paired, name)| narrow(estimate(paired, seed, name)))
+}
+
+/// How the cells of a workload ended, each given with its name and launches; `None` where no row says so.
+///
+/// Who was not narrow enough is named, unless it is many; the yardsticks are not counted.
+pub fn told(cells: &[(&str, Ending, u32)]) -> Option<String> {
+    const NAMED: usize = 3;
+    let judged: Vec<_> = cells.iter().filter(|(_, ending, _)| *ending != Ending::Yardstick).collect();
+    let mut parts: Vec<String> = Vec::new();
+    for ending in Ending::ALL {
+        let group: Vec<_> = judged.iter().filter(|(_, other, _)| *other == ending).collect();
+        let launches = || group.iter().map(|(.., launches)| *launches);
+        let (Some(least), Some(most)) = (launches().min(), launches().max()) else { continue };
+        let of = if parts.is_empty() { format!(" of {} cells", judged.len()) } else { String::new() };
+        let mut part = format!("{}{of} {}", group.len(), ending.after(least, most));
+        if ending != Ending::Narrow && group.len() <= NAMED {
+            let names: Vec<String> = group.iter().map(|(name, ..)| format!("`{name}`")).collect();
+            part += &format!(" ({})", names.join(", "));
+        }
+        parts.push(part);
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    parts.extend((judged.len() < cells.len()).then(|| "baseline and floor along with them".to_owned()));
+    Some(parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SEED;
+    use super::*;
+
+    /// What becomes of a cell that is narrow from so many launches on, with time for so many.
+    fn course(limits: (u32, u32), narrow_from: u32, time_for: u32) -> (Ending, u32) {
+        let after = |launches| ending(limits, launches, || launches >= narrow_from, launches >= time_for);
+        (1..).find_map(|launches| Some((after(launches)?, launches))).unwrap()
+    }
+
+    #[test]
+    fn a_narrow_cell_stops_at_the_fewest_launches_and_a_wide_one_at_the_end_of_its_time() {
+        assert_eq!(course((6, 12), 2, 10), (Ending::Narrow, 6));
+        assert_eq!(course((6, 12), 9, 10), (Ending::Narrow, 9));
+        assert_eq!(course((6, 12), 99, 10), (Ending::Budget, 10));
+        assert_eq!(course((6, 12), 99, 99), (Ending::Launches, 12));
+    }
+
+    #[test]
+    fn the_fewest_launches_are_run_even_without_time() {
+        assert_eq!(course((6, 12), 99, 0), (Ending::Budget, 6));
+        assert_eq!(course((6, 12), 6, 0), (Ending::Narrow, 6));
+        assert_eq!(ending((6, 12), 0, || unreachable!(), true), None);
+    }
+
+    #[test]
+    fn a_fixed_number_of_launches_is_kept_whatever_they_show() {
+        assert_eq!(course((3, 3), 1, 0), (Ending::Narrow, 3));
+        assert_eq!(course((3, 3), 99, 0), (Ending::Launches, 3));
+    }
+
+    #[test]
+    fn narrow_is_what_the_interval_is() {
+        let narrow = |launches: usize, ratios: &[f64]| {
+            let logs = vec![ratios.iter().map(|ratio| ratio.ln()).collect(); launches];
+            are_narrow(&[(Paired::from_logs(logs), ["literal"; 4])], Seed(SEED))
+        };
+        let calm = [1.0, 1.001, 0.999, 1.002, 0.998];
+        assert!(narrow(8, &calm));
+        assert!(!narrow(7, &calm), "so close to 1, more launches are asked for");
+        assert!(narrow(3, &calm.map(|ratio| 0.4 * ratio)), "far from 1, three will do");
+        // The launches agree, and Student's t has no width at all; their rounds have some.
+        assert!(!narrow(8, &[0.8, 1.2, 0.9, 1.1, 1.0]));
+        assert!(!narrow(0, &calm) && !narrow(1, &calm) && !narrow(8, &[1.0, 1.0]));
+    }
+
+    #[test]
+    fn all_intervals_have_to_be_narrow() {
+        let (calm, wild) = (vec![vec![1.0, 1.001, 0.999]; 8], vec![vec![0.1, -0.1, 0.2], vec![0.3; 3]]);
+        let comparison = |logs: &Vec<Vec<f64>>| (Paired::from_logs(logs.clone()), ["literal"; 4]);
+        assert!(are_narrow(&[comparison(&calm), comparison(&calm)], Seed(SEED)));
+        assert!(!are_narrow(&[comparison(&calm), comparison(&wild)], Seed(SEED)));
+    }
+
+    #[test]
+    fn a_workload_is_told_in_one_line() {
+        use Ending::*;
+        let cells = [("a/b", Narrow, 6), ("base", Yardstick, 12), ("c/d", Narrow, 9), ("e/f", Budget, 12)];
+        assert_eq!(
+            told(&cells).unwrap(),
+            "2 of 3 cells narrow enough after 6 to 9 launches; \
+             1 still wide at the end of the time, after 12 launches (`e/f`); baseline and floor along with them"
+        );
+        let many = [("a/b", Interrupted, 1); 4];
+        assert_eq!(told(&many).unwrap(), "4 of 4 cells interrupted after 1 launch");
+        assert_eq!(told(&[("base", Yardstick, 12)]), None);
+        assert_eq!(told(&[]), None);
+    }
+
+    #[test]
+    fn every_ending_has_a_metric_of_its_own() {
+        for ending in Ending::ALL {
+            assert_eq!(Ending::of_metric(ending.metric()), Some(ending));
+        }
+        assert_eq!(Ending::of_metric("time"), None);
+    }
+}

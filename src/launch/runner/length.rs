@@ -1,0 +1,184 @@
+//! The launches of a batch: as many as its cells need, or as their time allows.
+//!
+//! The rule is [`crate::analyse::ending`]; here is how it is applied while others are still measured, and how the time is
+//! cut into launches.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use reset_strategies::registry;
+
+use super::{Contender, Lane, Runner, Turn};
+use crate::analyse::SEED;
+use crate::analyse::bootstrap::Seed;
+use crate::analyse::ending::{self, Ending, are_narrow};
+use crate::analyse::paired::{Paired, Rounds};
+use crate::launch::plan::Order;
+use crate::measure::row::{Phase, Row, canonical};
+
+/// The part of the time, one in so many, that is kept for the cells that are not narrow enough after the fewest launches.
+const KEPT: u32 = 4;
+
+/// How the time of a batch is cut into launches.
+#[derive(Clone, Copy, Debug)]
+struct Slices {
+    /// Fewest and most.
+    launches: (u32, u32),
+    /// For all of them.
+    time: Duration,
+    contenders: u32,
+}
+
+impl Slices {
+    /// The time of the next launch, when so many are `done` and so much is `left`, for those that are `going` on.
+    ///
+    /// A further launch has as much time per contender as those before it, so that what the others no longer need makes
+    /// more launches; or more, where there is time for more than the most launches.
+    fn next(&self, done: u32, left: Duration, going: u32) -> Duration {
+        let (fewest, most) = self.launches;
+        let kept = if fewest < most { self.time / KEPT } else { Duration::ZERO };
+        let each = (self.time - kept) / fewest.max(1);
+        if done < fewest {
+            return each;
+        }
+        let alike = each * going / self.contenders.max(1);
+        alike.max(left / most.saturating_sub(done).max(1)).min(left)
+    }
+}
+
+impl<'a> Runner<'a> {
+    /// Takes a batch of contenders through its launches, and returns what is left of its `time`.
+    pub(super) fn launches(
+        &mut self,
+        lane: &mut Lane<'_>,
+        contenders: &mut [Contender<'a>],
+        order: &mut Order,
+        time: Duration,
+    ) -> Result<Duration> {
+        let launches @ (fewest, most) = self.plan.effort.launches;
+        let slices = Slices { launches, time, contenders: u32::try_from(contenders.len())? };
+        let first = lane.launch;
+        let (mut left, mut done) = (time, 0);
+        while done < most && !self.stopped() && contenders.iter().any(Contender::goes_on) {
+            lane.launch = first + done;
+            let began = Instant::now();
+            let going = contenders.iter().filter(|contender| contender.goes_on()).count();
+            let until = began + slices.next(done, left, u32::try_from(going)?);
+            self.start(lane, contenders, order)?;
+            self.rounds(lane, contenders, order, until)?;
+            self.count(lane, contenders)?;
+            done += 1;
+            self.judge(lane, contenders, done, began.elapsed() >= left)?;
+            left = left.saturating_sub(began.elapsed());
+            // These have time of their own, and a launch in which all contenders are there.
+            if done == fewest {
+                self.memory(lane, contenders)?;
+                self.long_runs(lane, contenders)?;
+            }
+            for contender in contenders.iter_mut() {
+                contender.cell = None;
+            }
+        }
+        if done > 0 && self.stopped() {
+            self.judge(lane, contenders, done, true)?;
+        }
+        lane.launch = first + done;
+        Ok(left)
+    }
+
+    /// Ends those contenders that have had launches enough, and says so in rows; `spent` says that there is no time left.
+    fn judge(
+        &mut self,
+        lane: &Lane<'_>,
+        contenders: &mut [Contender<'a>],
+        done: u32,
+        spent: bool,
+    ) -> Result<()> {
+        let yardsticks = contenders.iter().filter(|contender| contender.is_yardstick() && !contender.out);
+        let yardsticks: Vec<_> = yardsticks.map(|c| (c.strategy, c.cycles.clone())).collect();
+        for contender in contenders.iter_mut().filter(|contender| !contender.is_yardstick()) {
+            let ending = self.ending(lane, contender, &yardsticks, done, spent);
+            self.end(lane, contender, ending, done)?;
+        }
+        let alone = contenders.iter().all(|contender| contender.is_yardstick() || !contender.goes_on());
+        let ending = match self.stopped() {
+            true => Some(Ending::Interrupted),
+            false => (alone && done >= self.plan.effort.launches.0).then_some(Ending::Yardstick),
+        };
+        for contender in contenders.iter_mut().filter(|contender| contender.is_yardstick()) {
+            self.end(lane, contender, ending, done)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a contender that is no yardstick ends now, and why. Its ratio to the baseline is as narrow in the summary,
+    /// which makes the same estimate of the same rounds.
+    fn ending(
+        &self,
+        lane: &Lane<'_>,
+        contender: &Contender<'a>,
+        yardsticks: &[(&'a str, Rounds)],
+        done: u32,
+        spent: bool,
+    ) -> Option<Ending> {
+        if self.stopped() {
+            return Some(Ending::Interrupted);
+        }
+        let params = canonical(&lane.workload.params);
+        let comparison = |(yardstick, cycles): &(&'a str, Rounds)| {
+            let name = [lane.workload.name.as_str(), &params, contender.strategy, *yardstick];
+            (Paired::new(&contender.cycles, cycles), name)
+        };
+        // Without the baseline there is no ratio that could be narrow.
+        let compared = yardsticks.iter().any(|(yardstick, _)| *yardstick == registry::BASELINE);
+        let narrow = || {
+            let comparisons: Vec<_> = yardsticks.iter().map(comparison).collect();
+            compared && are_narrow(&comparisons, Seed(SEED))
+        };
+        ending::ending(self.plan.effort.launches, done, narrow, spent)
+    }
+
+    fn end(
+        &mut self,
+        lane: &Lane<'_>,
+        contender: &mut Contender<'a>,
+        ending: Option<Ending>,
+        done: u32,
+    ) -> Result<()> {
+        let Some(ending) = ending.filter(|_| contender.goes_on()) else { return Ok(()) };
+        contender.ended = Some((ending, done));
+        let row = self.row(lane, contender.strategy, Turn::default(), Phase::Cycle);
+        self.rows.write(&Row { metric: ending.metric().into(), value: Some(u64::from(done)), ..row })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_fixed_number_of_launches_has_equal_parts_of_all_the_time() {
+        let slices = Slices { launches: (3, 3), time: ms(900), contenders: 2 };
+        assert_eq!([0, 1, 2].map(|done| slices.next(done, ms(900), 2)), [ms(300); 3]);
+    }
+
+    #[test]
+    fn who_goes_on_has_the_time_of_the_others() {
+        let slices = Slices { launches: (6, 12), time: ms(12_000), contenders: 15 };
+        assert_eq!(slices.next(0, ms(12_000), 15), ms(1_500), "a quarter is kept");
+        assert_eq!(slices.next(5, ms(10), 15), ms(1_500), "whatever the launches before took");
+        assert_eq!(slices.next(6, ms(3_000), 5), ms(500), "a third of the contenders, a third of the time");
+        assert_eq!(slices.next(6, ms(9_000), 5), ms(1_500), "more where there is more");
+        assert_eq!(slices.next(6, ms(200), 5), ms(200), "and never more than there is");
+    }
+
+    #[test]
+    fn nothing_is_divided_by_nothing() {
+        let slices = Slices { launches: (0, 0), time: ms(100), contenders: 0 };
+        assert_eq!(slices.next(0, ms(100), 0), ms(100));
+    }
+}

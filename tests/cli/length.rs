@@ -1,0 +1,85 @@
+//! How many launches cells get: what holds however narrow an interval turns out to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use reset_strategies::registry;
+use resetbench::analyse::ending::Ending;
+use resetbench::analyse::rows_file;
+use resetbench::launch::plan::{Effort, Plan, Profile};
+use resetbench::launch::runner::Runner;
+use resetbench::measure::row::{Phase, Row};
+use resetbench::measure::writer::RowWriter;
+use resetbench::progress::Progress;
+use resetbench::workload::bundled;
+
+/// The strategy beside the yardsticks.
+const STRATEGY: &str = "copy/full";
+
+/// Measures a strategy and the yardsticks with two to four launches, in so much time.
+fn measure(time: Duration) -> Vec<Row> {
+    let effort = Effort { launches: (2, 4), rounds: (3, 3), cell: time, ..Profile::Smoke.effort() };
+    let strategy = registry::find(STRATEGY).expect(STRATEGY);
+    let contenders = Plan::with_yardsticks(vec![strategy]);
+    let timeout = Duration::from_secs(60);
+    let plan = Plan { contenders, workloads: Vec::new(), effort, seed: 1, timeout };
+    let noop = bundled::all().iter().map(|bundled| (bundled, bundled.definition().unwrap()));
+    let (noop, definition) = noop.into_iter().find(|(_, d)| d.name == "stress/noop").expect("a guest");
+    let folder = tempfile::tempdir().unwrap();
+    let rows = folder.path().join("rows.ndjson");
+    Runner {
+        plan: &plan,
+        run: "length",
+        binary: env!("CARGO_BIN_EXE_resetbench").into(),
+        staging: folder.path().join("staging"),
+        rows: RowWriter::create(&rows).unwrap(),
+        progress: &Progress::Quiet,
+        interrupted: &AtomicBool::new(false),
+    }
+    .workload(&noop.workload(definition.params, None).unwrap(), 0, None)
+    .unwrap();
+    rows_file::read(&rows).unwrap().rows
+}
+
+/// How each cell ended, and the launches that it has by its row and by its times.
+fn endings(rows: &[Row]) -> BTreeMap<&str, (Ending, u64, BTreeSet<u32>)> {
+    let timed = |strategy: &str| {
+        let times = rows.iter().filter(|row| row.phase == Phase::Cycle && row.metric == "time");
+        times.filter(|row| row.strategy == strategy).map(|row| row.launch).collect()
+    };
+    let ending = |row: &'_ Row| Some((Ending::of_metric(&row.metric)?, row.value?));
+    let endings = rows.iter().filter_map(|row| Some((row.strategy.as_str(), ending(row)?)));
+    endings.map(|(strategy, (why, launches))| (strategy, (why, launches, timed(strategy)))).collect()
+}
+
+#[test]
+fn cells_that_have_no_time_get_the_fewest_launches() {
+    let rows = measure(Duration::ZERO);
+    let endings = endings(&rows);
+    let both = BTreeSet::from([0, 1]);
+    assert!(matches!(endings[STRATEGY].0, Ending::Narrow | Ending::Budget), "{endings:?}");
+    for yardstick in [registry::BASELINE, registry::FLOOR] {
+        assert_eq!(endings[yardstick], (Ending::Yardstick, 2, both.clone()));
+    }
+    assert_eq!((endings[STRATEGY].1, &endings[STRATEGY].2), (2, &both));
+}
+
+#[test]
+fn cells_that_have_time_go_on_until_they_are_narrow_or_have_the_most_launches() {
+    let rows = measure(Duration::from_secs(3_600));
+    let endings = endings(&rows);
+    let (why, launches, timed) = &endings[STRATEGY];
+    match why {
+        Ending::Narrow => assert!((2..=4).contains(launches), "{endings:?}"),
+        Ending::Launches => assert_eq!(*launches, 4, "{endings:?}"),
+        _ => panic!("{endings:?}"),
+    }
+    assert_eq!(timed.len() as u64, *launches, "{endings:?}");
+    for yardstick in [registry::BASELINE, registry::FLOOR] {
+        assert_eq!(endings[yardstick], (Ending::Yardstick, *launches, timed.clone()));
+    }
+    let sampled: BTreeSet<u32> =
+        rows.iter().filter(|row| row.phase == Phase::Memory).map(|row| row.launch).collect();
+    assert_eq!(sampled, BTreeSet::from([1]), "memory is read in the last launch that all cells have");
+}
