@@ -6,10 +6,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Zeroing a page, where all that are zeroed fit into a core's own cache, in nanoseconds.
-pub const RESTORE_NEAR: &str = "restore_near";
-/// The same where they do not.
-pub const RESTORE_FAR: &str = "restore_far";
+/// Zeroing a page, in nanoseconds.
+pub const RESTORE: &str = "restore";
 /// Write-protecting a page and the fault of its next write, in nanoseconds.
 pub const FAULT: &str = "fault";
 /// What write-protecting a page takes besides where it lies alone among hot ones, in nanoseconds.
@@ -19,14 +17,13 @@ pub const HOT_PAGES: &str = "hot_pages";
 /// Pages that are found by their faults.
 pub const COLD_PAGES: &str = "cold_pages";
 
-const ALL: [&str; 6] = [RESTORE_NEAR, RESTORE_FAR, FAULT, ALONE, HOT_PAGES, COLD_PAGES];
+const ALL: [&str; 5] = [RESTORE, FAULT, ALONE, HOT_PAGES, COLD_PAGES];
 
 /// Unit costs of the machine as the strategy measured them, and pages by how they are treated, after the counter pass
 /// of the last launch.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
 pub struct Learned {
-    pub restore_near_ns: u64,
-    pub restore_far_ns: u64,
+    pub restore_ns: u64,
     pub fault_ns: u64,
     pub protect_alone_ns: u64,
     /// Restored in every reset.
@@ -40,8 +37,7 @@ impl Learned {
     pub fn of(values: &BTreeMap<String, u64>) -> Option<Self> {
         let value = |metric| values.get(metric).copied();
         Some(Self {
-            restore_near_ns: value(RESTORE_NEAR)?,
-            restore_far_ns: value(RESTORE_FAR)?,
+            restore_ns: value(RESTORE)?,
             fault_ns: value(FAULT)?,
             protect_alone_ns: value(ALONE)?,
             hot_pages: value(HOT_PAGES)?,
@@ -57,12 +53,11 @@ impl Learned {
 
 impl fmt::Display for Learned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { restore_near_ns, restore_far_ns, fault_ns, protect_alone_ns, hot_pages, cold_pages } =
-            self;
+        let Self { restore_ns, fault_ns, protect_alone_ns, hot_pages, cold_pages } = self;
         write!(
             f,
             "restores {hot_pages} pages in every reset and waits for the fault of {cold_pages}; zeroing a page takes \
-             {restore_near_ns} ns in cache and {restore_far_ns} ns beyond it, a fault {fault_ns} ns, and protecting a \
+             {restore_ns} ns, a fault {fault_ns} ns, and protecting a \
              page alone {protect_alone_ns} ns"
         )
     }
@@ -76,13 +71,13 @@ mod tests {
     fn all_metrics_make_a_sentence_and_fewer_none() {
         let mut values: BTreeMap<String, u64> = ALL
             .into_iter()
-            .zip([30, 110, 700, 1_500, 256, 12])
+            .zip([45, 700, 1_500, 256, 12])
             .map(|(metric, n)| (metric.to_owned(), n))
             .collect();
         assert_eq!(
             Learned::of(&values).unwrap().to_string(),
-            "restores 256 pages in every reset and waits for the fault of 12; zeroing a page takes 30 ns in cache and \
-             110 ns beyond it, a fault 700 ns, and protecting a page alone 1500 ns"
+            "restores 256 pages in every reset and waits for the fault of 12; zeroing a page takes 45 ns, a \
+             fault 700 ns, and protecting a page alone 1500 ns"
         );
         values.remove(FAULT);
         assert_eq!(Learned::of(&values), None);

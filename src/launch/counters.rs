@@ -10,7 +10,7 @@ use reset_strategies::{Lifecycle, Reset};
 
 use super::child::Cell;
 use super::protocol::Count;
-use crate::analyse::learned::{ALONE, COLD_PAGES, FAULT, HOT_PAGES, RESTORE_FAR, RESTORE_NEAR};
+use crate::analyse::learned::{ALONE, COLD_PAGES, FAULT, HOT_PAGES, RESTORE};
 use crate::measure::faults::Usage;
 use crate::measure::interrupts::Interrupts;
 use crate::measure::perf::Counters;
@@ -92,12 +92,7 @@ impl Tally {
     /// What an adaptive strategy decides by, and how it stands after the last block.
     fn learned(&mut self, memories: &[Learned]) {
         let Some(Learned { costs, .. }) = memories.first() else { return };
-        for (metric, ns) in [
-            (RESTORE_NEAR, costs.near_ns),
-            (RESTORE_FAR, costs.far_ns),
-            (FAULT, costs.fault_ns),
-            (ALONE, costs.alone_ns),
-        ] {
+        for (metric, ns) in [(RESTORE, costs.restore_ns), (FAULT, costs.fault_ns), (ALONE, costs.alone_ns)] {
             self.add(metric, Phase::Reset, Unit::Nanoseconds, ns.round() as u64);
         }
         for (metric, of) in PAGES {

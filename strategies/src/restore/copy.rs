@@ -8,8 +8,9 @@ use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece};
 use crate::session::Reset;
 use crate::strategy::Strategy;
+use crate::sys::stream::Zeroer;
 
-/// memcpy where the image has content, memset where it is blank.
+/// memcpy where the image has content, memset where it is blank, past the caches where it is more than they hold.
 #[derive(Debug)]
 pub struct Copy;
 
@@ -21,16 +22,18 @@ impl Restorer for Copy {
         runs: &[Range<usize>],
         done: &mut Reset,
     ) -> io::Result<()> {
+        let total: usize = runs.iter().map(ExactSizeIterator::len).sum();
+        let zeroer = Zeroer::new(total);
         let bytes = pages.bytes_mut();
         for run in runs {
-            done.bytes_restored += run.len() as u64;
             for piece in image.pieces(run.clone()) {
                 match piece {
-                    Piece::Blank(range) => bytes[range].fill(0),
+                    Piece::Blank(range) => zeroer.zero(&mut bytes[range]),
                     Piece::Filled(range, content) => bytes[range].copy_from_slice(content),
                 }
             }
         }
+        done.bytes_restored += total as u64;
         done.regions += runs.len() as u64;
         Ok(())
     }

@@ -12,6 +12,7 @@ pub mod page;
 pub mod pagemap;
 pub mod pagemap_scan;
 pub mod soft_dirty;
+pub(crate) mod stream;
 pub mod swap;
 pub mod userfaultfd;
 

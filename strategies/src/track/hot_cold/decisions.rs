@@ -60,7 +60,6 @@ pub(super) struct Decisions {
     resets: u32,
     /// Runs of hot pages, in ascending order.
     hot: Vec<Range<usize>>,
-    hot_bytes: usize,
     /// Whether `hot` is out of date.
     moved: bool,
     /// Pages to be protected after the restore.
@@ -78,11 +77,10 @@ impl Decisions {
             faulted: Vec::new(),
             resets: 0,
             hot: Vec::new(),
-            hot_bytes: 0,
             moved: false,
             cooling: Vec::new(),
             alone: 0,
-            patience: costs.patience(0, 0),
+            patience: costs.patience(0),
         }
     }
 
@@ -169,7 +167,7 @@ impl Decisions {
         // A moving average, so that a few pages which go their own way do not decide for all.
         let now = 1_000 * calls / (bytes / page::size()).max(RECENT);
         self.alone = self.alone.midpoint(now as u32);
-        self.patience = self.costs.patience(self.hot_bytes, self.alone);
+        self.patience = self.costs.patience(self.alone);
         Ok(())
     }
 
@@ -183,8 +181,6 @@ impl Decisions {
                 extend(&mut self.hot, index * page::size()..(index + 1) * page::size());
             }
         }
-        self.hot_bytes = self.hot.iter().map(ExactSizeIterator::len).sum();
-        self.patience = self.costs.patience(self.hot_bytes, self.alone);
     }
 
     /// Now and then, the runs of pages that have been cold for long; they count as unseen from here on.
@@ -208,7 +204,7 @@ impl Decisions {
         Learned {
             costs: self.costs,
             patience: self.patience,
-            hot: self.hot_bytes / page::size(),
+            hot: self.hot.iter().map(ExactSizeIterator::len).sum::<usize>() / page::size(),
             cold: self.tiers.iter().filter(|tier| **tier == Tier::Cold).count(),
         }
     }
@@ -226,7 +222,7 @@ mod tests {
 
     /// Decisions with a patience of three resets.
     fn decisions() -> Decisions {
-        Decisions::new(Costs { near_ns: 100.0, far_ns: 100.0, fault_ns: 300.0, alone_ns: 0.0 })
+        Decisions::new(Costs { restore_ns: 100.0, fault_ns: 300.0, alone_ns: 0.0 })
     }
 
     /// Resets after a block that wrote these pages; returns what was protected, and how many pages were looked at.
@@ -292,8 +288,7 @@ mod tests {
 
     #[test]
     fn pages_that_lie_alone_among_hot_ones_are_worth_more_patience() {
-        let mut decisions =
-            Decisions::new(Costs { near_ns: 100.0, far_ns: 100.0, fault_ns: 300.0, alone_ns: 600.0 });
+        let mut decisions = Decisions::new(Costs { restore_ns: 100.0, fault_ns: 300.0, alone_ns: 600.0 });
         let even: Vec<_> = (0..200).step_by(2).collect();
         (0..2).for_each(|_| drop(reset(&mut decisions, &even)));
         assert_eq!(decisions.hot().len(), 100);

@@ -5,9 +5,9 @@
 //! whether it was written or not. Which is cheaper depends on how often the page is written, and that is not known
 //! beforehand: it is the problem of whether to rent or to buy (Karlin, Manasse, Rudolph, Sleator: Competitive snoopy
 //! caching, *Algorithmica* 3, 1988). A page becomes hot when its last two faults lay closer together than the restores
-//! that a fault is worth. It is not looked at before it is restored: beyond the caches, reading a page costs several
-//! times what zeroing it does. Only a sample of the hot pages is, and one that is found clean again and again is hot no
-//! longer.
+//! that a fault is worth. It is not looked at before it is restored: within the caches that costs as much as zeroing it,
+//! and beyond them several times as much. Only a sample of the hot pages is, and one that is found clean again and again
+//! is hot no longer.
 //!
 //! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`]): a guest that
 //! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count.

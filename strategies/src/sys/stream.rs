@@ -1,0 +1,84 @@
+//! Zeroing memory past the caches.
+//!
+//! An ordinary store first reads the line that it is about to overwrite. As long as the line is in a cache, that is
+//! cheap; where more is zeroed than the caches hold, it doubles what memory has to move, and evicts everything else.
+//! Streaming stores (`MOVNTDQ`) write whole lines without reading them.
+
+use crate::sys::page;
+
+/// Bytes zeroed at once from which streaming pays. Measured on a CPU with 32 MiB of last-level cache, a page of zeros
+/// took 47 ns with ordinary stores and 43 ns with streaming ones where 16 MiB were zeroed (of which the guest then lost
+/// 13 ns per page that it touched again, since it found it in no cache), and 117 against 43 ns where 32 MiB were.
+pub(crate) const FROM: usize = 20 << 20;
+
+/// Zeroes pages, and orders what it stored before everything that follows its end.
+pub(crate) struct Zeroer {
+    streaming: bool,
+}
+
+impl Zeroer {
+    /// For so many bytes in all.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { streaming: cfg!(target_arch = "x86_64") && bytes >= FROM }
+    }
+
+    /// Zeroes whole pages.
+    ///
+    /// # Panics
+    /// When the bytes are not whole pages.
+    pub(crate) fn zero(&self, pages: &mut [u8]) {
+        let whole = |value: usize| value.is_multiple_of(page::size());
+        assert!(whole(pages.as_ptr().addr()) && whole(pages.len()));
+        if self.streaming { stream(pages) } else { pages.fill(0) }
+    }
+}
+
+impl Drop for Zeroer {
+    fn drop(&mut self) {
+        #[cfg(target_arch = "x86_64")]
+        if self.streaming {
+            // SAFETY: the fence is part of SSE, which every x86-64 CPU has.
+            unsafe { std::arch::x86_64::_mm_sfence() };
+        }
+    }
+}
+
+/// Zeroes whole pages with streaming stores, which a fence has to follow.
+#[cfg(target_arch = "x86_64")]
+fn stream(pages: &mut [u8]) {
+    use std::arch::x86_64::{__m128i, _mm_setzero_si128, _mm_stream_si128};
+    for line in pages.as_chunks_mut::<64>().0 {
+        let to = line.as_mut_ptr().cast::<__m128i>();
+        // SAFETY: the four stores are within the line, which is exclusively borrowed, and aligned, since it is a part
+        // of whole pages (asserted by the caller) that begins at a multiple of its size. `Zeroer` fences them.
+        unsafe {
+            for part in 0..4 {
+                _mm_stream_si128(to.add(part), _mm_setzero_si128());
+            }
+        }
+    }
+}
+
+/// The C library has what there is: `DC ZVA` on aarch64 zeroes a line without reading it.
+#[cfg(not(target_arch = "x86_64"))]
+fn stream(pages: &mut [u8]) {
+    pages.fill(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::page::reserve;
+
+    #[test]
+    fn whole_pages_are_zeroed_and_nothing_beside_them() {
+        let (page, map) = (page::size(), reserve(4 * page::size()).unwrap());
+        // SAFETY: the mapping is this test's own, and readable and writable as a whole.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) };
+        bytes.fill(7);
+        Zeroer { streaming: true }.zero(&mut bytes[page..3 * page]);
+        for (index, &byte) in bytes.iter().enumerate() {
+            assert_eq!(byte == 0, (page..3 * page).contains(&index), "{index}");
+        }
+    }
+}
