@@ -38,6 +38,9 @@ pub const REFERENCE: &str = "fresh/on-demand-copy";
 /// How often memory is sampled: the sampler's cost stays below a thousandth of a core.
 pub(super) const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 
+/// Whole traces that a contender runs before its rounds are kept.
+const WARM_UP: u32 = 2;
+
 /// Most whole traces that a contender runs in one round.
 const MAX_PASSES: u32 = 1_000;
 
@@ -295,7 +298,8 @@ impl<'a> Runner<'a> {
     }
 
     /// The timing pass: rounds over all contenders until the time is up. The first round warms up and sets how many
-    /// traces make a turn; it is not written.
+    /// traces make a turn; it is not written. It has two traces, since who learns which blocks come again has not met
+    /// any of them again before the second.
     fn rounds(
         &mut self,
         lane: &Lane<'_>,
@@ -303,7 +307,7 @@ impl<'a> Runner<'a> {
         order: &mut Order,
         until: Instant,
     ) -> Result<()> {
-        let mut passes = 1;
+        let mut passes = WARM_UP;
         let (fewest, most) = self.plan.effort.rounds;
         for round in 0..=most {
             let warming = round == 0;
@@ -334,7 +338,7 @@ impl<'a> Runner<'a> {
             }
             if warming {
                 traces.sort_unstable();
-                let trace = traces.get(traces.len() / 2).copied().unwrap_or(1).max(1);
+                let trace = traces.get(traces.len() / 2).map_or(1, |time| time / u64::from(WARM_UP)).max(1);
                 let turn = u64::try_from(self.plan.effort.turn.as_nanos())?;
                 passes = u32::try_from(turn.div_ceil(trace))?.clamp(1, MAX_PASSES);
             } else {
