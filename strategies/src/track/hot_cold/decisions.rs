@@ -8,10 +8,10 @@ use crate::sys::page;
 
 /// A hot page is looked at once in so many resets, another part of them in each. A prime, so that blocks that come
 /// round again do not meet the same pages each time.
-const SAMPLE: usize = 61;
+const CALM: usize = 1_021;
 
-/// Looks on end that find a hot page clean, after which it is hot no longer.
-const CLEAN: u8 = 3;
+/// The same for as many resets after a hot page has become cold: it seldom is the only one.
+const ALERT: usize = 61;
 
 /// Resets after which a page that stayed cold is given back.
 const QUIET: u32 = 1_024;
@@ -33,8 +33,18 @@ enum Tier {
     Unseen,
     /// Write-protected: its next write is told by a fault.
     Cold,
-    /// Writable, and restored in every reset. Its last looks on end that found it clean.
-    Hot(u8),
+    /// Writable, and restored in every reset.
+    Hot,
+    /// Hot, but a look has found it clean: it is looked at in every reset until it is one or the other.
+    Suspect,
+}
+
+/// A page that may be hot no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Suspect {
+    index: usize,
+    /// Looks on end that have found it clean.
+    clean: u32,
 }
 
 /// What the decisions rest on, and where they stand: with the blocks, enough to know why each page is where it is.
@@ -62,6 +72,9 @@ pub(super) struct Decisions {
     hot: Vec<Range<usize>>,
     /// Whether `hot` is out of date.
     moved: bool,
+    suspects: Vec<Suspect>,
+    /// Resets to come in which hot pages are looked at more often.
+    alert: usize,
     /// Pages to be protected after the restore.
     cooling: Vec<Range<usize>>,
     /// Of thousand pages that were protected lately, those that took a system call of their own.
@@ -78,6 +91,8 @@ impl Decisions {
             resets: 0,
             hot: Vec::new(),
             moved: false,
+            suspects: Vec::new(),
+            alert: 0,
             cooling: Vec::new(),
             alone: 0,
             patience: costs.patience(0),
@@ -88,6 +103,7 @@ impl Decisions {
     pub(super) fn begin(&mut self, bytes: usize) {
         self.resets = self.resets.wrapping_add(1);
         self.cooling.clear();
+        self.alert = self.alert.saturating_sub(1);
         let pages = bytes / page::size();
         if self.tiers.len() < pages {
             self.tiers.resize(pages, Tier::Unseen);
@@ -104,14 +120,14 @@ impl Decisions {
     /// restoring it in every reset since its last fault would have cost less.
     pub(super) fn unprotected(&mut self, index: usize) {
         let seen = match self.tiers[index] {
-            Tier::Hot(_) => return,
+            Tier::Hot | Tier::Suspect => return,
             Tier::Cold => true,
             Tier::Unseen => false,
         };
         let since = self.resets.wrapping_sub(self.faulted[index]);
         self.faulted[index] = self.resets;
         if seen && since <= self.patience {
-            self.tiers[index] = Tier::Hot(0);
+            self.tiers[index] = Tier::Hot;
             self.moved = true;
         } else {
             self.tiers[index] = Tier::Cold;
@@ -119,21 +135,46 @@ impl Decisions {
         }
     }
 
-    /// The pages of a run that are due to be looked at, if they are hot.
-    pub(super) fn due(&self, run: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
-        let (first, end) = (run.start / page::size(), run.end / page::size());
-        let late = (first + self.resets as usize) % SAMPLE;
-        (first + (SAMPLE - late) % SAMPLE..end).step_by(SAMPLE)
+    /// Has the suspects within a memory of this size looked at. Clean for as long as restoring them costs as much as a
+    /// fault, they are cold; until then each is worth its restore as much as when it became hot.
+    pub(super) fn question(&mut self, bytes: usize, mut differs: impl FnMut(usize) -> bool) {
+        let (pages, patience) = (bytes / page::size(), self.patience);
+        let mut suspects = std::mem::take(&mut self.suspects);
+        suspects.retain_mut(|Suspect { index, clean }| {
+            // A memory that has not grown so far this time has no such page: nothing is known of it, and nothing due.
+            if *index >= pages {
+                return true;
+            }
+            if differs(*index) {
+                self.tiers[*index] = Tier::Hot;
+                return false;
+            }
+            *clean += 1;
+            if *clean < patience {
+                return true;
+            }
+            self.tiers[*index] = Tier::Cold;
+            self.cool(*index);
+            self.moved = true;
+            self.alert = ALERT;
+            false
+        });
+        self.suspects = suspects;
     }
 
-    /// Takes note of what a look has found.
+    /// The pages of a run that are due to be looked at, if they are hot.
+    pub(super) fn due(&self, run: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
+        let period = if self.alert > 0 { ALERT } else { CALM };
+        let (first, end) = (run.start / page::size(), run.end / page::size());
+        let late = (first + self.resets as usize) % period;
+        (first + (period - late) % period..end).step_by(period)
+    }
+
+    /// Takes note of what a look at a page that was due has found.
     pub(super) fn looked(&mut self, index: usize, differs: bool) {
-        let Tier::Hot(clean) = &mut self.tiers[index] else { return };
-        *clean = if differs { 0 } else { *clean + 1 };
-        if *clean >= CLEAN {
-            self.tiers[index] = Tier::Cold;
-            self.moved = true;
-            self.cool(index);
+        if self.tiers[index] == Tier::Hot && !differs {
+            self.tiers[index] = Tier::Suspect;
+            self.suspects.push(Suspect { index, clean: 1 });
         }
     }
 
@@ -177,7 +218,7 @@ impl Decisions {
         }
         self.hot.clear();
         for (index, tier) in self.tiers.iter().enumerate() {
-            if matches!(tier, Tier::Hot(_)) {
+            if matches!(tier, Tier::Hot | Tier::Suspect) {
                 extend(&mut self.hot, index * page::size()..(index + 1) * page::size());
             }
         }
@@ -227,11 +268,20 @@ mod tests {
 
     /// Resets after a block that wrote these pages; returns what was protected, and how many pages were looked at.
     fn reset(decisions: &mut Decisions, dirty: &[usize]) -> (Vec<Range<usize>>, usize) {
-        decisions.begin(PAGES * page::size());
+        reset_of(decisions, PAGES, dirty)
+    }
+
+    /// The same, of a memory that has only grown to so many pages.
+    fn reset_of(decisions: &mut Decisions, size: usize, dirty: &[usize]) -> (Vec<Range<usize>>, usize) {
+        decisions.begin(size * page::size());
         dirty.iter().for_each(|index| decisions.unprotected(*index));
         let mut looks = 0;
-        for index in decisions.due(&pages(0..PAGES)) {
-            looks += usize::from(matches!(decisions.tiers[index], Tier::Hot(_)));
+        decisions.question(size * page::size(), |index| {
+            looks += 1;
+            dirty.contains(&index)
+        });
+        for index in decisions.due(&pages(0..size)) {
+            looks += usize::from(decisions.tiers[index] == Tier::Hot);
             decisions.looked(index, dirty.contains(&index));
         }
         let mut protected = Vec::new();
@@ -243,6 +293,15 @@ mod tests {
         (protected, looks)
     }
 
+    /// Resets after blocks that write nothing, until something is protected: how many, and what.
+    fn idle(decisions: &mut Decisions) -> (usize, Vec<Range<usize>>) {
+        let resets = (1..).map(|resets| (resets, reset(decisions, &[]).0));
+        resets
+            .take(10 * CALM)
+            .find(|(_, protected)| !protected.is_empty())
+            .expect("a clean page becomes cold")
+    }
+
     #[test]
     fn a_page_that_is_written_in_every_block_becomes_hot_and_is_seldom_looked_at() {
         let mut decisions = decisions();
@@ -250,20 +309,56 @@ mod tests {
         assert_eq!(decisions.tiers[3], Tier::Cold);
         assert_eq!(reset(&mut decisions, &[3]).0, []);
         assert_eq!(decisions.hot(), [pages(3..4)]);
-        let looks: usize = (0..10 * SAMPLE).map(|_| reset(&mut decisions, &[3]).1).sum();
+        let looks: usize = (0..10 * CALM).map(|_| reset(&mut decisions, &[3]).1).sum();
         assert_eq!(looks, 10);
-        assert_eq!(decisions.tiers[3], Tier::Hot(0));
+        assert_eq!(decisions.tiers[3], Tier::Hot);
     }
 
     #[test]
-    fn a_hot_page_that_is_no_longer_written_is_protected_after_three_looks() {
+    fn a_hot_page_that_is_no_longer_written_is_protected_after_as_many_looks_as_a_fault_is_worth() {
         let mut decisions = decisions();
         (0..2).for_each(|_| drop(reset(&mut decisions, &[3])));
-        let idle = (1..).find(|_| !reset(&mut decisions, &[]).0.is_empty()).unwrap();
-        let looks = 2 * SAMPLE + 1..=3 * SAMPLE;
-        assert!(looks.contains(&idle), "{idle}");
+        let (resets, protected) = idle(&mut decisions);
+        assert!((1..=CALM + decisions.patience as usize).contains(&resets), "{resets}");
+        assert_eq!(protected, [pages(3..4)]);
         assert_eq!(decisions.tiers[3], Tier::Cold);
         assert_eq!(decisions.hot(), []);
+    }
+
+    #[test]
+    fn a_page_that_is_written_before_the_patience_ends_stays_hot() {
+        let mut decisions = decisions();
+        (0..2).for_each(|_| drop(reset(&mut decisions, &[3])));
+        for block in 0..10 * CALM {
+            let dirty: &[usize] = if block % 3 == 0 { &[3] } else { &[] };
+            assert_eq!(reset(&mut decisions, dirty).0, [], "block {block}");
+        }
+        assert_eq!(decisions.hot(), [pages(3..4)]);
+    }
+
+    #[test]
+    fn once_a_page_has_become_cold_the_others_are_looked_at_soon() {
+        let mut decisions = decisions();
+        (0..2).for_each(|_| drop(reset(&mut decisions, &[3, 40, 700])));
+        idle(&mut decisions);
+        let rest = 2 * (ALERT + decisions.patience as usize);
+        let protected: usize = (0..rest).map(|_| reset(&mut decisions, &[]).0.len()).sum();
+        assert_eq!(protected, 2);
+        assert_eq!(decisions.hot(), []);
+    }
+
+    #[test]
+    fn a_suspect_beyond_a_memory_that_has_grown_less_stays_what_it_is() {
+        let mut decisions = decisions();
+        (0..2).for_each(|_| drop(reset(&mut decisions, &[700])));
+        while decisions.suspects.is_empty() {
+            reset(&mut decisions, &[]);
+        }
+        for _ in 0..10 * CALM {
+            assert_eq!(reset_of(&mut decisions, 100, &[]), (vec![], 0));
+        }
+        assert_eq!(decisions.suspects, [Suspect { index: 700, clean: 1 }]);
+        assert_eq!(decisions.hot(), [pages(700..701)]);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //! beforehand: it is the problem of whether to rent or to buy (Karlin, Manasse, Rudolph, Sleator: Competitive snoopy
 //! caching, *Algorithmica* 3, 1988). A page becomes hot when its last two faults lay closer together than the restores
 //! that a fault is worth. It is not looked at before it is restored: within the caches that costs as much as zeroing it,
-//! and beyond them several times as much. Only a sample of the hot pages is, and one that is found clean again and again
-//! is hot no longer.
+//! and beyond them several times as much. Only a sample of the hot pages is; one that is found clean is looked at from
+//! then on, and is hot no longer when it has been clean for as long as a fault is worth.
 //!
 //! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`]): a guest that
 //! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count.
@@ -106,9 +106,11 @@ impl Tracker for HotCold {
             let within = decisions.hot().iter().take_while(|run| run.start < bytes.len());
             runs.extend(within.map(|run| run.start..run.end.min(bytes.len())));
         }
+        let differs = |index| image.differs(index * page..(index + 1) * page, bytes);
+        decisions.question(bytes.len(), differs);
         for run in &*runs {
             for index in decisions.due(run) {
-                decisions.looked(index, image.differs(index * page..(index + 1) * page, bytes));
+                decisions.looked(index, differs(index));
             }
         }
         Ok(())
