@@ -85,6 +85,7 @@ impl Tally {
         }
         add("bytes_restored", Unit::Bytes, reset.bytes_restored);
         add("bytes_returned", Unit::Bytes, reset.bytes_returned);
+        add("huge_pages", Unit::Count, reset.huge_pages);
         add("regions", Unit::Count, reset.regions);
         add("syscalls", Unit::Count, reset.syscalls);
     }

@@ -16,6 +16,8 @@ pub struct Reset {
     pub bytes_restored: u64,
     /// Bytes given back to the kernel.
     pub bytes_returned: u64,
+    /// Huge pages made of small ones, all of which were resident.
+    pub huge_pages: u64,
     /// Contiguous runs of pages that were treated.
     pub regions: u64,
     /// System calls made by the reset itself.

@@ -6,6 +6,7 @@ pub(crate) mod region;
 mod self_test;
 mod session;
 mod support;
+mod tail;
 
 pub use backing::Backing;
 pub(crate) use image::is_blank;

@@ -121,6 +121,12 @@ impl Pages<'_> {
         unsafe { page::discard(&self.region.map, range) }
     }
 
+    /// Makes huge pages of a range of them, whose pages are all resident.
+    pub(crate) fn collapse(&mut self, range: Range<usize>) -> io::Result<()> {
+        assert!(range.end <= self.size());
+        page::collapse(&self.region.map, range)
+    }
+
     /// `MADV_FREE` on a range of whole pages.
     pub(crate) fn free(&mut self, range: Range<usize>) -> io::Result<()> {
         assert!(range.end <= self.size());

@@ -9,6 +9,7 @@ use wasmtime::{
 };
 
 use super::region::{Pages, Region};
+use super::tail::Tail;
 use super::{Image, InPlace, Which};
 use crate::commit::{Extent, WASM_PAGE, WHOLE_MEMORY};
 use crate::error::Error;
@@ -42,6 +43,7 @@ struct TrackedMemory {
     bytes: bool,
     tracker: Box<dyn Tracker>,
     restorer: Box<dyn Restorer>,
+    tail: Tail,
     /// Kept between resets, so that a reset allocates nothing.
     runs: Vec<Range<usize>>,
 }
@@ -185,7 +187,7 @@ impl TrackedMemory {
         let mut tracker = (parts.tracker)();
         tracker.start(&mut pages)?;
         let restorer = (parts.restorer)();
-        Ok(Self { memory, image, bytes, tracker, restorer, runs: Vec::new(), region })
+        Ok(Self { memory, image, bytes, tracker, restorer, tail: Tail::default(), runs: Vec::new(), region })
     }
 
     fn restore(&mut self, done: &mut Reset) -> io::Result<()> {
@@ -198,6 +200,9 @@ impl TrackedMemory {
         self.runs.clear();
         self.tracker.dirty(&pages, &self.image, &mut self.runs, done)?;
         self.restorer.restore(&mut pages, &self.image, &self.runs, done)?;
+        if self.restorer.keeps_memory() {
+            self.tail.restored(&mut pages, self.image.size(), &self.runs, done);
+        }
         self.tracker.clean(&mut pages, &self.image, done)
     }
 

@@ -41,12 +41,13 @@ impl Mechanism {
     }
 }
 
-/// Every mechanism that some strategy or commit policy needs, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 15] = [
+/// Every mechanism that some strategy or commit policy needs or makes use of, in the order in which `doctor` lists them.
+pub static ALL: [&Mechanism; 16] = [
     &crate::in_place::SHRINK,
     &super::page::PROTECT,
     &super::page::DISCARD,
     &super::page::FREE,
+    &super::page::COLLAPSE,
     &super::memfd::PRIVATE_IMAGE,
     &super::mincore::MINCORE,
     &super::pagemap::PAGEMAP,

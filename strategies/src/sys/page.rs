@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use memmap2::{MmapOptions, MmapRaw, UncheckedAdvice};
 
-use super::{Mechanism, checked};
+use super::{Mechanism, checked, pagemap_scan};
 
 /// The size of an OS page in bytes, read once at run time: 4 KiB on x86-64, up to 64 KiB on aarch64.
 pub fn size() -> usize {
@@ -16,6 +16,12 @@ pub fn size() -> usize {
         let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
         usize::try_from(bytes).expect("every kernel has a page size")
     })
+}
+
+/// What one entry of the last but one level of a page table spans in bytes, and so the size of a huge page: 2 MiB with
+/// pages of 4 KiB.
+pub(crate) fn huge() -> usize {
+    size() / size_of::<u64>() * size()
 }
 
 /// Reserves `bytes` of private anonymous address space that is not accounted as swap.
@@ -61,6 +67,18 @@ pub(crate) unsafe fn discard(map: &MmapRaw, range: Range<usize>) -> io::Result<(
 pub(crate) unsafe fn free(map: &MmapRaw, range: Range<usize>) -> io::Result<()> {
     // SAFETY: memmap2 checks the bounds; the caller vouches for the references.
     unsafe { map.unchecked_advise_range(UncheckedAdvice::Free, range.start, range.len()) }
+}
+
+/// MADV_COLLAPSE: makes huge pages of small ones, here and now, whatever the system's setting for huge pages is. The
+/// content stays, and so does what is resident as long as all pages of the range are.
+pub(crate) fn collapse(map: &MmapRaw, range: Range<usize>) -> io::Result<()> {
+    assert!(range.start <= range.end && range.end <= map.len());
+    // SAFETY: the range lies within the mapping (asserted). The kernel exchanges the memory behind it for a copy, which
+    // nobody can tell who reads or writes it.
+    checked(unsafe {
+        libc::madvise(map.as_mut_ptr().add(range.start).cast(), range.len(), libc::MADV_COLLAPSE)
+    })?;
+    Ok(())
 }
 
 /// A few private pages of its own, for a probe to try a mechanism on.
@@ -127,3 +145,23 @@ pub static FREE: Mechanism = Mechanism::new("MADV_FREE", "offers pages to the ke
     }
 })
 .since(4, 5);
+
+/// madvise(2) with `MADV_COLLAPSE`, Linux 6.1. Whether a huge page came of it is asked of `PAGEMAP_SCAN`.
+pub static COLLAPSE: Mechanism =
+    Mechanism::new("MADV_COLLAPSE", "makes huge pages of what blocks grow a memory by", || {
+        let scratch = Scratch::pages(2 * huge() / size())?;
+        let start = scratch.map.as_ptr().addr();
+        let first = (start.next_multiple_of(huge()) - start) / size();
+        let pages = first..first + huge() / size();
+        pages.clone().for_each(|page| scratch.write(page, 7));
+        collapse(&scratch.map, pages.start * size()..pages.end * size())
+            .map_err(|e| format!("madvise: {e}; it takes Linux 6.1, and 2 MiB of memory in one piece"))?;
+        if pages.clone().any(|page| scratch.read(page) != 7) {
+            return Err("MADV_COLLAPSE lost a page's content".into());
+        }
+        match pagemap_scan::huge_pages(&scratch)? {
+            huge if huge == pages.len() => Ok(()),
+            huge => Err(format!("{huge} of {} pages became part of a huge page", pages.len())),
+        }
+    })
+    .since(6, 1);

@@ -25,6 +25,8 @@ pub(crate) mod category {
     pub(crate) const SWAPPED: u64 = 1 << 4;
     /// The shared page of zeros, mapped by a read.
     pub(crate) const PFNZERO: u64 = 1 << 5;
+    /// Part of a huge page that is mapped as a whole.
+    pub(crate) const HUGE: u64 = 1 << 6;
 }
 
 /// `struct pm_scan_arg`.
@@ -66,6 +68,8 @@ pub(crate) enum Select {
     /// Whatever is not write-protected, be it absent: for ranges that were protected as a whole. The kernel answers
     /// it from one bit of each page-table entry, in less than half the time of the others.
     Unprotected,
+    /// Mapped as part of a huge page.
+    Huge,
 }
 
 impl Select {
@@ -76,6 +80,7 @@ impl Select {
             Self::Populated => (category::PFNZERO, category::PFNZERO, there),
             Self::Written => (category::PFNZERO | category::WRITTEN, category::PFNZERO, there),
             Self::Unprotected => (category::WRITTEN, 0, 0),
+            Self::Huge => (category::HUGE, 0, 0),
         }
     }
 }
@@ -181,6 +186,12 @@ fn pages_of(scratch: &Scratch, scanner: &mut Scanner, select: Select) -> Result<
             _ => format!("PAGEMAP_SCAN: {e}"),
         })?;
     Ok(pages)
+}
+
+/// How many of these pages are mapped as parts of huge ones.
+pub(crate) fn huge_pages(scratch: &Scratch) -> Result<usize, String> {
+    let mut scanner = Scanner::open().map_err(|e| format!("/proc/self/pagemap: {e}"))?;
+    Ok(pages_of(scratch, &mut scanner, Select::Huge)?.len())
 }
 
 /// `PAGEMAP_SCAN` for populated pages.
