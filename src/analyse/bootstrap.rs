@@ -150,8 +150,8 @@ pub fn preview(paired: &Paired) -> Option<Estimate> {
     })
 }
 
-/// Estimates a ratio of which every launch has one value, such as that of the times of two whole runs: Student's interval
-/// over the log ratios of the launches.
+/// Estimates a ratio of which every launch has one value, such as that of the sums over two whole launches: Student's
+/// interval over the log ratios of the launches.
 ///
 /// `None` for fewer than [`MIN_LAUNCHES`].
 pub fn over_launches(logs: &[f64]) -> Option<Ratio> {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Facts;
-use super::bootstrap::{Estimate, MIN_ROUNDS, Seed, estimate};
-use super::evidence::{Evidence, Group};
+use super::bootstrap::{Estimate, MIN_ROUNDS, Seed, estimate, over_launches};
+use super::evidence::{Evidence, Group, Times};
 use super::figures;
 use super::growth;
 use super::learned::Learned;
-use super::paired::Paired;
+use super::paired::{Paired, totals};
 use super::summary::{Cell, Equivalence, Quantiles, Ratio, Verdict};
 use super::verdict;
 use crate::measure::row::{Phase, canonical};
@@ -67,20 +67,23 @@ struct Bench<'a> {
     floor: Option<&'a Contender<'a>>,
     /// The sound strategy with the least median cycle, controls aside; of equals the first by name.
     best: Option<&'a Contender<'a>>,
+    /// Likewise the one with the least mean cycle.
+    least: Option<&'a Contender<'a>>,
 }
 
 impl<'a> Bench<'a> {
     fn new(contenders: &'a [Contender<'a>], group: &'a Group, facts: &'a Facts) -> Self {
         let named = |name: &str| contenders.iter().find(|contender| contender.strategy == name);
+        let timed = || contenders.iter().filter(|contender| !contender.control && contender.cycle.is_some());
         Self {
             group,
             facts,
             baseline: named(&facts.baseline),
             floor: named(&facts.floor).filter(|floor| floor.equivalence == Equivalence::Equivalent),
-            best: contenders
-                .iter()
-                .filter(|contender| !contender.control && contender.cycle.is_some())
+            best: timed()
                 .min_by_key(|contender| (contender.cycle.map(|cycle| cycle.p50), contender.strategy)),
+            least: timed()
+                .min_by_key(|contender| (contender.cycle.map(|cycle| cycle.mean), contender.strategy)),
         }
     }
 
@@ -106,6 +109,7 @@ impl<'a> Bench<'a> {
                 .and_then(|floor| figures::overhead(evidence, floor.evidence)),
             ratio_to_baseline: ratio,
             regret: self.regret(contender),
+            regret_by_mean: self.regret_by_mean(contender),
             verdict,
             sentence,
             more,
@@ -130,6 +134,16 @@ impl<'a> Bench<'a> {
             return Some(ITSELF);
         }
         self.compare(contender, best).1.map(|estimate| estimate.ratio)
+    }
+
+    /// Mean cycle over the least mean cycle; exactly 1 for the strategy that has it.
+    fn regret_by_mean(&self, contender: &Contender) -> Option<Ratio> {
+        contender.cycle?;
+        let least = self.least?;
+        if least.strategy == contender.strategy {
+            return Some(ITSELF);
+        }
+        over_traces(self.group, contender.strategy, least.strategy)
     }
 
     fn against_baseline(&self, contender: &Contender) -> Comparison {
@@ -188,13 +202,24 @@ impl<'a> Bench<'a> {
 /// The ratio of two strategies' cycles in the rounds of a workload: the launches with enough paired rounds, and the
 /// estimate if they are enough. That both are sound is for the caller to see to.
 pub fn compare(group: &Group, seed: u64, above: &str, below: &str) -> (usize, Option<Estimate>) {
-    let times = |strategy| group.strategies.get(strategy).and_then(|evidence| evidence.times(Phase::Cycle));
-    let (Some(above_times), Some(below_times)) = (times(above), times(below)) else { return (0, None) };
+    let (Some(above_times), Some(below_times)) = (cycles(group, above), cycles(group, below)) else {
+        return (0, None);
+    };
     let paired = Paired::new(&above_times.rounds, &below_times.rounds);
     // Part of the comparison's name, so that each has its own random numbers.
     let params = canonical(&group.params);
     let estimate = estimate(&paired, Seed(seed), &[&group.workload, &params, above, below]);
     (paired.with_at_least(MIN_ROUNDS).launches().len(), estimate)
+}
+
+/// The ratio of two strategies' mean cycles over whole traces, in the rounds of a workload, if the launches are enough.
+/// That both are sound is for the caller to see to.
+pub fn over_traces(group: &Group, above: &str, below: &str) -> Option<Ratio> {
+    over_launches(&totals(&cycles(group, above)?.rounds, &cycles(group, below)?.rounds, MIN_ROUNDS))
+}
+
+fn cycles<'a>(group: &'a Group, strategy: &str) -> Option<&'a Times> {
+    group.strategies.get(strategy)?.times(Phase::Cycle)
 }
 
 /// How a contender compares with the baseline.

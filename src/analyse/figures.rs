@@ -37,8 +37,15 @@ fn spread<T: Middle>(mut launches: Vec<Vec<T>>) -> Option<Spread<T>> {
 
 /// The distribution of single blocks in a phase.
 pub fn quantiles(times: &Times) -> Option<Quantiles> {
-    let Spread { p50, p95, p99, max, n } = spread(blocks_by_launch(times).into_values().collect())?;
-    Some(Quantiles { p50, p95, p99, max, n })
+    let launches: Vec<Vec<u64>> = blocks_by_launch(times).into_values().collect();
+    let mean = median(&mut launches.iter().filter_map(|blocks| mean(blocks)).collect::<Vec<f64>>());
+    let Spread { p50, p95, p99, max, n } = spread(launches)?;
+    Some(Quantiles { p50, p95, p99, max, mean: mean.map(|ns| ns.round() as u64), n })
+}
+
+fn mean(values: &[u64]) -> Option<f64> {
+    let sum = values.iter().map(|&value| u128::from(value)).sum::<u128>();
+    (!values.is_empty()).then(|| sum as f64 / values.len() as f64)
 }
 
 /// The single blocks of each launch that all cells ran. A round of which only the median was kept counts as one block.
@@ -102,9 +109,7 @@ fn differences(round: &Round, floor: &Round) -> Vec<i64> {
 
 /// The mean number of minor faults per cycle: a mean, because the total is what the machine pays.
 pub fn minor_faults(cell: &Evidence) -> Option<f64> {
-    let n = cell.minor_faults.len();
-    (n > 0)
-        .then(|| cell.minor_faults.iter().map(|&faults| u128::from(faults)).sum::<u128>() as f64 / n as f64)
+    mean(&cell.minor_faults)
 }
 
 /// Resident set: steady is the median over the second half of each launch's memory pass (by time), then over launches;

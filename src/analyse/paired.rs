@@ -67,6 +67,30 @@ impl Paired {
     }
 }
 
+/// The log ratio of each launch's sum over all blocks of the rounds that both have; of launches with at least `rounds`
+/// of these.
+///
+/// A sum and not a median over rounds: where a trace is one block, a slow block is a rare round. A round whose blocks
+/// one contender did not keep is left out, as is one in which they did not run equally many.
+pub fn totals(numerator: &Rounds, denominator: &Rounds, rounds: usize) -> Vec<f64> {
+    let sum = |blocks: &[u64]| blocks.iter().map(|&ns| u128::from(ns)).sum::<u128>();
+    let mut launches = BTreeMap::<u32, (usize, u128, u128)>::new();
+    for (at @ (launch, _), above) in numerator {
+        if let Some(below) = denominator.get(at)
+            && above.blocks.len() == below.blocks.len()
+            && !above.blocks.is_empty()
+        {
+            let (paired, over, under) = launches.entry(*launch).or_default();
+            *paired += 1;
+            *over += sum(&above.blocks);
+            *under += sum(&below.blocks);
+        }
+    }
+    let counts = |(paired, over, under): &(usize, u128, u128)| *paired >= rounds && *over > 0 && *under > 0;
+    let logs = launches.into_values().filter(counts);
+    logs.map(|(_, over, under)| (over as f64).ln() - (under as f64).ln()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +125,30 @@ mod tests {
     fn a_time_of_zero_has_no_ratio() {
         let a = rounds(&[((0, 0), 0), ((0, 1), 10)]);
         assert_eq!(Paired::new(&a, &a).rounds(), 1);
+    }
+
+    /// The total of one launch in per cent, from the blocks of its rounds.
+    fn total(above: &[&[u64]], below: &[&[u64]], at_least: usize) -> Option<f64> {
+        let rounds = |blocks: &[&[u64]]| -> Rounds {
+            let round = |blocks: &&[u64]| Round { value: 1, blocks: blocks.to_vec() };
+            (0..).map(|number| (0, number)).zip(blocks.iter().map(round)).collect()
+        };
+        totals(&rounds(above), &rounds(below), at_least).first().map(|log| (100.0 * log.exp()).round())
+    }
+
+    #[test]
+    fn a_rare_slow_block_counts_in_a_total_however_rounds_divide_the_blocks() {
+        assert_eq!(total(&[&[1, 1, 1, 1], &[1, 1, 1, 57]], &[&[2, 2, 2, 2], &[2, 2, 2, 2]], 2), Some(400.0));
+        assert_eq!(total(&[&[1], &[1], &[13], &[1]], &[&[2], &[2], &[2], &[2]], 2), Some(200.0));
+    }
+
+    #[test]
+    fn a_total_is_over_what_both_have_run() {
+        assert_eq!(total(&[&[1], &[13]], &[&[2]], 1), Some(50.0), "one lacks the round");
+        assert_eq!(total(&[&[4], &[13, 13]], &[&[1], &[1]], 1), Some(400.0), "these are not the same blocks");
+        assert_eq!(total(&[&[1]], &[&[2]], 2), None, "too few rounds");
+        assert_eq!(total(&[&[]], &[&[]], 1), None, "only the medians were kept");
+        assert_eq!(total(&[&[0]], &[&[2]], 1), None, "zero has no logarithm");
     }
 
     #[test]

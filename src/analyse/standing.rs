@@ -4,12 +4,15 @@
 //! are not measurably slower: those whose paired ratio to it has the verdict *same* or *unsure*, by the rule and at
 //! the level of every other [`verdict`](super::verdict), or that have no interval at all. A ratio that is measurably
 //! below 1, which the shortest median does not rule out, is a tie as well.
+//!
+//! A median does not see what is rare. So whoever takes measurably less over whole traces than the best is named beside
+//! it, by the same rule.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::summary::{Cell, Ratio, Verdict};
-use super::verdict::verdict;
+use super::verdict::{self, verdict};
 use crate::measure::row::Params;
 
 /// The best of a workload and those tied with it.
@@ -22,6 +25,29 @@ pub struct Standing {
     pub best: String,
     /// The sound strategies that cannot be told apart from it, by `cycle_ns.p50`.
     pub tied: Vec<String>,
+    /// Who takes measurably less than the best over whole traces; absent where nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_mean: Option<ByMean>,
+}
+
+/// A strategy that takes measurably less over whole traces than one with a shorter median.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct ByMean {
+    pub strategy: String,
+    /// The other one's mean cycle over that of this strategy.
+    pub ratio: Ratio,
+    /// Both as a sentence.
+    pub sentence: String,
+}
+
+impl ByMean {
+    /// What there is to say beside `chosen`, whose mean cycle is `ratio` times that of `strategy`; nothing where the ratio
+    /// is not measurably above 1, or has no interval.
+    pub fn beside(chosen: &str, strategy: &str, ratio: Option<Ratio>) -> Option<Self> {
+        let ratio = ratio.filter(|ratio| !ties(Some(ratio)))?;
+        let sentence = verdict::over_traces(chosen, strategy, &ratio);
+        Some(Self { strategy: strategy.to_owned(), ratio, sentence })
+    }
 }
 
 /// Whether a ratio to the best leaves open that the strategy is as good; `None` stands for a ratio without interval.
@@ -42,11 +68,15 @@ pub fn standings(cells: &[Cell]) -> Vec<Standing> {
         timed.sort_by_key(|cell| (cell.cycle_ns.map(|cycle| cycle.p50), cell.strategy.clone()));
         if let Some((best, others)) = timed.split_first() {
             let tied = others.iter().filter(|cell| ties(cell.regret.as_ref()));
+            let least =
+                timed.iter().min_by_key(|cell| (cell.cycle_ns.map(|cycle| cycle.mean), &cell.strategy));
             standings.push(Standing {
                 workload: best.workload.clone(),
                 params: best.params.clone(),
                 best: best.strategy.clone(),
                 tied: tied.map(|cell| cell.strategy.clone()).collect(),
+                by_mean: least
+                    .and_then(|least| ByMean::beside(&best.strategy, &least.strategy, best.regret_by_mean)),
             });
         }
     }

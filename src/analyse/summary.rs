@@ -67,6 +67,11 @@ pub struct Cell {
     /// Cycle over the cycle of the best sound strategy of this workload in the same round. The best has the least
     /// `cycle_ns.p50` and is no control; controls, and a strategy that is as good, may come out below 1.
     pub regret: Option<Ratio>,
+    /// Mean cycle over whole traces, over that of the sound strategy of this workload with the least `cycle_ns.mean`, no
+    /// control, in the same rounds: rare slow blocks, which a median hides, count in full. Absent from summaries older
+    /// than it.
+    #[serde(default)]
+    pub regret_by_mean: Option<Ratio>,
     pub verdict: Verdict,
     /// The verdict as a sentence.
     pub sentence: String,
@@ -106,13 +111,16 @@ pub enum Equivalence {
 }
 
 /// Distribution over single blocks: each quantile is taken within a launch by nearest rank, then the median over
-/// launches; `max` is the largest of all.
+/// launches, and so is the mean; `max` is the largest of all.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Quantiles {
     pub p50: u64,
     pub p95: u64,
     pub p99: u64,
     pub max: u64,
+    /// Over all blocks. Absent from summaries older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<u64>,
     /// Blocks measured.
     pub n: u64,
 }

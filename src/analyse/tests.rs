@@ -1,5 +1,7 @@
 //! The step as a whole: literal rows in, a summary out.
 
+mod over_traces;
+
 use proptest::prelude::*;
 
 use super::ending::Ending;
@@ -187,7 +189,7 @@ fn quantiles_are_taken_within_a_launch_and_then_over_launches() {
     }
     assert_eq!(
         cell(&rows, "dirty/mincore").cycle_ns,
-        Some(Quantiles { p50: 21, p95: 31, p99: 31, max: 700, n: 9 })
+        Some(Quantiles { p50: 21, p95: 31, p99: 31, max: 700, mean: Some(21), n: 9 })
     );
 }
 
@@ -423,7 +425,7 @@ fn blocks_without_rounds_have_quantiles_only() {
     let mut alone = time("dirty/mincore", Phase::Cycle, 0, 0, &[30, 10, 20]);
     alone.round = None;
     let cell = cell(&[verified("dirty/mincore"), alone], "dirty/mincore");
-    assert_eq!(cell.cycle_ns, Some(Quantiles { p50: 20, p95: 30, p99: 30, max: 30, n: 3 }));
+    assert_eq!(cell.cycle_ns, Some(Quantiles { p50: 20, p95: 30, p99: 30, max: 30, mean: Some(20), n: 3 }));
     assert_eq!((cell.launches, cell.rounds), (1, 0));
 }
 

@@ -175,6 +175,7 @@ pub fn empty(strategy: &str, workload: &str, equivalence: Equivalence, reason: O
         overhead_ns: None,
         ratio_to_baseline: None,
         regret: None,
+        regret_by_mean: None,
         verdict: Verdict::None,
         sentence: String::new(),
         more: None,
@@ -314,6 +315,7 @@ pub fn small() -> Summary {
     });
     wrong.ratio_to_baseline = Some(ratio(0.777, 0.0));
     wrong.regret = wrong.ratio_to_baseline;
+    wrong.regret_by_mean = wrong.ratio_to_baseline;
     wrong.minor_faults = Some(777.0);
     wrong.rss_bytes = Some(Residency { steady: 777 << 20, peak: 777 << 20 });
     wrong.startup = vec![Stage { name: "spawn".into(), ns: 777_777, n: 5 }];
@@ -332,7 +334,7 @@ pub fn extreme() -> Summary {
         ("dirty/uffd-wp", u64::MAX),
     ] {
         let mut cell = empty(strategy, "extreme/values", Equivalence::Equivalent, None);
-        let all = Quantiles { p50: value, p95: value, p99: value, max: value, n: 1 };
+        let all = Quantiles { p50: value, p95: value, p99: value, max: value, mean: Some(value), n: 1 };
         (cell.execute_ns, cell.reset_ns, cell.cycle_ns) = (Some(all), Some(all), Some(all));
         let signed = i64::try_from(value).unwrap_or(i64::MIN);
         cell.overhead_ns = Some(Overhead {
