@@ -175,6 +175,7 @@ fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
         p.winner { (named(best.name(), palette)) }
         @if let Some(answer) = group.answer().filter(|_| !group.tied().is_empty()) { p { (sentence(&answer)) "." } }
         @if let Some(words) = best.sentence() { p { (sentence(words)) } }
+        @if let Some(by_mean) = group.by_mean { p.warning { (sentence(&by_mean.sentence)) } }
         dl {
             @if let Some(cycle) = best.cycle() {
                 dt { "cycle" } dd { (whole(&ns(cycle.p50))) ", p95 " (whole(&ns(cycle.p95))) }

@@ -41,6 +41,9 @@ pub fn table(group: &Group) -> String {
     if !tied.is_empty() {
         out += &format!("\nTied with the best, at the same level: {}.\n", enumerated(&tied));
     }
+    if let Some(by_mean) = group.by_mean {
+        out += &format!("\n{}\n", sentence(&by_mean.sentence));
+    }
     for (i, reason) in sheet.reasons.iter().enumerate() {
         out += &format!("{}{}. {}\n", if i == 0 { "\n" } else { "" }, i + 1, escape(reason));
     }

@@ -306,7 +306,8 @@ pub fn markdown(book: &Book) -> String {
     for Chapter { group, .. } in chapters {
         let words = match group.best().zip(group.answer()) {
             Some((best, answer)) => {
-                let why = best.sentence().map_or(String::new(), |words| format!(" {}", sentence(words)));
+                let why = best.sentence().into_iter().chain(group.by_mean.map(|by_mean| &*by_mean.sentence));
+                let why: String = why.map(|words| format!(" {}", sentence(words))).collect();
                 format!("best is {}.{why}", sentence(&answer))
             }
             None => "no sound strategy has a time here.".into(),

@@ -61,6 +61,9 @@ pub fn table(group: &Group, options: Options) -> String {
         Some((best, answer)) => {
             out += &wrap(&plain(&format!("best sound strategy: {answer}")), width, "  ");
             out += &wrap(&plain(best.sentence().unwrap_or_default()), width, "");
+            if let Some(by_mean) = group.by_mean {
+                out += &wrap(&plain(&by_mean.sentence), width, "");
+            }
         }
         None => out += &wrap("no sound strategy has a time here", width, ""),
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::prose::enumerated;
 use crate::analyse::ending::Ending;
 use crate::analyse::learned::Learned;
-use crate::analyse::standing;
+use crate::analyse::standing::{self, ByMean};
 use crate::analyse::summary::{
     Cell, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary, Verdict,
 };
@@ -165,6 +165,8 @@ pub struct Group<'a> {
     pub baseline: &'a str,
     /// How intervals and verdicts were made.
     pub method: Method,
+    /// Who takes less than the best over whole traces.
+    pub by_mean: Option<&'a ByMean>,
     /// Whether the run holds this workload at other parameters too, so that the name alone would be ambiguous.
     pub several: bool,
     /// In the order of the summary.
@@ -184,6 +186,11 @@ impl<'a> Group<'a> {
                     params: &cell.params,
                     baseline: &summary.baseline,
                     method: summary.method,
+                    by_mean: summary
+                        .standings
+                        .iter()
+                        .find(|standing| standing.workload == cell.workload && standing.params == cell.params)
+                        .and_then(|standing| standing.by_mean.as_ref()),
                     several: false,
                     cells: vec![Shown::new(cell)],
                 }),

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use reset_strategies::{Strategy, Swap, registry};
 
 use crate::analyse::bootstrap::Estimate;
+use crate::analyse::standing::ByMean;
 use crate::analyse::summary::Ratio;
 use crate::analyse::verdict::more;
 use crate::analyse::{MARGIN, SEED, cells, evidence, standing};
@@ -78,6 +79,18 @@ impl<'a> Field<'a> {
         let pair = (above.name().to_owned(), below.name().to_owned());
         let compare = || cells::compare(rows, SEED, above.name(), below.name()).1;
         *self.known.borrow_mut().entry(pair).or_insert_with(compare)
+    }
+
+    /// The candidate with the least mean cycle, where it takes measurably less than the chosen one over whole traces.
+    pub fn by_mean(&self, chosen: &Candidate, candidates: &[Candidate]) -> Option<ByMean> {
+        let least = candidates
+            .iter()
+            .min_by_key(|candidate| (candidate.cell.cycle().map(|cycle| cycle.mean), candidate.name()))?;
+        ByMean::beside(
+            chosen.name(),
+            least.name(),
+            cells::over_traces(self.rows?, chosen.name(), least.name()),
+        )
     }
 
     /// Chooses among candidates that are sorted by median cycle; nothing where there are none.

@@ -23,6 +23,7 @@ use reset_strategies::{Kernel, Swap};
 use serde::Serialize;
 
 use crate::analyse::saved::Saved;
+use crate::analyse::standing::ByMean;
 use crate::analyse::summary::Ratio;
 use crate::gate::likeness;
 use crate::measure::row::Params;
@@ -58,6 +59,8 @@ pub struct Recommendation {
     pub because: String,
     /// The others that fit and cannot be told apart from the shortest cycle.
     pub tied: Vec<String>,
+    /// Who of those that fit takes measurably less over whole traces.
+    pub by_mean: Option<ByMean>,
     /// What the host has to have or to leave alone.
     pub conditions: Vec<String>,
     /// What would be chosen if there were no such strategy.
@@ -131,6 +134,7 @@ fn one(group: &Group, field: &Field, limits: &Limits) -> Recommendation {
         strategy: None,
         because: nothing_fits(&sound, limits),
         tied: Vec::new(),
+        by_mean: None,
         conditions: Vec::new(),
         runner_up: None,
         runner_up_ratio: None,
@@ -151,6 +155,7 @@ fn one(group: &Group, field: &Field, limits: &Limits) -> Recommendation {
     answer.strategy = Some(chosen.name().into());
     answer.because = because(&choice);
     answer.tied = choice.tied.iter().map(|tied| tied.name().to_owned()).collect();
+    answer.by_mean = field.by_mean(&chosen, &fitting);
     answer.conditions = conditions(&chosen);
     answer.runner_up = runner_up.map(|other| other.name().into());
     answer.runner_up_ratio = runner_up.and_then(|other| field.ratio(&other, &chosen));

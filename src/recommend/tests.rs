@@ -50,7 +50,10 @@ fn rows(made: &[Made]) -> Vec<Row> {
 }
 
 fn answer(made: &[Made], limits: Limits) -> Recommendation {
-    let rows = rows(made);
+    answer_to(&rows(made), made, limits)
+}
+
+fn answer_to(rows: &[Row], made: &[Made], limits: Limits) -> Recommendation {
     let facts = Facts {
         run: "r".into(),
         baseline: "fresh/relink".into(),
@@ -59,8 +62,8 @@ fn answer(made: &[Made], limits: Limits) -> Recommendation {
         floor: "control/oracle".into(),
         seed: SEED,
     };
-    let summary = summarise(&rows, &facts).unwrap();
-    let gathered = evidence::gather("r", &rows).unwrap();
+    let summary = summarise(rows, &facts).unwrap();
+    let gathered = evidence::gather("r", rows).unwrap();
     one(&Group::all(&summary)[0], &Field::new(gathered.first()), &limits)
 }
 
@@ -129,6 +132,24 @@ fn of_those_that_are_tied_the_one_that_survives_swap_and_then_the_smallest_is_ta
         "{:?}",
         answer.unknown
     );
+}
+
+#[test]
+fn who_takes_less_over_whole_traces_is_named_if_it_fits() {
+    let mut rows = rows(&CLEAR);
+    for row in rows.iter_mut().filter(|row| row.phase == Phase::Cycle) {
+        let cycle = row.value.unwrap();
+        let slowest = if row.strategy == "dirty/pagemap-scan" { 99_000 } else { cycle };
+        row.samples = [vec![cycle; 7], vec![slowest]].concat();
+    }
+    let unlimited = answer_to(&rows, &CLEAR, Limits::default());
+    let by_mean = unlimited.by_mean.expect("one block in eight takes 99 times as long");
+    assert_eq!(unlimited.strategy.as_deref(), Some("dirty/pagemap-scan"));
+    assert_eq!(by_mean.strategy, "fresh/pooling-resident");
+    assert!((by_mean.ratio.value - 106_000.0 / 16_000.0).abs() < 0.1 && by_mean.ratio.low > 1.0);
+    let older = Limits { kernel: "5.15".parse().ok(), ..Limits::default() };
+    assert_eq!(answer_to(&rows, &CLEAR, older).by_mean, None, "the slow one does not fit");
+    assert_eq!(answer(&CLEAR, Limits::default()).by_mean, None, "nothing is known of single blocks");
 }
 
 #[test]

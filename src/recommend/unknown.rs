@@ -17,7 +17,7 @@ pub fn of_run(saved: &Saved) -> Vec<String> {
     );
     say(
         saved.rows.is_empty(),
-        "no rows were kept, so that who is tied under these limits is not known".into(),
+        "no rows were kept, so that who is tied under these limits, or takes less over whole traces, is not known".into(),
     );
     say(
         record.profile != Profile::Full,

@@ -37,6 +37,7 @@ fn parts(answer: &Recommendation, level: f64) -> Vec<(&'static str, Vec<String>)
     let tied: Vec<String> = answer.tied.iter().map(|name| format!("`{name}`")).collect();
     let all = vec![
         ("tied", if tied.is_empty() { Vec::new() } else { vec![tied.join(", ")] }),
+        ("but", answer.by_mean.iter().map(|by_mean| by_mean.sentence.clone()).collect()),
         ("conditions", answer.conditions.clone()),
         ("runner-up", runner_up.into_iter().collect()),
         ("it changes", changes.collect()),

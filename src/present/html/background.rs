@@ -45,7 +45,9 @@ pub fn method(summary: &Summary) -> Markup {
                  round, and compared by the ratio within a round, so that noise that lasts longer than a turn hits all alike. \
                  Children are launched several times, because a process's layout is decided once; intervals are computed over \
                  launches, the wider of Student's t and a bootstrap, with a confidence of " (percent(summary.method.level))
-                ". A strategy whose interval is still wide gets further launches while there is time; they serve its ratios, \
+                ". The best has the shortest median, which does not see rare slow blocks: whoever takes measurably less over \
+                 whole traces, by Student's t over the sums of launches, is named beside it. A \
+                 strategy whose interval is still wide gets further launches while there is time; they serve its ratios, \
                  and all times are from the launches that all strategies had. Differences up to " (percent(summary.method.margin)) " either way are called the same. What cannot be \
                  computed is unsure. Timing, counters and memory are separate passes: no figure was taken while another \
                  instrument ran."

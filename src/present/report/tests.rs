@@ -3,6 +3,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::analyse::standing::{ByMean, standings};
+use crate::analyse::summary::Ratio;
 use crate::claims::Verdict;
 use crate::claims::report::Checked;
 use crate::present::fixture;
@@ -152,6 +154,24 @@ fn extremes_are_written() {
     let (names, _, html) = written(&fixture::facts(), &fixture::extreme());
     assert!(names.contains(&"overhead-extreme-values.svg".to_owned()), "{names:?}");
     assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");
+}
+
+#[test]
+fn who_takes_less_over_whole_traces_is_told_wherever_the_best_is() {
+    let mut summary = fixture::small();
+    let sentence = "Over whole traces `<b>` takes less";
+    summary.standings = standings(&summary.cells);
+    summary.standings[0].by_mean = Some(ByMean {
+        strategy: "<b>".into(),
+        ratio: Ratio { value: 4.0, low: 3.0, high: 5.0 },
+        sentence: sentence.into(),
+    });
+    let (_, markdown, html) = written(&fixture::facts(), &summary);
+    assert_eq!(markdown.matches(sentence).count(), 2, "with the answer and under the table");
+    let escaped = "Over whole traces <code>&lt;b&gt;</code> takes less";
+    assert_eq!(html.matches(escaped).count(), 2);
+    let terminal = crate::present::table::tables(&Group::all(&summary), Default::default());
+    assert!(terminal.contains("Over whole traces <b> takes less"), "{terminal}");
 }
 
 #[test]
