@@ -10,7 +10,7 @@ use reset_strategies::{Lifecycle, Reset};
 
 use super::child::Cell;
 use super::protocol::Count;
-use crate::analyse::learned::{ALONE, COLD_PAGES, FAULT, HOT_PAGES, RESTORE};
+use crate::analyse::learned::{ALONE, COLD_PAGES, FAULT, HOT_PAGES, RESTORE, RESTORE_FAR};
 use crate::measure::faults::Usage;
 use crate::measure::interrupts::Interrupts;
 use crate::measure::perf::Counters;
@@ -93,7 +93,13 @@ impl Tally {
     /// What an adaptive strategy decides by, and how it stands after the last block.
     fn learned(&mut self, memories: &[Learned]) {
         let Some(Learned { costs, .. }) = memories.first() else { return };
-        for (metric, ns) in [(RESTORE, costs.restore_ns), (FAULT, costs.fault_ns), (ALONE, costs.alone_ns)] {
+        let costs = [
+            (RESTORE, costs.restore_ns),
+            (RESTORE_FAR, costs.restore_far_ns),
+            (FAULT, costs.fault_ns),
+            (ALONE, costs.alone_ns),
+        ];
+        for (metric, ns) in costs {
             self.add(metric, Phase::Reset, Unit::Nanoseconds, ns.round() as u64);
         }
         for (metric, of) in PAGES {

@@ -62,6 +62,11 @@ impl Protection {
         Ok(())
     }
 
+    /// Bytes that a scan passes over at least.
+    pub(crate) fn covered(&self) -> usize {
+        self.covered
+    }
+
     /// Write-protects a range of addresses.
     pub(crate) fn protect(&mut self, addresses: Range<usize>, done: &mut Reset) -> io::Result<()> {
         done.syscalls += self.scanner()?.protect(addresses)?;

@@ -3,33 +3,41 @@
 use std::hint::black_box;
 use std::io;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::in_place::region::{Pages, Region};
 use crate::sys::page;
-use crate::sys::pagemap_scan::Scanner;
+use crate::sys::pagemap_scan::{Scanner, Select};
 use crate::sys::userfaultfd::Userfaultfd;
 
 /// Unit costs, in nanoseconds per page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
-    /// Zeroing a page. With the right stores it takes hardly more beyond the caches than within them.
+    /// Zeroing a page of so few ([`NEAR`]) that all stay in a core's own caches.
     pub restore_ns: f64,
+    /// Zeroing a page of so many ([`FAR`]) that they do not.
+    pub restore_far_ns: f64,
     /// Write-protecting a page along with many, and the fault of the next write.
     pub fault_ns: f64,
     /// What write-protecting a page costs besides where none of its neighbours is to be protected: the system call.
     pub alone_ns: f64,
+    /// Passing over a page in a scan.
+    pub walk_ns: f64,
 }
 
-/// Bytes to try on: more than a core's first cache holds, and little enough to be done in two milliseconds.
-const BYTES: usize = 1 << 20;
+/// Bytes that are in a core's own caches when a reset comes back to them.
+const NEAR: usize = 512 << 10;
+
+/// Bytes that are not, on any CPU that we know; little enough to be tried on in some milliseconds.
+const FAR: usize = 8 << 20;
 
 /// Repetitions; the fastest counts, since noise only ever adds.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 impl Costs {
     /// Where a mechanism is missing, the strategy is unavailable, and typical figures do no harm.
-    const TYPICAL: Self = Self { restore_ns: 50.0, fault_ns: 700.0, alone_ns: 1_200.0 };
+    const TYPICAL: Self =
+        Self { restore_ns: 50.0, restore_far_ns: 100.0, fault_ns: 700.0, alone_ns: 1_200.0, walk_ns: 2.5 };
 
     /// The costs of this machine, measured on first use.
     pub fn here() -> &'static Self {
@@ -37,33 +45,56 @@ impl Costs {
         HERE.get_or_init(|| Self::measure().unwrap_or(Self::TYPICAL))
     }
 
-    /// Resets in which restoring a page together costs as much as protecting it and the fault of its next write, where
-    /// so many pages of thousand are protected alone.
-    pub(super) fn patience(&self, alone: u32) -> u32 {
-        let fault = self.fault_ns + self.alone_ns * f64::from(alone) / 1_000.0;
-        (fault / self.restore_ns).clamp(1.0, 1_000.0) as u32
+    /// Resets in which restoring a page, among so many pages, costs as much as protecting it and the fault of its next
+    /// write, with `shared_ns` for its share of what is done once for all pages that have faulted.
+    pub(super) fn patience(&self, shared_ns: f64, pages: usize) -> u32 {
+        ((self.fault_ns + shared_ns) / self.restoring(pages * page::size())).clamp(1.0, 1_000.0) as u32
+    }
+
+    /// Zeroing a page where so many bytes are in each reset. Between the two sizes that were tried it rises with each
+    /// doubling, as larger parts of the memory are in a slower cache.
+    fn restoring(&self, bytes: usize) -> f64 {
+        let doublings = |bytes: usize| (bytes.max(NEAR) as f64 / NEAR as f64).log2();
+        let far = (doublings(bytes) / doublings(FAR)).min(1.0);
+        self.restore_ns + far * (self.restore_far_ns - self.restore_ns)
     }
 
     fn measure() -> io::Result<Self> {
-        let region = Region::reserve(BYTES, BYTES, 0)?;
+        let region = Region::reserve(FAR, FAR, 0)?;
         // SAFETY: no instance owns this region, and the view is used here only.
         let mut pages = unsafe { region.pages() };
         let uffd = Userfaultfd::open()?;
-        uffd.write_protect(pages.addresses(0..BYTES))?;
+        uffd.write_protect(pages.addresses(0..FAR))?;
         let mut scanner = Scanner::open()?;
-        let mut costs = Self { restore_ns: f64::MAX, fault_ns: f64::MAX, alone_ns: f64::MAX };
+        let mut least = [f64::MAX; 5];
         touch(&mut pages);
         for _ in 0..ROUNDS {
-            let protected = Instant::now();
-            scanner.protect(pages.addresses(0..BYTES))?;
-            touch(&mut pages);
-            costs.fault_ns = costs.fault_ns.min(per_page(protected.elapsed(), BYTES));
-            costs.restore_ns = costs.restore_ns.min(zero(&mut pages));
-            let alone = Instant::now();
-            scanner.protect(pages.addresses(0..page::size()))?;
-            costs.alone_ns = costs.alone_ns.min(per_page(alone.elapsed(), page::size()));
+            let fault = timed(FAR, || {
+                scanner.protect(pages.addresses(0..FAR))?;
+                touch(&mut pages);
+                Ok(())
+            })?;
+            let walk = timed(FAR, || {
+                scanner
+                    .scan(pages.addresses(0..FAR), Select::Unprotected, |run| {
+                        black_box(run);
+                    })
+                    .map(drop)
+            })?;
+            let far = zeroing(&mut pages, FAR)?;
+            // The first time brings them near.
+            zeroing(&mut pages, NEAR)?;
+            let near = zeroing(&mut pages, NEAR)?;
+            let mut alone = f64::MAX;
+            for index in [0, 2, 4] {
+                let one = index * page::size()..(index + 1) * page::size();
+                let protected = timed(page::size(), || scanner.protect(pages.addresses(one)).map(drop))?;
+                alone = alone.min(protected);
+            }
+            least = std::array::from_fn(|i| least[i].min([near, far, fault, alone, walk][i]));
         }
-        Ok(costs)
+        let [restore_ns, restore_far_ns, fault_ns, alone_ns, walk_ns] = least;
+        Ok(Self { restore_ns, restore_far_ns: restore_far_ns.max(restore_ns), fault_ns, alone_ns, walk_ns })
     }
 }
 
@@ -72,29 +103,42 @@ fn touch(pages: &mut Pages<'_>) {
     pages.bytes_mut().iter_mut().step_by(page::size()).for_each(|byte| *byte = black_box(1));
 }
 
-/// Nanoseconds that zeroing a page takes.
-fn zero(pages: &mut Pages<'_>) -> f64 {
-    let started = Instant::now();
-    // Page by page, as scattered ones are.
-    pages.bytes_mut().chunks_mut(page::size()).for_each(|page| black_box(page).fill(0));
-    per_page(started.elapsed(), pages.size())
+/// Nanoseconds that zeroing a page takes, of the first `bytes`.
+fn zeroing(pages: &mut Pages<'_>, bytes: usize) -> io::Result<f64> {
+    timed(bytes, || {
+        // Page by page, as scattered ones are.
+        pages.bytes_mut()[..bytes].chunks_mut(page::size()).for_each(|page| black_box(page).fill(0));
+        Ok(())
+    })
 }
 
-fn per_page(duration: Duration, bytes: usize) -> f64 {
-    (duration.as_nanos() as f64 * page::size() as f64 / bytes as f64).max(1.0)
+/// Nanoseconds that something done to so many bytes takes per page.
+fn timed(bytes: usize, act: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
+    let started = Instant::now();
+    act()?;
+    Ok((started.elapsed().as_nanos() as f64 * page::size() as f64 / bytes as f64).max(0.1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const COSTS: Costs =
+        Costs { restore_ns: 50.0, restore_far_ns: 130.0, fault_ns: 700.0, alone_ns: 1_400.0, walk_ns: 2.0 };
+
     #[test]
     fn patience_is_how_many_restores_a_fault_is_worth() {
-        let costs = |restore_ns, fault_ns| Costs { restore_ns, fault_ns, alone_ns: 1_400.0 };
-        assert_eq!(costs(50.0, 700.0).patience(0), 14);
-        assert_eq!(costs(50.0, 700.0).patience(500), 28);
-        assert_eq!(costs(900.0, 700.0).patience(0), 1);
-        assert_eq!(costs(0.1, 700.0).patience(0), 1_000);
+        let near = NEAR / page::size();
+        assert_eq!(COSTS.patience(0.0, near), 14);
+        assert_eq!(COSTS.patience(700.0, near), 28);
+        assert_eq!(Costs { restore_ns: 900.0, ..COSTS }.patience(0.0, near), 1);
+        assert_eq!(Costs { restore_ns: 0.1, ..COSTS }.patience(0.0, near), 1_000);
+    }
+
+    #[test]
+    fn restoring_costs_more_the_more_pages_there_are() {
+        let costs = [NEAR / 2, NEAR, NEAR * 2, NEAR * 4, FAR, FAR * 8].map(|bytes| COSTS.restoring(bytes));
+        assert_eq!(costs, [50.0, 50.0, 70.0, 90.0, 130.0, 130.0]);
     }
 
     #[test]
@@ -104,8 +148,9 @@ mod tests {
             return;
         }
         let costs = Costs::measure().expect("the probe has just performed it");
-        for ns in [costs.restore_ns, costs.fault_ns, costs.alone_ns] {
-            assert!((1.0..1e7).contains(&ns), "{costs:?}");
+        let Costs { restore_ns, restore_far_ns, fault_ns, alone_ns, walk_ns } = costs;
+        for ns in [restore_ns, restore_far_ns, fault_ns, alone_ns, walk_ns] {
+            assert!((0.1..1e7).contains(&ns), "{costs:?}");
         }
     }
 }

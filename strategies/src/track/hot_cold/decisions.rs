@@ -22,8 +22,11 @@ const EPOCH: u32 = 128;
 /// Pages between two that are to be protected for which one system call is cheaper than two.
 const BRIDGE: usize = 2_048;
 
-/// Pages that must have been protected together for their system calls to say something.
-const RECENT: usize = 16;
+/// Pages among which what is done once for all is divided at least: fewer would decide for the others.
+const RECENT: f64 = 16.0;
+
+/// Resets with faults that weigh in what faults are taken to cost.
+const LATELY: f64 = 8.0;
 
 /// What is known of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +38,7 @@ enum Tier {
     Cold,
     /// Writable, and restored in every reset.
     Hot,
-    /// Hot, but a look has found it clean: it is looked at in every reset until it is one or the other.
+    /// Hot, but lately so, or a look has found it clean: it is looked at in every reset until it is one or the other.
     Suspect,
 }
 
@@ -73,12 +76,20 @@ pub(super) struct Decisions {
     /// Whether `hot` is out of date.
     moved: bool,
     suspects: Vec<Suspect>,
+    /// Those of them that were suspects before this reset.
+    earlier: usize,
     /// Resets to come in which hot pages are looked at more often.
     alert: usize,
-    /// Pages to be protected after the restore.
+    /// Pages to be protected after the restore, since they have faulted.
     cooling: Vec<Range<usize>>,
-    /// Of thousand pages that were protected lately, those that took a system call of their own.
-    alone: u32,
+    /// The same, since they are hot no longer.
+    cooled: Vec<Range<usize>>,
+    /// Pages that are hot or cold.
+    seen: usize,
+    /// Nanoseconds of this reset that all pages which have faulted share.
+    shared: f64,
+    /// The same of late, and the pages that shared it.
+    of_late: (f64, f64),
     patience: u32,
 }
 
@@ -92,10 +103,14 @@ impl Decisions {
             hot: Vec::new(),
             moved: false,
             suspects: Vec::new(),
+            earlier: 0,
             alert: 0,
             cooling: Vec::new(),
-            alone: 0,
-            patience: costs.patience(0),
+            cooled: Vec::new(),
+            seen: 0,
+            shared: 0.0,
+            of_late: (0.0, 0.0),
+            patience: costs.patience(0.0, 0),
         }
     }
 
@@ -103,6 +118,9 @@ impl Decisions {
     pub(super) fn begin(&mut self, bytes: usize) {
         self.resets = self.resets.wrapping_add(1);
         self.cooling.clear();
+        self.cooled.clear();
+        self.shared = 0.0;
+        self.earlier = self.suspects.len();
         self.alert = self.alert.saturating_sub(1);
         let pages = bytes / page::size();
         if self.tiers.len() < pages {
@@ -116,8 +134,16 @@ impl Decisions {
         &self.hot
     }
 
+    /// Takes note of what it took to find the pages that have faulted: so many system calls, which passed over so many
+    /// bytes.
+    pub(super) fn scanned(&mut self, calls: u64, bytes: usize) {
+        let walked = (bytes / page::size()) as f64;
+        self.shared += calls as f64 * self.costs.alone_ns + walked * self.costs.walk_ns;
+    }
+
     /// Takes note of a page that is not protected. Unless it is hot, it was written, and took a fault: it becomes hot if
-    /// restoring it in every reset since its last fault would have cost less.
+    /// restoring it in every reset since its last fault would have cost less. Two faults may be chance, so that it is
+    /// looked at from the next reset on, until a look finds it written.
     pub(super) fn unprotected(&mut self, index: usize) {
         let seen = match self.tiers[index] {
             Tier::Hot | Tier::Suspect => return,
@@ -126,23 +152,26 @@ impl Decisions {
         };
         let since = self.resets.wrapping_sub(self.faulted[index]);
         self.faulted[index] = self.resets;
+        self.seen += usize::from(!seen);
         if seen && since <= self.patience {
-            self.tiers[index] = Tier::Hot;
+            self.tiers[index] = Tier::Suspect;
+            self.suspects.push(Suspect { index, clean: 0 });
             self.moved = true;
         } else {
             self.tiers[index] = Tier::Cold;
-            self.cool(index);
+            extend(&mut self.cooling, bytes_of(index));
         }
     }
 
-    /// Has the suspects within a memory of this size looked at. Clean for as long as restoring them costs as much as a
+    /// Has the suspects of earlier resets looked at that are within a memory of this size. Clean for as long as restoring them costs as much as a
     /// fault, they are cold; until then each is worth its restore as much as when it became hot.
     pub(super) fn question(&mut self, bytes: usize, mut differs: impl FnMut(usize) -> bool) {
         let (pages, patience) = (bytes / page::size(), self.patience);
         let mut suspects = std::mem::take(&mut self.suspects);
+        let mut earlier = 0..self.earlier;
         suspects.retain_mut(|Suspect { index, clean }| {
             // A memory that has not grown so far this time has no such page: nothing is known of it, and nothing due.
-            if *index >= pages {
+            if earlier.next().is_none() || *index >= pages {
                 return true;
             }
             if differs(*index) {
@@ -154,7 +183,7 @@ impl Decisions {
                 return true;
             }
             self.tiers[*index] = Tier::Cold;
-            self.cool(*index);
+            extend(&mut self.cooled, bytes_of(*index));
             self.moved = true;
             self.alert = ALERT;
             false
@@ -178,38 +207,30 @@ impl Decisions {
         }
     }
 
-    fn cool(&mut self, index: usize) {
-        extend(&mut self.cooling, index * page::size()..(index + 1) * page::size());
-    }
-
     /// Ends a reset: calls `protect` with ranges that hold every page that has become cold, and none that is hot.
     pub(super) fn cool_down<E>(
         &mut self,
         mut protect: impl FnMut(Range<usize>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.settle();
-        self.cooling.sort_unstable_by_key(|run| run.start);
-        let mut hot = self.hot.iter().peekable();
-        let mut cooling = self.cooling.drain(..);
-        let Some(mut stretch) = cooling.next() else { return Ok(()) };
-        let (mut calls, mut bytes) = (1, stretch.len());
-        for next in cooling {
-            bytes += next.len();
-            while hot.next_if(|run| run.start < stretch.end).is_some() {}
-            let apart = hot.peek().is_some_and(|run| run.start < next.start);
-            if apart || next.start - stretch.end > BRIDGE * page::size() {
-                calls += 1;
-                protect(std::mem::replace(&mut stretch, next))?;
-            } else {
-                stretch.end = next.end;
-            }
+        stretches(&mut self.cooled, &self.hot, &mut protect)?;
+        let pages = self.cooling.iter().map(ExactSizeIterator::len).sum::<usize>() / page::size();
+        if pages == 0 {
+            return Ok(());
         }
-        protect(stretch)?;
-        // A moving average, so that a few pages which go their own way do not decide for all.
-        let now = 1_000 * calls / (bytes / page::size()).max(RECENT);
-        self.alone = self.alone.midpoint(now as u32);
-        self.patience = self.costs.patience(self.alone);
+        let calls = stretches(&mut self.cooling, &self.hot, &mut protect)?;
+        self.shared += f64::from(calls) * self.costs.alone_ns;
+        // Of so many resets, so that a few pages which go their own way do not decide for all.
+        let kept = 1.0 - 1.0 / LATELY;
+        self.of_late = (self.of_late.0 * kept + self.shared, self.of_late.1 * kept + pages as f64);
+        // Of all pages that may become hot, since each makes restoring the others dearer.
+        self.patience = self.costs.patience(self.shared_ns(), self.seen);
         Ok(())
+    }
+
+    /// What a page that faults takes of what is done once for all of them.
+    fn shared_ns(&self) -> f64 {
+        self.of_late.0 / self.of_late.1.max(RECENT)
     }
 
     fn settle(&mut self) {
@@ -219,7 +240,7 @@ impl Decisions {
         self.hot.clear();
         for (index, tier) in self.tiers.iter().enumerate() {
             if matches!(tier, Tier::Hot | Tier::Suspect) {
-                extend(&mut self.hot, index * page::size()..(index + 1) * page::size());
+                extend(&mut self.hot, bytes_of(index));
             }
         }
     }
@@ -235,6 +256,7 @@ impl Decisions {
         for (index, (tier, faulted)) in pages.enumerate() {
             if *tier == Tier::Cold && self.resets.wrapping_sub(*faulted) >= QUIET {
                 *tier = Tier::Unseen;
+                self.seen -= 1;
                 extend(&mut runs, index * size..(index + 1) * size);
             }
         }
@@ -251,6 +273,35 @@ impl Decisions {
     }
 }
 
+fn bytes_of(page: usize) -> Range<usize> {
+    page * page::size()..(page + 1) * page::size()
+}
+
+/// Calls `protect` with as few ranges as pay that hold all of these runs, and no hot page; returns how many.
+fn stretches<E>(
+    runs: &mut Vec<Range<usize>>,
+    hot: &[Range<usize>],
+    mut protect: impl FnMut(Range<usize>) -> Result<(), E>,
+) -> Result<u32, E> {
+    runs.sort_unstable_by_key(|run| run.start);
+    let mut hot = hot.iter().peekable();
+    let mut runs = runs.drain(..);
+    let Some(mut stretch) = runs.next() else { return Ok(0) };
+    let mut calls = 1;
+    for next in runs {
+        while hot.next_if(|run| run.start < stretch.end).is_some() {}
+        let apart = hot.peek().is_some_and(|run| run.start < next.start);
+        if apart || next.start - stretch.end > BRIDGE * page::size() {
+            calls += 1;
+            protect(std::mem::replace(&mut stretch, next))?;
+        } else {
+            stretch.end = next.end;
+        }
+    }
+    protect(stretch)?;
+    Ok(calls)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,9 +312,12 @@ mod tests {
         indexes.start * page::size()..indexes.end * page::size()
     }
 
+    const COSTS: Costs =
+        Costs { restore_ns: 100.0, restore_far_ns: 100.0, fault_ns: 300.0, alone_ns: 0.0, walk_ns: 0.0 };
+
     /// Decisions with a patience of three resets.
     fn decisions() -> Decisions {
-        Decisions::new(Costs { restore_ns: 100.0, fault_ns: 300.0, alone_ns: 0.0 })
+        Decisions::new(COSTS)
     }
 
     /// Resets after a block that wrote these pages; returns what was protected, and how many pages were looked at.
@@ -309,15 +363,23 @@ mod tests {
         assert_eq!(decisions.tiers[3], Tier::Cold);
         assert_eq!(reset(&mut decisions, &[3]).0, []);
         assert_eq!(decisions.hot(), [pages(3..4)]);
+        assert_eq!(reset(&mut decisions, &[3]), (vec![], 1));
         let looks: usize = (0..10 * CALM).map(|_| reset(&mut decisions, &[3]).1).sum();
         assert_eq!(looks, 10);
         assert_eq!(decisions.tiers[3], Tier::Hot);
     }
 
     #[test]
-    fn a_hot_page_that_is_no_longer_written_is_protected_after_as_many_looks_as_a_fault_is_worth() {
+    fn a_page_that_became_hot_by_chance_is_protected_as_soon_as_a_fault_would_have_cost_less() {
         let mut decisions = decisions();
         (0..2).for_each(|_| drop(reset(&mut decisions, &[3])));
+        assert_eq!(idle(&mut decisions), (3, vec![pages(3..4)]));
+    }
+
+    #[test]
+    fn a_hot_page_that_is_no_longer_written_is_protected_after_as_many_looks_as_a_fault_is_worth() {
+        let mut decisions = decisions();
+        (0..3).for_each(|_| drop(reset(&mut decisions, &[3])));
         let (resets, protected) = idle(&mut decisions);
         assert!((1..=CALM + decisions.patience as usize).contains(&resets), "{resets}");
         assert_eq!(protected, [pages(3..4)]);
@@ -339,7 +401,7 @@ mod tests {
     #[test]
     fn once_a_page_has_become_cold_the_others_are_looked_at_soon() {
         let mut decisions = decisions();
-        (0..2).for_each(|_| drop(reset(&mut decisions, &[3, 40, 700])));
+        (0..3).for_each(|_| drop(reset(&mut decisions, &[3, 40, 700])));
         idle(&mut decisions);
         let rest = 2 * (ALERT + decisions.patience as usize);
         let protected: usize = (0..rest).map(|_| reset(&mut decisions, &[]).0.len()).sum();
@@ -350,7 +412,7 @@ mod tests {
     #[test]
     fn a_suspect_beyond_a_memory_that_has_grown_less_stays_what_it_is() {
         let mut decisions = decisions();
-        (0..2).for_each(|_| drop(reset(&mut decisions, &[700])));
+        (0..3).for_each(|_| drop(reset(&mut decisions, &[700])));
         while decisions.suspects.is_empty() {
             reset(&mut decisions, &[]);
         }
@@ -383,14 +445,28 @@ mod tests {
 
     #[test]
     fn pages_that_lie_alone_among_hot_ones_are_worth_more_patience() {
-        let mut decisions = Decisions::new(Costs { restore_ns: 100.0, fault_ns: 300.0, alone_ns: 600.0 });
+        let mut decisions = Decisions::new(Costs { alone_ns: 600.0, ..COSTS });
         let even: Vec<_> = (0..200).step_by(2).collect();
         (0..2).for_each(|_| drop(reset(&mut decisions, &even)));
         assert_eq!(decisions.hot().len(), 100);
         assert_eq!(decisions.patience, 3);
         let odd: Vec<_> = (1..200).step_by(2).collect();
         reset(&mut decisions, &odd);
-        assert_eq!((decisions.alone, decisions.patience), (502, 6));
+        assert_eq!((decisions.shared_ns().round(), decisions.patience), (323.0, 6));
+    }
+
+    #[test]
+    fn what_all_faults_share_weighs_the_more_the_fewer_they_are() {
+        let patience = |pages: usize| {
+            let mut decisions = Decisions::new(Costs { alone_ns: 1_600.0, walk_ns: 1.0, ..COSTS });
+            decisions.begin(PAGES * page::size());
+            decisions.scanned(1, 3_200 * page::size());
+            (0..pages).for_each(|index| decisions.unprotected(index));
+            decisions.cool_down(|_| Ok::<_, ()>(())).unwrap();
+            decisions.patience
+        };
+        // Two calls and a walk, 6,400 ns in all: 400 ns for each of 16 pages.
+        assert_eq!([1, 16, 64, 3_200].map(patience), [7, 7, 4, 3]);
     }
 
     #[test]

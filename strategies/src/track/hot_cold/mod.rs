@@ -95,9 +95,12 @@ impl Tracker for HotCold {
     ) -> io::Result<()> {
         let Self { protection, decisions, faults } = self;
         let (bytes, page) = (pages.bytes(), page::size());
+        let differs = |index| image.differs(index * page..(index + 1) * page, bytes);
         decisions.begin(bytes.len());
         if faults.moved()? {
+            let calls = done.syscalls;
             protection.written(pages, done, |run| runs.push(run))?;
+            decisions.scanned(done.syscalls - calls, protection.covered());
             for index in runs.iter().flat_map(|run| run.start / page..run.end / page) {
                 decisions.unprotected(index);
             }
@@ -106,7 +109,6 @@ impl Tracker for HotCold {
             let within = decisions.hot().iter().take_while(|run| run.start < bytes.len());
             runs.extend(within.map(|run| run.start..run.end.min(bytes.len())));
         }
-        let differs = |index| image.differs(index * page..(index + 1) * page, bytes);
         decisions.question(bytes.len(), differs);
         for run in &*runs {
             for index in decisions.due(run) {
