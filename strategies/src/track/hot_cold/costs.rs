@@ -13,9 +13,9 @@ use crate::sys::userfaultfd::Userfaultfd;
 /// Unit costs, in nanoseconds per page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
-    /// Zeroing a page of so few ([`NEAR`]) that all stay in a core's own caches.
+    /// Zeroing a page of so few that all stay in a core's own caches: of 512 KiB.
     pub restore_ns: f64,
-    /// Zeroing a page of so many ([`FAR`]) that they do not.
+    /// Zeroing a page of so many that they do not: of 8 MiB.
     pub restore_far_ns: f64,
     /// Write-protecting a page along with many, and the fault of the next write.
     pub fault_ns: f64,

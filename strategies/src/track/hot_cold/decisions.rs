@@ -68,7 +68,7 @@ pub struct Learned {
 pub(super) struct Decisions {
     costs: Costs,
     tiers: Vec<Tier>,
-    /// The reset that last found the page written while it was protected or absent.
+    /// The reset that last found the page written while it was protected or absent, by its index.
     faulted: Vec<u32>,
     resets: u32,
     /// Runs of hot pages, in ascending order.
@@ -83,12 +83,12 @@ pub(super) struct Decisions {
     /// Pages to be protected after the restore, since they have faulted.
     cooling: Vec<Range<usize>>,
     /// The same, since they are hot no longer.
-    cooled: Vec<Range<usize>>,
+    demoted: Vec<Range<usize>>,
     /// Pages that are hot or cold.
     seen: usize,
-    /// Nanoseconds of this reset that all pages which have faulted share.
+    /// Nanoseconds that this reset spends once for all pages which have faulted.
     shared: f64,
-    /// The same of late, and the pages that shared it.
+    /// The same of late, and the pages that share it.
     of_late: (f64, f64),
     patience: u32,
 }
@@ -106,7 +106,7 @@ impl Decisions {
             earlier: 0,
             alert: 0,
             cooling: Vec::new(),
-            cooled: Vec::new(),
+            demoted: Vec::new(),
             seen: 0,
             shared: 0.0,
             of_late: (0.0, 0.0),
@@ -118,7 +118,7 @@ impl Decisions {
     pub(super) fn begin(&mut self, bytes: usize) {
         self.resets = self.resets.wrapping_add(1);
         self.cooling.clear();
-        self.cooled.clear();
+        self.demoted.clear();
         self.shared = 0.0;
         self.earlier = self.suspects.len();
         self.alert = self.alert.saturating_sub(1);
@@ -163,8 +163,8 @@ impl Decisions {
         }
     }
 
-    /// Has the suspects of earlier resets looked at that are within a memory of this size. Clean for as long as restoring them costs as much as a
-    /// fault, they are cold; until then each is worth its restore as much as when it became hot.
+    /// Has the suspects of earlier resets looked at that are within a memory of this size. One is cold when it has been
+    /// clean for so long that its restores have cost as much as a fault.
     pub(super) fn question(&mut self, bytes: usize, mut differs: impl FnMut(usize) -> bool) {
         let (pages, patience) = (bytes / page::size(), self.patience);
         let mut suspects = std::mem::take(&mut self.suspects);
@@ -183,7 +183,7 @@ impl Decisions {
                 return true;
             }
             self.tiers[*index] = Tier::Cold;
-            extend(&mut self.cooled, bytes_of(*index));
+            extend(&mut self.demoted, bytes_of(*index));
             self.moved = true;
             self.alert = ALERT;
             false
@@ -213,7 +213,7 @@ impl Decisions {
         mut protect: impl FnMut(Range<usize>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.settle();
-        stretches(&mut self.cooled, &self.hot, &mut protect)?;
+        stretches(&mut self.demoted, &self.hot, &mut protect)?;
         let pages = self.cooling.iter().map(ExactSizeIterator::len).sum::<usize>() / page::size();
         if pages == 0 {
             return Ok(());
@@ -251,13 +251,12 @@ impl Decisions {
         if !self.resets.is_multiple_of(EPOCH) {
             return runs;
         }
-        let size = page::size();
-        let pages = self.tiers.iter_mut().zip(&self.faulted).take(bytes / size);
+        let pages = self.tiers.iter_mut().zip(&self.faulted).take(bytes / page::size());
         for (index, (tier, faulted)) in pages.enumerate() {
             if *tier == Tier::Cold && self.resets.wrapping_sub(*faulted) >= QUIET {
                 *tier = Tier::Unseen;
                 self.seen -= 1;
-                extend(&mut runs, index * size..(index + 1) * size);
+                extend(&mut runs, bytes_of(index));
             }
         }
         runs
