@@ -2,7 +2,7 @@
 //!
 //! The shortest median alone crowns whoever was lucky in a close race. So the best is named together with all that
 //! are not measurably slower: those whose paired ratio to it has the verdict *same* or *unsure*, by the rule and at
-//! the level of every other [`verdict`](super::verdict), or that have no interval at all. A ratio that is measurably
+//! the level of every other [`verdict()`], or that have no interval at all. A ratio that is measurably
 //! below 1, which the shortest median does not rule out, is a tie as well.
 //!
 //! A median does not see what is rare. So whoever takes measurably less over whole traces than the best is named beside
