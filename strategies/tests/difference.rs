@@ -138,7 +138,7 @@ impl Restorer for ForgetsGrown {
         done: &mut Reset,
     ) -> io::Result<()> {
         let runs: Vec<_> = runs.iter().map(|run| run.start..run.end.min(image.size())).collect();
-        Copy.restore(pages, image, &runs, done)
+        Copy::default().restore(pages, image, &runs, done)
     }
 }
 

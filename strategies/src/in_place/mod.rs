@@ -91,7 +91,7 @@ impl InPlace {
     /// Copies the image over the whole memory; strategies say in what they differ from this.
     pub const BASE: Self = Self {
         tracker: || Box::new(Full),
-        restorer: || Box::new(Copy),
+        restorer: || Box::new(Copy::default()),
         backing: Backing::Anonymous,
         scope: Scope::ALL,
     };

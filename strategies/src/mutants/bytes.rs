@@ -111,7 +111,7 @@ impl Restorer for Late {
         done: &mut Reset,
     ) -> io::Result<()> {
         match &self.image {
-            Some(image) => Copy.restore(pages, image, runs, done),
+            Some(image) => Copy::default().restore(pages, image, runs, done),
             None => {
                 self.image = Some(Image::capture(pages)?);
                 Ok(())

@@ -12,9 +12,9 @@ pub mod page;
 pub mod pagemap;
 pub mod pagemap_scan;
 pub mod soft_dirty;
-pub(crate) mod stream;
 pub mod swap;
 pub mod userfaultfd;
+pub(crate) mod zero;
 
 pub use kernel::{Kernel, NoKernel};
 pub use mechanism::Mechanism;
