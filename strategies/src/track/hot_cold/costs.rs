@@ -5,7 +5,10 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use crate::in_place::Image;
 use crate::in_place::region::{Pages, Region};
+use crate::restore::{Copy, Restorer};
+use crate::session::Reset;
 use crate::sys::page;
 use crate::sys::pagemap_scan::{Scanner, Select};
 use crate::sys::userfaultfd::Userfaultfd;
@@ -13,9 +16,9 @@ use crate::sys::userfaultfd::Userfaultfd;
 /// Unit costs, in nanoseconds per page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
-    /// Zeroing a page of so few that all stay in a core's own caches: of 512 KiB.
+    /// Restoring a page of so few that all stay in a core's own caches: of 512 KiB.
     pub restore_ns: f64,
-    /// Zeroing a page of so many that they do not: of 8 MiB.
+    /// Restoring a page of so many that they do not: of 8 MiB.
     pub restore_far_ns: f64,
     /// Write-protecting a page along with many, and the fault of the next write.
     pub fault_ns: f64,
@@ -45,13 +48,15 @@ impl Costs {
         HERE.get_or_init(|| Self::measure().unwrap_or(Self::TYPICAL))
     }
 
-    /// Resets in which restoring a page, among so many pages, costs as much as protecting it and the fault of its next
-    /// write, with `shared_ns` for its share of what is done once for all pages that have faulted.
+    /// Resets between two writes of a page, among so many pages, in which restoring it costs no more than protecting it,
+    /// the fault of its next write, with `shared_ns` for its share of what is done once for all pages that have faulted,
+    /// and the one restore that it needs in any case.
     pub(super) fn patience(&self, shared_ns: f64, pages: usize) -> u32 {
-        ((self.fault_ns + shared_ns) / self.restoring(pages * page::size())).clamp(1.0, 1_000.0) as u32
+        let fault = (self.fault_ns + shared_ns) / self.restoring(pages * page::size());
+        (fault + 1.0).min(1_000.0) as u32
     }
 
-    /// Zeroing a page where so many bytes are in each reset. Between the two sizes that were tried it rises with each
+    /// Restoring a page where so many bytes are in each reset. Between the two sizes that were tried it rises with each
     /// doubling, as larger parts of the memory are in a slower cache.
     fn restoring(&self, bytes: usize) -> f64 {
         let doublings = |bytes: usize| (bytes.max(NEAR) as f64 / NEAR as f64).log2();
@@ -66,6 +71,7 @@ impl Costs {
         let uffd = Userfaultfd::open()?;
         uffd.write_protect(pages.addresses(0..FAR))?;
         let mut scanner = Scanner::open()?;
+        let (mut copy, blank) = (Copy::default(), Image::of(&[]));
         let mut least = [f64::MAX; 5];
         touch(&mut pages);
         for _ in 0..ROUNDS {
@@ -81,10 +87,11 @@ impl Costs {
                     })
                     .map(drop)
             })?;
-            let far = zeroing(&mut pages, FAR)?;
+            let mut restoring = |bytes| restoring(&mut pages, &mut copy, &blank, bytes);
+            let far = restoring(FAR)?;
             // The first time brings them near.
-            zeroing(&mut pages, NEAR)?;
-            let near = zeroing(&mut pages, NEAR)?;
+            restoring(NEAR)?;
+            let near = restoring(NEAR)?;
             let mut alone = f64::MAX;
             for index in [0, 2, 4] {
                 let one = index * page::size()..(index + 1) * page::size();
@@ -103,13 +110,11 @@ fn touch(pages: &mut Pages<'_>) {
     pages.bytes_mut().iter_mut().step_by(page::size()).for_each(|byte| *byte = black_box(1));
 }
 
-/// Nanoseconds that zeroing a page takes, of the first `bytes`.
-fn zeroing(pages: &mut Pages<'_>, bytes: usize) -> io::Result<f64> {
-    timed(bytes, || {
-        // Page by page, as scattered ones are.
-        pages.bytes_mut()[..bytes].chunks_mut(page::size()).for_each(|page| black_box(page).fill(0));
-        Ok(())
-    })
+/// Nanoseconds that restoring a page takes, of the first `bytes`.
+fn restoring(pages: &mut Pages<'_>, copy: &mut Copy, blank: &Image, bytes: usize) -> io::Result<f64> {
+    // Page by page, as scattered ones are.
+    let runs: Vec<_> = (0..bytes).step_by(page::size()).map(|start| start..start + page::size()).collect();
+    timed(bytes, || copy.restore(pages, blank, &runs, &mut Reset::default()))
 }
 
 /// Nanoseconds that something done to so many bytes takes per page.
@@ -129,8 +134,8 @@ mod tests {
     #[test]
     fn patience_is_how_many_restores_a_fault_is_worth() {
         let near = NEAR / page::size();
-        assert_eq!(COSTS.patience(0.0, near), 14);
-        assert_eq!(COSTS.patience(700.0, near), 28);
+        assert_eq!(COSTS.patience(0.0, near), 15);
+        assert_eq!(COSTS.patience(700.0, near), 29);
         assert_eq!(Costs { restore_ns: 900.0, ..COSTS }.patience(0.0, near), 1);
         assert_eq!(Costs { restore_ns: 0.1, ..COSTS }.patience(0.0, near), 1_000);
     }

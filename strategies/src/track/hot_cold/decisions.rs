@@ -16,8 +16,15 @@ const ALERT: usize = 61;
 /// Resets after which a page that stayed cold is given back.
 const QUIET: u32 = 1_024;
 
+/// Resets that no page waits for.
+const LONG_AGO: u32 = 1 << 31;
+
 /// How often quiet pages are searched for: it costs about a nanosecond per page.
 const EPOCH: u32 = 128;
+
+/// How many faults the restores of a page may have cost before it is cold, once a look has found it written. A page that is
+/// written about as seldom as is just worth its restores would be hot and cold in turn otherwise, and cost both.
+const SETTLED: u32 = 2;
 
 /// Pages between two that are to be protected for which one system call is cheaper than two.
 const BRIDGE: usize = 2_048;
@@ -48,6 +55,8 @@ struct Suspect {
     index: usize,
     /// Looks on end that have found it clean.
     clean: u32,
+    /// Whether it was found written since it became hot.
+    settled: bool,
 }
 
 /// What the decisions rest on, and where they stand: with the blocks, enough to know why each page is where it is.
@@ -68,8 +77,8 @@ pub struct Learned {
 pub(super) struct Decisions {
     costs: Costs,
     tiers: Vec<Tier>,
-    /// The reset that last found the page written while it was protected or absent, by its index.
-    faulted: Vec<u32>,
+    /// The last two resets that are known to have found the page written, the later one first, by its index.
+    written: Vec<[u32; 2]>,
     resets: u32,
     /// Runs of hot pages, in ascending order.
     hot: Vec<Range<usize>>,
@@ -98,7 +107,7 @@ impl Decisions {
         Self {
             costs,
             tiers: Vec::new(),
-            faulted: Vec::new(),
+            written: Vec::new(),
             resets: 0,
             hot: Vec::new(),
             moved: false,
@@ -125,7 +134,7 @@ impl Decisions {
         let pages = bytes / page::size();
         if self.tiers.len() < pages {
             self.tiers.resize(pages, Tier::Unseen);
-            self.faulted.resize(pages, 0);
+            self.written.resize(pages, [0; 2]);
         }
     }
 
@@ -142,20 +151,22 @@ impl Decisions {
     }
 
     /// Takes note of a page that is not protected. Unless it is hot, it was written, and took a fault: it becomes hot if
-    /// restoring it in every reset since its last fault would have cost less. Two faults may be chance, so that it is
-    /// looked at from the next reset on, until a look finds it written.
+    /// restoring it in every reset would have cost less than its last fault, or than its last two. They may be chance, so
+    /// that it is looked at from the next reset on, until a look finds it written.
     pub(super) fn unprotected(&mut self, index: usize) {
-        let seen = match self.tiers[index] {
+        match self.tiers[index] {
             Tier::Hot | Tier::Suspect => return,
-            Tier::Cold => true,
-            Tier::Unseen => false,
-        };
-        let since = self.resets.wrapping_sub(self.faulted[index]);
-        self.faulted[index] = self.resets;
-        self.seen += usize::from(!seen);
-        if seen && since <= self.patience {
+            Tier::Cold => {}
+            Tier::Unseen => {
+                self.seen += 1;
+                self.written[index] = [self.resets.wrapping_sub(LONG_AGO); 2];
+            }
+        }
+        let [last, before] = self.written[index].map(|reset| self.resets.wrapping_sub(reset));
+        self.note(index);
+        if last <= self.patience || before <= 2 * self.patience {
             self.tiers[index] = Tier::Suspect;
-            self.suspects.push(Suspect { index, clean: 0 });
+            self.suspects.push(Suspect { index, clean: 0, settled: false });
             self.moved = true;
         } else {
             self.tiers[index] = Tier::Cold;
@@ -163,23 +174,29 @@ impl Decisions {
         }
     }
 
+    fn note(&mut self, index: usize) {
+        let [last, _] = self.written[index];
+        self.written[index] = [self.resets, last];
+    }
+
     /// Has the suspects of earlier resets looked at that are within a memory of this size. One is cold when it has been
-    /// clean for so long that its restores have cost as much as a fault.
+    /// clean for so long that its restores have cost as much as a fault, or a few faults where it once was settled.
     pub(super) fn question(&mut self, bytes: usize, mut differs: impl FnMut(usize) -> bool) {
         let (pages, patience) = (bytes / page::size(), self.patience);
         let mut suspects = std::mem::take(&mut self.suspects);
         let mut earlier = 0..self.earlier;
-        suspects.retain_mut(|Suspect { index, clean }| {
+        suspects.retain_mut(|Suspect { index, clean, settled }| {
             // A memory that has not grown so far this time has no such page: nothing is known of it, and nothing due.
             if earlier.next().is_none() || *index >= pages {
                 return true;
             }
             if differs(*index) {
+                self.note(*index);
                 self.tiers[*index] = Tier::Hot;
                 return false;
             }
             *clean += 1;
-            if *clean < patience {
+            if *clean < patience * if *settled { SETTLED } else { 1 } {
                 return true;
             }
             self.tiers[*index] = Tier::Cold;
@@ -191,19 +208,15 @@ impl Decisions {
         self.suspects = suspects;
     }
 
-    /// The pages of a run that are due to be looked at, if they are hot.
-    pub(super) fn due(&self, run: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
+    /// Has a sample of the hot pages looked at that are within a memory of this size.
+    pub(super) fn sample(&mut self, bytes: usize, mut differs: impl FnMut(usize) -> bool) {
         let period = if self.alert > 0 { ALERT } else { CALM };
-        let (first, end) = (run.start / page::size(), run.end / page::size());
-        let late = (first + self.resets as usize) % period;
-        (first + (period - late) % period..end).step_by(period)
-    }
-
-    /// Takes note of what a look at a page that was due has found.
-    pub(super) fn looked(&mut self, index: usize, differs: bool) {
-        if self.tiers[index] == Tier::Hot && !differs {
-            self.tiers[index] = Tier::Suspect;
-            self.suspects.push(Suspect { index, clean: 1 });
+        let all = period - 1 - self.resets as usize % period..bytes / page::size();
+        for index in all.step_by(period) {
+            if self.tiers[index] == Tier::Hot && !differs(index) {
+                self.tiers[index] = Tier::Suspect;
+                self.suspects.push(Suspect { index, clean: 1, settled: true });
+            }
         }
     }
 
@@ -251,9 +264,9 @@ impl Decisions {
         if !self.resets.is_multiple_of(EPOCH) {
             return runs;
         }
-        let pages = self.tiers.iter_mut().zip(&self.faulted).take(bytes / page::size());
-        for (index, (tier, faulted)) in pages.enumerate() {
-            if *tier == Tier::Cold && self.resets.wrapping_sub(*faulted) >= QUIET {
+        let pages = self.tiers.iter_mut().zip(&self.written).take(bytes / page::size());
+        for (index, (tier, [last, _])) in pages.enumerate() {
+            if *tier == Tier::Cold && self.resets.wrapping_sub(*last) >= QUIET {
                 *tier = Tier::Unseen;
                 self.seen -= 1;
                 extend(&mut runs, bytes_of(index));
@@ -312,7 +325,7 @@ mod tests {
     }
 
     const COSTS: Costs =
-        Costs { restore_ns: 100.0, restore_far_ns: 100.0, fault_ns: 300.0, alone_ns: 0.0, walk_ns: 0.0 };
+        Costs { restore_ns: 100.0, restore_far_ns: 100.0, fault_ns: 200.0, alone_ns: 0.0, walk_ns: 0.0 };
 
     /// Decisions with a patience of three resets.
     fn decisions() -> Decisions {
@@ -333,10 +346,10 @@ mod tests {
             looks += 1;
             dirty.contains(&index)
         });
-        for index in decisions.due(&pages(0..size)) {
-            looks += usize::from(decisions.tiers[index] == Tier::Hot);
-            decisions.looked(index, dirty.contains(&index));
-        }
+        decisions.sample(size * page::size(), |index| {
+            looks += 1;
+            dirty.contains(&index)
+        });
         let mut protected = Vec::new();
         let kept = decisions.cool_down(|range| {
             protected.push(range);
@@ -376,22 +389,22 @@ mod tests {
     }
 
     #[test]
-    fn a_hot_page_that_is_no_longer_written_is_protected_after_as_many_looks_as_a_fault_is_worth() {
+    fn a_hot_page_that_is_no_longer_written_is_protected_after_as_many_looks_as_two_faults_are_worth() {
         let mut decisions = decisions();
         (0..3).for_each(|_| drop(reset(&mut decisions, &[3])));
         let (resets, protected) = idle(&mut decisions);
-        assert!((1..=CALM + decisions.patience as usize).contains(&resets), "{resets}");
+        assert!((1..=CALM + 2 * decisions.patience as usize).contains(&resets), "{resets}");
         assert_eq!(protected, [pages(3..4)]);
         assert_eq!(decisions.tiers[3], Tier::Cold);
         assert_eq!(decisions.hot(), []);
     }
 
     #[test]
-    fn a_page_that_is_written_before_the_patience_ends_stays_hot() {
+    fn a_page_that_is_hot_stays_so_until_it_is_clean_for_twice_the_patience() {
         let mut decisions = decisions();
-        (0..2).for_each(|_| drop(reset(&mut decisions, &[3])));
+        (0..3).for_each(|_| drop(reset(&mut decisions, &[3])));
         for block in 0..10 * CALM {
-            let dirty: &[usize] = if block % 3 == 0 { &[3] } else { &[] };
+            let dirty: &[usize] = if block % 6 == 0 { &[3] } else { &[] };
             assert_eq!(reset(&mut decisions, dirty).0, [], "block {block}");
         }
         assert_eq!(decisions.hot(), [pages(3..4)]);
@@ -402,7 +415,7 @@ mod tests {
         let mut decisions = decisions();
         (0..3).for_each(|_| drop(reset(&mut decisions, &[3, 40, 700])));
         idle(&mut decisions);
-        let rest = 2 * (ALERT + decisions.patience as usize);
+        let rest = 2 * (ALERT + 2 * decisions.patience as usize);
         let protected: usize = (0..rest).map(|_| reset(&mut decisions, &[]).0.len()).sum();
         assert_eq!(protected, 2);
         assert_eq!(decisions.hot(), []);
@@ -418,7 +431,7 @@ mod tests {
         for _ in 0..10 * CALM {
             assert_eq!(reset_of(&mut decisions, 100, &[]), (vec![], 0));
         }
-        assert_eq!(decisions.suspects, [Suspect { index: 700, clean: 1 }]);
+        assert_eq!(decisions.suspects, [Suspect { index: 700, clean: 1, settled: true }]);
         assert_eq!(decisions.hot(), [pages(700..701)]);
     }
 
@@ -430,6 +443,19 @@ mod tests {
                 if block % 4 == 0 { (&[3], vec![pages(3..4)]) } else { (&[], vec![]) };
             assert_eq!(reset(&mut decisions, dirty), (protected, 0), "block {block}");
         }
+    }
+
+    #[test]
+    fn a_long_gap_is_made_up_for_by_a_short_one_before_it() {
+        let mut decisions = decisions();
+        let hot: Vec<_> = (0..8)
+            .map(|block| {
+                reset(&mut decisions, if matches!(block, 0 | 1 | 6) { &[3] } else { &[] });
+                decisions.hot().len()
+            })
+            .collect();
+        // Hot by the gap of one, cold after three clean looks, hot by two gaps of six in all.
+        assert_eq!(hot, [0, 1, 1, 1, 0, 0, 1, 1]);
     }
 
     #[test]
@@ -490,6 +516,6 @@ mod tests {
             dirty.dedup();
             assert_eq!(reset(&mut one, &dirty), reset(&mut other, &dirty));
         }
-        assert_eq!((one.tiers, one.faulted), (other.tiers, other.faulted));
+        assert_eq!((one.tiers, one.written), (other.tiers, other.written));
     }
 }

@@ -7,7 +7,8 @@
 //! caching, *Algorithmica* 3, 1988). A page becomes hot when its last two faults lay closer together than the restores
 //! that a fault is worth. It is not looked at before it is restored: within the caches that costs as much as zeroing it,
 //! and beyond them several times as much. Only a sample of the hot pages is; one that is found clean is looked at from
-//! then on, and is hot no longer when it has been clean for as long as a fault is worth.
+//! then on, and is hot no longer when it has been clean for as long as two faults are worth: with one, a page that is
+//! written about as seldom as pays would become hot and cold in turn.
 //!
 //! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`]): a guest that
 //! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count.
@@ -110,11 +111,7 @@ impl Tracker for HotCold {
             runs.extend(within.map(|run| run.start..run.end.min(bytes.len())));
         }
         decisions.question(bytes.len(), differs);
-        for run in &*runs {
-            for index in decisions.due(run) {
-                decisions.looked(index, differs(index));
-            }
-        }
+        decisions.sample(bytes.len(), differs);
         Ok(())
     }
 
