@@ -6,24 +6,33 @@
 //! page splits the mapping, and that alone does not undo it: Linux treats the split parts in batches (`mprotect` since
 //! 6.17). Figures are in `docs/STRATEGIES.md`.
 //!
-//! Nothing becomes resident by it: a huge page is made only of pages that were all restored, which makes them all
-//! resident, so that no more is held than before. It is made once; whoever protects or gives back a part later splits it.
+//! A huge page is made of what has nearly all been restored, and so is resident; the few pages that are not become so,
+//! [`SPARE`] of them all at most. It is made once; whoever protects or gives back a part later splits it.
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use super::region::Pages;
 use crate::session::Reset;
 use crate::sys::page;
 
-/// How often what would be a huge page is restored as a whole before it becomes one. Making it takes as long as it saves
+/// How often nearly all of what would be a huge page is restored before it becomes one. Making it takes as long as it saves
 /// in about ten blocks; what blocks have grown to three times, they will again.
 const OFTEN: u8 = 3;
+
+/// The part of a huge page that has to be restored, so that making it whole can pay: three quarters.
+const NEARLY: (usize, usize) = (3, 4);
+
+/// How much more memory than blocks have written to huge pages may hold: a sixteenth.
+const SPARE: usize = 16;
 
 /// The part of a memory beyond its initial size.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
-    /// How often each was restored as a whole, by its place among the huge pages that the memory spans.
+    /// How often nearly all of each was restored, by its place among the huge pages that the memory spans.
     restored: Vec<u8>,
+    /// Pages that are resident for no other reason than that a huge page is.
+    spare: usize,
     /// The kernel has none, or none left: it is not asked again.
     given_up: bool,
 }
@@ -38,30 +47,42 @@ impl Tail {
         runs: &[Range<usize>],
         done: &mut Reset,
     ) {
-        let (base, huge) = (pages.base(), page::huge());
+        let (base, size, huge) = (pages.base(), pages.size(), page::huge());
         // Huge pages begin at addresses that are multiples of their size.
-        let begins = |byte: usize| (base + byte).next_multiple_of(huge) - base;
-        for run in runs {
-            for start in
-                (begins(run.start.max(initial))..).step_by(huge).take_while(|at| at + huge <= run.end)
-            {
-                if self.given_up {
-                    return;
-                }
-                let index = (base + start) / huge - base / huge;
-                if index >= self.restored.len() {
-                    self.restored.resize(index + 1, 0);
-                }
-                self.restored[index] = self.restored[index].saturating_add(1);
-                if self.restored[index] == OFTEN {
-                    self.make(pages, start..start + huge, done);
-                }
+        let begin = (base + initial).next_multiple_of(huge) - base;
+        let whole = (begin..size).step_by(huge).take_while(|start| start + huge <= size);
+        let mut runs = &runs[runs.partition_point(|run| run.end <= begin)..];
+        let tail: usize = runs.iter().map(ExactSizeIterator::len).sum();
+        for (index, start) in whole.enumerate() {
+            if self.given_up {
+                return;
+            }
+            runs = &runs[runs.partition_point(|run| run.end <= start)..];
+            let here = &runs[..runs.partition_point(|run| run.start < start + huge)];
+            let restored: usize =
+                here.iter().map(|run| run.end.min(start + huge) - run.start.max(start)).sum();
+            let spare = huge - restored;
+            if restored * NEARLY.1 < huge * NEARLY.0 || (self.spare + spare) * SPARE > tail {
+                continue;
+            }
+            if index >= self.restored.len() {
+                self.restored.resize(index + 1, 0);
+            }
+            self.restored[index] = self.restored[index].saturating_add(1);
+            if self.restored[index] == OFTEN {
+                self.spare += spare;
+                self.make(pages, start..start + huge, done);
             }
         }
     }
 
     fn make(&mut self, pages: &mut Pages<'_>, range: Range<usize>, done: &mut Reset) {
         if page::COLLAPSE.available().is_ok() {
+            // The kernel makes none of pages that it has marked as protected, whether they are there or not: each is
+            // written as it is. A tracker that finds the few which were clean has them restored once.
+            for byte in pages.bytes_mut()[range.clone()].iter_mut().step_by(page::size()) {
+                *byte = black_box(*byte);
+            }
             done.syscalls += 1;
             if pages.collapse(range).is_ok() {
                 done.huge_pages += 1;
@@ -78,31 +99,38 @@ mod tests {
     use super::*;
     use crate::in_place::region::Region;
 
+    /// Huge pages that are made in five resets of a memory of six after the first, of which so many pages are restored.
+    fn made(restored: [usize; 6]) -> [u64; 5] {
+        let (huge, page) = (page::huge(), page::size());
+        let region = Region::reserve(8 * huge, 8 * huge, page).unwrap();
+        // SAFETY: no instance owns this region.
+        let mut pages = unsafe { region.pages() };
+        let initial = huge - pages.base() % huge;
+        let runs: Vec<_> = (restored.iter().enumerate())
+            .map(|(index, restored)| initial + index * huge..initial + index * huge + restored * page)
+            .collect();
+        runs.iter().for_each(|run| pages.bytes_mut()[run.clone()].fill(7));
+        let content = pages.bytes().to_vec();
+        let mut tail = Tail::default();
+        let made = std::array::from_fn(|_| {
+            let mut done = Reset::default();
+            tail.restored(&mut pages, initial, &runs, &mut done);
+            assert_eq!(done.syscalls, done.huge_pages);
+            done.huge_pages
+        });
+        assert!(pages.bytes() == content, "a page lost what it held");
+        made
+    }
+
     #[test]
-    fn what_is_restored_as_a_whole_three_times_becomes_a_huge_page_once() {
+    fn what_nearly_all_is_restored_of_three_times_becomes_a_huge_page_once() {
         if let Err(why) = page::COLLAPSE.available() {
             eprintln!("not run: {why}");
             return;
         }
-        let (huge, page) = (page::huge(), page::size());
-        let region = Region::reserve(5 * huge, 8 * huge, page).unwrap();
-        // SAFETY: no instance owns this region.
-        let mut pages = unsafe { region.pages() };
-        pages.bytes_mut().fill(7);
-        let mut tail = Tail::default();
-        let initial = huge - pages.base() % huge;
-        let runs = [0..initial + huge - page, initial + huge..initial + 2 * huge + page];
-        let made: Vec<u64> = (0..5)
-            .map(|_| {
-                let mut done = Reset::default();
-                tail.restored(&mut pages, initial, &runs, &mut done);
-                assert_eq!(done.syscalls, done.huge_pages);
-                done.huge_pages
-            })
-            .collect();
-        assert_eq!(made, [0, 0, 1, 0, 0]);
-        // The first run is a page short of a huge page.
-        assert_eq!(tail.restored.iter().filter(|&&times| times == 5).count(), 1);
-        assert!(pages.bytes().iter().all(|byte| *byte == 7));
+        let all = page::huge() / page::size();
+        assert_eq!(made([all, 0, all, 0, 0, 0]), [0, 0, 2, 0, 0]);
+        // One lacks too many; of the two that lack a little less, one takes all that may be spare.
+        assert_eq!(made([all, all, all * 2 / 3, all * 4 / 5, all, all * 4 / 5]), [0, 0, 4, 0, 0]);
     }
 }
