@@ -7,7 +7,7 @@
 //! 6.17). Figures are in `docs/STRATEGIES.md`.
 //!
 //! A huge page is made of what has nearly all been restored, and so is resident; the few pages that are not become so,
-//! [`SPARE`] of them all at most. It is made once; whoever protects or gives back a part later splits it.
+//! a sixteenth of the tail at most. It is made once; whoever protects or gives back a part later splits it.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -29,7 +29,7 @@ const SPARE: usize = 16;
 /// The part of a memory beyond its initial size.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
-    /// How often nearly all of each was restored, by its place among the huge pages that the memory spans.
+    /// How often nearly all of each was restored, by its place among the huge pages behind the initial size.
     restored: Vec<u8>,
     /// Pages that are resident for no other reason than that a huge page is.
     spare: usize,

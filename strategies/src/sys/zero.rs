@@ -16,7 +16,7 @@ use crate::sys::page;
 /// 16 MiB were zeroed (of which the guest then lost 13 ns per page that it touched again, since it found it in no cache),
 /// and 117 against 43 ns where 32 MiB were. With 480 MiB (Intel Xeon) streaming takes 1.5 times as long as ordinary
 /// stores where the same 64 MiB are zeroed again and again, and the guest loses as much again; where they have left the
-/// cache meanwhile it takes 0.9 times as long (`docs/FLOORS.md`), before what the guest loses. A cache whose size is not
+/// cache meanwhile it takes as long (`docs/FLOORS.md`), before what the guest loses. A cache whose size is not
 /// told may be that one.
 fn from() -> usize {
     static FROM: OnceLock<usize> = OnceLock::new();

@@ -196,7 +196,7 @@ impl Decisions {
                 return false;
             }
             *clean += 1;
-            if *clean < patience * if *settled { SETTLED } else { 1 } {
+            if *clean < if *settled { SETTLED * patience } else { patience } {
                 return true;
             }
             self.tiers[*index] = Tier::Cold;

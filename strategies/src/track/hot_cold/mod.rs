@@ -4,11 +4,12 @@
 //! A write-protected page costs a fault in each block that writes to it; a writable one is restored in each reset,
 //! whether it was written or not. Which is cheaper depends on how often the page is written, and that is not known
 //! beforehand: it is the problem of whether to rent or to buy (Karlin, Manasse, Rudolph, Sleator: Competitive snoopy
-//! caching, *Algorithmica* 3, 1988). A page becomes hot when its last two faults lay closer together than the restores
-//! that a fault is worth. It is not looked at before it is restored: within the caches that costs as much as zeroing it,
-//! and beyond them several times as much. Only a sample of the hot pages is; one that is found clean is looked at from
-//! then on, and is hot no longer when it has been clean for as long as two faults are worth: with one, a page that is
-//! written about as seldom as pays would become hot and cold in turn.
+//! caching, *Algorithmica* 3, 1988). A page becomes hot when restoring it in every reset would have
+//! cost less than its last fault, or than its last two, so that a long gap is made up for by a short one. It is not looked
+//! at before it is restored: within the caches that costs as much as zeroing it, and beyond them several times as much.
+//! Only a sample of the hot pages is; one that is found clean is looked at from then on, and is hot no longer when it has
+//! been clean for as long as two faults are worth: with one, a page that is written about as seldom as pays would become
+//! hot and cold in turn.
 //!
 //! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`]): a guest that
 //! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count.
