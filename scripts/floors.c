@@ -195,6 +195,38 @@ static void zeroing(void) {
     }
 }
 
+// Page by page, as scattered ones are; from the last to the first if `back`, and each page fetched one before if `fetch`.
+static void sweep(char *memory, size_t pages, int back, int fetch) {
+    for (size_t n = 0; n < pages; n++) {
+        char *at = memory + (back ? pages - 1 - n : n) * page, *next = back ? at - page : at + page;
+        for (size_t line = 0; fetch && n + 1 < pages && line < page; line += 64) __builtin_prefetch(next + line, 1, 3);
+        zero(at, 0);
+    }
+}
+
+static void zeroing_again(void) {
+    char *memory = fresh(SIZE, SMALL);
+    for (int i = 0; i < 8; i++) {
+        size_t pages = (size_t[]){MIB / 16, MIB, 4 * MIB, 8 * MIB}[i / 2] / page, passes = 2 + 16 * MIB / page / pages;
+        int turns = i % 2;
+        double ns = 0;
+        for (size_t pass = 0; pass < passes; pass++) {
+            touch(memory, pages, 1);
+            ns += NS(sweep(memory, pages, turns && pass % 2, 0));
+        }
+        must(blank(memory, pages * page), "zeroed pages are not zero");
+        report(ns / passes / pages, "ns per page", "%zu pages, %s", pages, turns ? "there and back" : "always forwards");
+    }
+    for (int fetch = 0; fetch < 2; fetch++) {
+        memset(memory, 1, 16 * MIB);
+        memset(memory + 16 * MIB, 1, SIZE - 16 * MIB);
+        double ns = NS(sweep(memory, 16 * MIB / page, 0, fetch));
+        must(blank(memory, 16 * MIB), "zeroed pages are not zero");
+        report(ns * page / (16 * MIB), "ns per page", "16 MiB filled before 48 MiB were, %s",
+               fetch ? "each page fetched while the one before is zeroed" : "page by page");
+    }
+}
+
 static void comparing(void) {
     char *memory = fresh(SIZE, SMALL);
     for (size_t mib = 1; mib <= 64; mib *= 64) {
@@ -265,7 +297,7 @@ static void trapping(void) {
     size_t dirty = 8 * MIB / page, all = SIZE / page, order[8 * MIB / 4096];
     char *memory = memset(fresh(SIZE, SMALL), 0, SIZE);
     sigaction(SIGSEGV, &action, &before);
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 12; i++) {
         char chosen[SIZE / 4096] = {0};
         for (size_t n = 0; n < dirty; n++) {
             do order[n] = i % 3 == 2 ? (size_t)random() % all : n * (1 + i % 3);
@@ -274,7 +306,7 @@ static void trapping(void) {
         need(!mprotect(memory, SIZE, PROT_READ), "mprotect");
         memset((char *)opened, 0, sizeof opened);
         size_t restored = signals = 0;
-        window = (size_t[]){1, 8, 32}[i / 3];
+        window = (size_t[]){1, 8, 32, 256}[i / 3];
         double ns = NS(for (size_t n = 0; n < dirty; n++) *(volatile char *)(memory + order[n] * page) = 1;
                        for (size_t n = 0; n < all; n++) if (opened[n / window]) zero(memory + n * page, 0), restored++;
                        need(!mprotect(memory, SIZE, PROT_READ), "mprotect"));
@@ -458,6 +490,7 @@ static void huge_pages(void) {
 
 static const struct { const char *title; void (*run)(void); } experiments[] = {
     {"Zeroing pages", zeroing},
+    {"Zeroing pages one by one in each of many resets", zeroing_again},
     {"Comparing a page with zeros first", comparing},
     {"MADV_DONTNEED and a fault for each page, 64 MiB", faulting},
     {"userfaultfd WP_ASYNC", write_protecting},
