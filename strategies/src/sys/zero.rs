@@ -40,6 +40,7 @@ fn kibibytes(size: &str) -> Option<usize> {
 const BEYOND_NEAR: usize = 128 << 10;
 
 /// Bytes that a cache moves at once, or fewer.
+#[cfg(target_arch = "x86_64")]
 const LINE: usize = 64;
 
 /// Zeroes pages, and orders what it stored before everything that follows its end.
@@ -57,19 +58,9 @@ impl Zeroer {
 
     /// Says which pages come next, so that they can be on their way while others are written. It changes nothing else.
     pub(crate) fn fetch(&self, pages: &[u8]) {
-        #[cfg(target_arch = "x86_64")]
         if self.fetching {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // By pages whose size the compiler knows, so that it unrolls the loop.
-            for page in pages.as_chunks::<4096>().0 {
-                for line in page.as_chunks::<LINE>().0 {
-                    // SAFETY: a prefetch is a hint: it reads nothing that could be seen, and never faults.
-                    unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-                }
-            }
+            fetch(pages);
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = pages;
     }
 
     /// Zeroes whole pages.
@@ -92,6 +83,23 @@ impl Drop for Zeroer {
         }
     }
 }
+
+/// Asks for pages without waiting for them.
+#[cfg(target_arch = "x86_64")]
+fn fetch(pages: &[u8]) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // By pages whose size the compiler knows, so that it unrolls the loop.
+    for page in pages.as_chunks::<4096>().0 {
+        for line in page.as_chunks::<LINE>().0 {
+            // SAFETY: a prefetch is a hint: it reads nothing that could be seen, and never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
+}
+
+/// There is no prefetch that Rust knows.
+#[cfg(not(target_arch = "x86_64"))]
+fn fetch(_: &[u8]) {}
 
 /// Zeroes whole pages with streaming stores, which a fence has to follow.
 #[cfg(target_arch = "x86_64")]
