@@ -197,12 +197,13 @@ impl TrackedMemory {
         // SAFETY: a reset borrows the session, and with it the store, exclusively: no guest frame runs and no slice
         // of the memory is borrowed.
         let mut pages = unsafe { self.region.pages() };
+        if self.restorer.keeps_memory() {
+            // Before the tracker looks, so that it takes the pages which this writes for written by the block.
+            self.tail.make_huge(&mut pages, self.image.size(), &self.runs, done);
+        }
         self.runs.clear();
         self.tracker.dirty(&pages, &self.image, &mut self.runs, done)?;
         self.restorer.restore(&mut pages, &self.image, &self.runs, done)?;
-        if self.restorer.keeps_memory() {
-            self.tail.restored(&mut pages, self.image.size(), &self.runs, done);
-        }
         self.tracker.clean(&mut pages, &self.image, done)
     }
 

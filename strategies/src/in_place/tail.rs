@@ -31,16 +31,16 @@ const SPARE: usize = 16;
 pub(super) struct Tail {
     /// How often nearly all of each was restored, by its place among the huge pages behind the initial size.
     restored: Vec<u8>,
-    /// Pages that are resident for no other reason than that a huge page is.
+    /// Bytes that are resident for no other reason than that a huge page is.
     spare: usize,
     /// The kernel has none, or none left: it is not asked again.
     given_up: bool,
 }
 
 impl Tail {
-    /// Takes note of what was restored beyond the first `initial` bytes, before any of it is protected again, and makes
-    /// huge pages where that has come to pay.
-    pub(super) fn restored(
+    /// Begins a reset: takes note of what the last one restored beyond the first `initial` bytes, and makes huge pages where
+    /// that has come to pay. It writes to pages, as they are, which may be protected: a tracker has to look after it.
+    pub(super) fn make_huge(
         &mut self,
         pages: &mut Pages<'_>,
         initial: usize,
@@ -114,7 +114,7 @@ mod tests {
         let mut tail = Tail::default();
         let made = std::array::from_fn(|_| {
             let mut done = Reset::default();
-            tail.restored(&mut pages, initial, &runs, &mut done);
+            tail.make_huge(&mut pages, initial, &runs, &mut done);
             assert_eq!(done.syscalls, done.huge_pages);
             done.huge_pages
         });
