@@ -2,6 +2,7 @@
 
 pub(crate) mod backing;
 pub(crate) mod image;
+mod memories;
 pub(crate) mod region;
 mod self_test;
 mod session;

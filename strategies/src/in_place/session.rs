@@ -1,23 +1,19 @@
 //! The lifecycle of an instance that is kept: snapshot once, then reset after each block.
 
 use std::io;
-use std::ops::Range;
-use std::sync::Arc;
 
 use wasmtime::{
-    AsContextMut, Global, Instance, Linker, Memory, Module, Ref, RootScope, Store, Table, TypedFunc, Val,
+    AsContextMut, Global, Instance, Linker, Module, Ref, RootScope, Store, Table, TypedFunc, Val,
 };
 
-use super::region::{Pages, Region};
-use super::tail::Tail;
-use super::{Image, InPlace, Which};
+use super::memories::{Memories, TrackedMemory};
+use super::{InPlace, Which};
 use crate::commit::{Extent, WASM_PAGE, WHOLE_MEMORY};
 use crate::error::Error;
 use crate::module::{Facts, Item, export_name};
 use crate::plan::{Options, Plan};
-use crate::restore::Restorer;
 use crate::session::{self, Reset};
-use crate::track::{Learned, Tracker};
+use crate::track::Learned;
 
 pub(crate) struct InPlaceSession<T: 'static> {
     store: Store<T>,
@@ -27,25 +23,11 @@ pub(crate) struct InPlaceSession<T: 'static> {
     parts: InPlace,
     /// Whether the last block ended otherwise than by returning.
     failed: bool,
-    memories: Vec<TrackedMemory>,
+    memories: Memories,
     globals: Vec<(Global, Val)>,
     tables: Vec<(Table, Vec<Ref>)>,
     /// Whether the guest may put something on the garbage-collected heap.
     heap: bool,
-}
-
-/// One memory with its snapshot and the parts that reset it.
-struct TrackedMemory {
-    memory: Memory,
-    region: Arc<Region>,
-    image: Image,
-    /// Whether its bytes are within the scope.
-    bytes: bool,
-    tracker: Box<dyn Tracker>,
-    restorer: Box<dyn Restorer>,
-    tail: Tail,
-    /// Kept between resets, so that a reset allocates nothing.
-    runs: Vec<Range<usize>>,
 }
 
 impl<T: 'static> InPlaceSession<T> {
@@ -62,16 +44,16 @@ impl<T: 'static> InPlaceSession<T> {
             linker.instantiate(&mut store, module).map_err(Error::engine("cannot instantiate the module"))?;
         let start = session::entry(instance, &mut store, entry)?;
         let facts = plan.facts();
-        let mut memories = Vec::new();
+        let mut memories = Memories::default();
         for index in 0..facts.memories.len() {
             let name = export_name(Item::Memory, index);
             let memory = instance.get_memory(&mut store, &name).ok_or_else(|| missing(plan, &name))?;
             let region = plan.creator().region(memory.data_ptr(&store).addr());
             let region = region.ok_or_else(|| missing(plan, "the region of a memory"))?;
-            memories.push(
-                TrackedMemory::new(parts, memory, region, (parts.scope.bytes)(facts, index))
-                    .map_err(Error::kernel("cannot take the snapshot of a memory"))?,
-            );
+            let bytes = (parts.scope.bytes)(facts, index);
+            // SAFETY: the instance has just been made: no guest frame exists, and no slice was borrowed.
+            let tracked = unsafe { TrackedMemory::new(parts, memory, region, bytes) };
+            memories.push(tracked.map_err(Error::kernel("cannot take the snapshot of a memory"))?);
         }
         let globals = snapshot_globals(plan, parts.scope.globals, instance, &mut store)?;
         let tables =
@@ -89,13 +71,11 @@ impl<T: 'static> InPlaceSession<T> {
     }
 
     pub(crate) fn expect(&mut self, block: u64) {
-        for memory in &mut self.memories {
-            memory.tracker.expect(block);
-        }
+        self.memories.expect(block);
     }
 
     pub(crate) fn learned(&self) -> Vec<Learned> {
-        self.memories.iter().filter_map(|memory| memory.tracker.learned()).collect()
+        self.memories.learned()
     }
 
     pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
@@ -105,15 +85,19 @@ impl<T: 'static> InPlaceSession<T> {
     }
 
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
-        let scope = self.parts.scope;
-        let mut done = Reset::default();
-        if self.failed && !scope.failed {
-            return Ok(done);
+        if self.failed && !self.parts.scope.failed {
+            return Ok(Reset::default());
         }
-        for memory in &mut self.memories {
-            memory.restore(&mut done).map_err(Error::kernel("cannot restore a memory"))?;
-            memory.shrink(scope.size, &mut self.store, &mut done)?;
-        }
+        // SAFETY: a reset borrows the session, and with it the store, exclusively: no guest frame runs and no slice
+        // of a memory is borrowed.
+        let done = unsafe { self.memories.reset()? };
+        self.memories.tell(&mut self.store)?;
+        self.reset_store()?;
+        Ok(done)
+    }
+
+    /// Brings back what is not in a memory.
+    fn reset_store(&mut self) -> Result<(), Error> {
         for (global, value) in &self.globals {
             global.set(&mut self.store, *value).map_err(Error::engine("cannot restore a global"))?;
         }
@@ -133,10 +117,10 @@ impl<T: 'static> InPlaceSession<T> {
             RootScope::new(&mut self.store).as_context_mut().take_pending_exception();
             self.store.gc(None).map_err(Error::engine("cannot collect garbage"))?;
         }
-        if scope.host {
+        if self.parts.scope.host {
             *self.store.data_mut() = (self.state)();
         }
-        Ok(done)
+        Ok(())
     }
 }
 
@@ -144,7 +128,7 @@ impl<T: 'static> InPlaceSession<T> {
 impl<T: 'static> InPlaceSession<T> {
     /// Whether a reset leaves the memory resident.
     pub(crate) fn keeps_memory(&self) -> bool {
-        self.memories.first().is_some_and(|memory| memory.restorer.keeps_memory())
+        self.memories.first_is_kept()
     }
 
     /// Opens the first `bytes`, or as many as the memory may grow to; grows it by them first where `grow` says so.
@@ -169,61 +153,8 @@ impl<T: 'static> InPlaceSession<T> {
 
     /// Has the trackers begin again, on mappings that a policy may have replaced.
     pub(crate) fn track_anew(&mut self) -> io::Result<()> {
-        for tracked in &mut self.memories {
-            tracked.tracker = (self.parts.tracker)();
-            // SAFETY: as in `extent`.
-            tracked.tracker.start(&mut unsafe { tracked.region.pages() })?;
-        }
-        Ok(())
-    }
-}
-
-impl TrackedMemory {
-    fn new(parts: InPlace, memory: Memory, region: Arc<Region>, bytes: bool) -> io::Result<Self> {
-        // SAFETY: the instance has just been made: no guest frame exists, and no slice was borrowed.
-        let mut pages = unsafe { region.pages() };
-        let image = Image::capture(&mut pages)?;
-        parts.backing.lay(&mut pages, &image)?;
-        let mut tracker = (parts.tracker)();
-        tracker.start(&mut pages)?;
-        let restorer = (parts.restorer)();
-        Ok(Self { memory, image, bytes, tracker, restorer, tail: Tail::default(), runs: Vec::new(), region })
-    }
-
-    fn restore(&mut self, done: &mut Reset) -> io::Result<()> {
-        if !self.bytes {
-            return Ok(());
-        }
-        // SAFETY: a reset borrows the session, and with it the store, exclusively: no guest frame runs and no slice
-        // of the memory is borrowed.
-        let mut pages = unsafe { self.region.pages() };
-        if self.restorer.keeps_memory() {
-            // Before the tracker looks, so that it takes the pages which this writes for written by the block.
-            self.tail.make_huge(&mut pages, self.image.size(), &self.runs, done);
-        }
-        self.runs.clear();
-        self.tracker.dirty(&pages, &self.image, &mut self.runs, done)?;
-        self.restorer.restore(&mut pages, &self.image, &self.runs, done)?;
-        self.tracker.clean(&mut pages, &self.image, done)
-    }
-
-    /// Brings the size back. Pages beyond it have been cleaned, so that growing again finds zeros.
-    fn shrink<T>(
-        &self,
-        shrink: fn(&mut Pages<'_>, usize) -> io::Result<()>,
-        store: &mut Store<T>,
-        done: &mut Reset,
-    ) -> Result<(), Error> {
-        if self.region.size() == self.image.size() {
-            return Ok(());
-        }
-        // SAFETY: as in `restore`.
-        let mut pages = unsafe { self.region.pages() };
-        shrink(&mut pages, self.image.size()).map_err(Error::kernel("cannot shrink a memory"))?;
-        done.syscalls += 1;
-        // The instance keeps a copy of the length, which growing by nothing makes it read anew.
-        self.memory.grow(store, 0).map_err(Error::engine("cannot shrink a memory"))?;
-        Ok(())
+        // SAFETY: as in `extent`.
+        unsafe { self.memories.track_anew() }
     }
 }
 
