@@ -1,12 +1,12 @@
 //! From a module to a session: judge, rewrite, configure, start.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{Config, Engine, Linker, Module};
 
 use crate::error::Error;
 use crate::fresh::FreshSession;
-use crate::in_place::{Creator, InPlaceSession};
+use crate::in_place::{Creator, InPlaceSession, Turns};
 use crate::judgement::Support;
 use crate::module::{Facts, instrument};
 use crate::session::Session;
@@ -137,6 +137,16 @@ impl<'wasm> Plan<'wasm> {
         match self.strategy.lifecycle() {
             Lifecycle::Fresh(fresh) => {
                 FreshSession::start(*fresh, module, linker, self.options, state).map(Session::fresh)
+            }
+            Lifecycle::InPlace(parts) if parts.turns => {
+                // One closure makes the states of both.
+                let state = Arc::new(Mutex::new(state));
+                let start = || {
+                    let state = state.clone();
+                    let state = move || (state.lock().unwrap_or_else(PoisonError::into_inner))();
+                    InPlaceSession::start(self, *parts, module, linker, Box::new(state))
+                };
+                Turns::start(start()?, start()?).map(Session::turns)
             }
             Lifecycle::InPlace(parts) => {
                 let session = InPlaceSession::start(self, *parts, module, linker, state)?;

@@ -9,7 +9,7 @@ pub const BASELINE: &str = "fresh/relink";
 /// The strategy whose cycle is the floor.
 pub const FLOOR: &str = "control/oracle";
 
-static ALL: [&Strategy; 19] = [
+static ALL: [&Strategy; 20] = [
     &fresh::relink::STRATEGY,
     &fresh::on_demand::COPY,
     &fresh::on_demand::COW,
@@ -27,6 +27,7 @@ static ALL: [&Strategy; 19] = [
     &track::hot_cold::STRATEGY,
     &control::NONE,
     &control::ORACLE,
+    &control::SECOND_CORE,
     &control::ZERO_ALL,
     &control::MADV_FREE,
 ];

@@ -4,7 +4,7 @@ use wasmtime::{Engine, Instance, Store, TypedFunc, format_err};
 
 use crate::error::Error;
 use crate::fresh::FreshSession;
-use crate::in_place::InPlaceSession;
+use crate::in_place::{InPlaceSession, Turns};
 use crate::track::Learned;
 
 /// What a reset did. A fresh strategy leaves the work to wasmtime, so that only `instances` is known.
@@ -32,10 +32,11 @@ pub struct Session<T: 'static> {
     inner: Inner<T>,
 }
 
-/// The two lifecycles. Boxed: a session is made once and moved about.
+/// The lifecycles. Boxed: a session is made once and moved about.
 enum Inner<T: 'static> {
     Fresh(Box<FreshSession<T>>),
     InPlace(Box<InPlaceSession<T>>),
+    Turns(Box<Turns<T>>),
 }
 
 impl<T: 'static> Session<T> {
@@ -47,11 +48,16 @@ impl<T: 'static> Session<T> {
         Self { inner: Inner::InPlace(Box::new(session)) }
     }
 
+    pub(crate) fn turns(session: Turns<T>) -> Self {
+        Self { inner: Inner::Turns(Box::new(session)) }
+    }
+
     /// The store, for the host's state and for epoch deadlines.
     pub fn store_mut(&mut self) -> &mut Store<T> {
         match &mut self.inner {
             Inner::Fresh(session) => session.store_mut(),
             Inner::InPlace(session) => session.store_mut(),
+            Inner::Turns(session) => session.awake_mut().store_mut(),
         }
     }
 
@@ -60,13 +66,16 @@ impl<T: 'static> Session<T> {
         match &self.inner {
             Inner::Fresh(session) => session.instance(),
             Inner::InPlace(session) => session.instance(),
+            Inner::Turns(session) => session.awake().instance(),
         }
     }
 
     /// Says which block comes next. Only `control/oracle` listens.
     pub fn expect(&mut self, block: u64) {
-        if let Inner::InPlace(session) = &mut self.inner {
-            session.expect(block);
+        match &mut self.inner {
+            Inner::Fresh(_) => {}
+            Inner::InPlace(session) => session.expect(block),
+            Inner::Turns(session) => session.awake_mut().expect(block),
         }
     }
 
@@ -74,6 +83,7 @@ impl<T: 'static> Session<T> {
     pub(crate) fn kept(&mut self) -> Result<&mut InPlaceSession<T>, &'static str> {
         match &mut self.inner {
             Inner::Fresh(_) => Err("a fresh strategy drops its memory after each block"),
+            Inner::Turns(_) => Err("the strategy keeps two memories in turn"),
             Inner::InPlace(session) if session.keeps_memory() => Ok(session),
             Inner::InPlace(_) => Err("the strategy gives its pages back at each reset"),
         }
@@ -84,6 +94,7 @@ impl<T: 'static> Session<T> {
         match &self.inner {
             Inner::Fresh(_) => Vec::new(),
             Inner::InPlace(session) => session.learned(),
+            Inner::Turns(session) => session.awake().learned(),
         }
     }
 
@@ -96,6 +107,7 @@ impl<T: 'static> Session<T> {
         match &mut self.inner {
             Inner::Fresh(session) => session.execute(),
             Inner::InPlace(session) => session.execute(),
+            Inner::Turns(session) => session.awake_mut().execute(),
         }
     }
 
@@ -107,6 +119,7 @@ impl<T: 'static> Session<T> {
         match &mut self.inner {
             Inner::Fresh(session) => session.reset(),
             Inner::InPlace(session) => session.reset(),
+            Inner::Turns(session) => session.reset(),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What blocks grow a memory by, where a few of its pages are written so seldom that huge pages are made around them.
 
+#[path = "common/sound.rs"]
+mod sound;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use reset_strategies::sys::page;
-use reset_strategies::{Availability, Lifecycle, Options, Plan, registry};
+use reset_strategies::{Options, Plan};
 use wasmtime::{Linker, Module};
 
 /// Grows by 8 MiB, of which some pages in the middle are left out, where there is a huge page however the memory is
@@ -37,14 +40,7 @@ const GUEST: &str = r#"
 fn a_page_that_a_huge_page_was_made_around_is_restored_when_it_is_written_at_last() {
     let wasm = wat::parse_str(GUEST).unwrap();
     let mut huge_pages = 0;
-    for strategy in registry::all().iter().copied().filter(|strategy| !strategy.is_control()) {
-        if !matches!(strategy.lifecycle(), Lifecycle::InPlace(_)) {
-            continue;
-        }
-        if let Availability::Unavailable { reason } = strategy.availability() {
-            println!("not tested here: {strategy}: {reason}");
-            continue;
-        }
+    for strategy in sound::sound_in_place() {
         let plan = Plan::new(strategy, &wasm, Options::default()).unwrap();
         let engine = plan.engine().unwrap();
         let module = Module::new(&engine, plan.wasm()).unwrap();

@@ -4,12 +4,12 @@ use std::io;
 use std::ops::Range;
 
 use crate::in_place::region::Pages;
-use crate::in_place::{Image, InPlace, Scope};
+use crate::in_place::{self, Image, InPlace, Scope};
 use crate::restore::Restorer;
 use crate::session::Reset;
 use crate::strategy::Strategy;
-use crate::sys::page;
-use crate::track::oracle::Oracle;
+use crate::sys::{page, pagemap_scan};
+use crate::track::{hot_cold, oracle::Oracle};
 
 /// `control/none`: leaks on purpose.
 pub static NONE: Strategy = Strategy::control(
@@ -25,6 +25,14 @@ pub static ORACLE: Strategy = Strategy::control(
     "copies exactly the pages that the block is known to change: the floor",
     &[],
     InPlace { tracker: || Box::new(Oracle::default()), ..InPlace::BASE },
+);
+
+/// `control/second-core`: what is left of a reset when another core does it.
+pub static SECOND_CORE: Strategy = Strategy::control(
+    "control/second-core",
+    "adaptive/hot-cold on two instances in turn, one being reset by a thread: its work on a second core is not in the cycle",
+    &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT, &in_place::SECOND_CORE],
+    InPlace { turns: true, ..hot_cold::PARTS },
 );
 
 /// `control/zero-all`: the "fast reset" that was shipped and reverted within hours.

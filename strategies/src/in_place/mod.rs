@@ -8,16 +8,19 @@ mod self_test;
 mod session;
 mod support;
 mod tail;
+mod turns;
 
 pub use backing::Backing;
 pub(crate) use image::is_blank;
 pub use image::{Image, Piece};
 pub use region::{Pages, Region};
 pub use self_test::SHRINK;
+pub use turns::SECOND_CORE;
 
 pub(crate) use region::Creator;
 pub(crate) use session::InPlaceSession;
 pub(crate) use support::judge;
+pub(crate) use turns::Turns;
 
 use std::io;
 
@@ -45,6 +48,8 @@ pub struct InPlace {
     pub backing: Backing,
     /// What is brought back. Less than everything makes a control.
     pub scope: Scope,
+    /// Whether two instances take turns: while a block runs in one, a thread resets the other.
+    pub turns: bool,
 }
 
 /// The parts of the reset contract that a strategy keeps.
@@ -95,6 +100,7 @@ impl InPlace {
         restorer: || Box::new(Copy::default()),
         backing: Backing::Anonymous,
         scope: Scope::ALL,
+        turns: false,
     };
 
     /// Sets an engine up to run on our regions.

@@ -1,6 +1,6 @@
 //! The lifecycle of an instance that is kept: snapshot once, then reset after each block.
 
-use std::io;
+use std::{io, mem};
 
 use wasmtime::{
     AsContextMut, Global, Instance, Linker, Module, Ref, RootScope, Store, Table, TypedFunc, Val,
@@ -96,8 +96,19 @@ impl<T: 'static> InPlaceSession<T> {
         Ok(done)
     }
 
+    /// Gives the memories away, to be reset elsewhere; the session must not be used until it has [them](Self::put) again.
+    pub(super) fn take(&mut self) -> Memories {
+        mem::take(&mut self.memories)
+    }
+
+    /// Takes memories that were reset elsewhere back.
+    pub(super) fn put(&mut self, memories: Memories) -> Result<(), Error> {
+        self.memories = memories;
+        self.memories.tell(&mut self.store)
+    }
+
     /// Brings back what is not in a memory.
-    fn reset_store(&mut self) -> Result<(), Error> {
+    pub(super) fn reset_store(&mut self) -> Result<(), Error> {
         for (global, value) in &self.globals {
             global.set(&mut self.store, *value).map_err(Error::engine("cannot restore a global"))?;
         }

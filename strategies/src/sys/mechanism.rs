@@ -42,8 +42,9 @@ impl Mechanism {
 }
 
 /// Every mechanism that some strategy or commit policy needs or makes use of, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 16] = [
+pub static ALL: [&Mechanism; 17] = [
     &crate::in_place::SHRINK,
+    &crate::in_place::SECOND_CORE,
     &super::page::PROTECT,
     &super::page::DISCARD,
     &super::page::FREE,

@@ -1,24 +1,14 @@
 //! What the tests that compare answers share.
 
-use reset_strategies::{Availability, Lifecycle, Strategy, registry};
+mod sound;
+
+pub use sound::sound_in_place;
+
+use reset_strategies::Session;
 use wasmtime::{
     AsContextMut, Instance, Ref, RootScope, Store, StoreLimits, StoreLimitsBuilder, ThrownException, Trap,
     Val, ValType,
 };
-
-/// In-place strategies that claim to be sound and whose mechanisms are here; says which are not.
-pub fn sound_in_place() -> Vec<&'static Strategy> {
-    let all = registry::all().iter().copied();
-    let sound = all.filter(|s| matches!(s.lifecycle(), Lifecycle::InPlace(_)) && !s.is_control());
-    let available = sound.filter(|strategy| match strategy.availability() {
-        Availability::Available => true,
-        Availability::Unavailable { reason } => {
-            println!("not tested here: {strategy}: {reason}");
-            false
-        }
-    });
-    available.collect()
-}
 
 /// A refusal without its indices: the same construct at another place is the same reason.
 pub fn kind(reason: &str) -> String {
@@ -45,6 +35,12 @@ impl Host {
     pub fn limit(store: &mut Store<Self>) {
         store.limiter(|host| &mut host.limits);
     }
+}
+
+/// The instance that comes next, which may be another one after each reset, with the limits in force.
+pub fn limited(session: &mut Session<Host>) -> Instance {
+    Host::limit(session.store_mut());
+    session.instance()
 }
 
 /// Calls an export with the arguments that `args` makes for its parameters.

@@ -91,8 +91,6 @@ pub fn check(bytes: &[u8], strategies: &[&'static Strategy]) -> Result<Checked, 
         let mut session = plan
             .start(&module, &Linker::new(&engine), || Host::new(MEMORY))
             .map_err(|error| fails(error.to_string()))?;
-        Host::limit(session.store_mut());
-        let instance = session.instance();
         // Looking at the state touches every page, which could hide that one was overlooked: the first resets are
         // judged by answers only.
         for (sequence, told, state) in [
@@ -100,6 +98,7 @@ pub fn check(bytes: &[u8], strategies: &[&'static Strategy]) -> Result<Checked, 
             (&second, &second_told, Some(&second_state)),
             (&first, &first_told, None),
         ] {
+            let instance = common::limited(&mut session);
             same(sequence, told, &sequence.run(session.store_mut(), instance)).map_err(fails)?;
             if let Some(difference) =
                 state.and_then(|state| state.first_difference_in(&facts, instance, session.store_mut()))
@@ -108,6 +107,7 @@ pub fn check(bytes: &[u8], strategies: &[&'static Strategy]) -> Result<Checked, 
             }
             session.reset().map_err(|error| fails(error.to_string()))?;
         }
+        let instance = common::limited(&mut session);
         if let Some(difference) = fresh.first_difference_in(&facts, instance, session.store_mut()) {
             return Err(fails(format!("after a reset, {difference}")));
         }
@@ -120,6 +120,7 @@ pub fn check(bytes: &[u8], strategies: &[&'static Strategy]) -> Result<Checked, 
                 return Err(fails(format!("beyond the size, {difference}")));
             }
             session.reset().map_err(|error| fails(error.to_string()))?;
+            let instance = session.instance();
             if let Some(difference) = fresh.first_difference_in(&facts, instance, session.store_mut()) {
                 return Err(fails(format!("after growing and a reset, {difference}")));
             }

@@ -108,8 +108,7 @@ impl Starter<'_> {
                 module
             }
         };
-        let mut session = plan.start(&module, &linker(&engine), || Host::new(MEMORY))?;
-        Host::limit(session.store_mut());
+        let session = plan.start(&module, &linker(&engine), || Host::new(MEMORY))?;
         Ok((session, plan.facts().clone()))
     }
 }
@@ -127,7 +126,7 @@ impl Suite {
         let mut starter = Starter { case, compiled: None };
         let fresh = match starter.start(registry::find("copy/full").unwrap()) {
             Ok((mut session, facts)) => {
-                let instance = session.instance();
+                let instance = common::limited(&mut session);
                 State::read(&facts, instance, session.store_mut())
             }
             Err(Error::Refused { reason, .. }) => {
@@ -177,8 +176,8 @@ fn run(
     expected: &[Answer],
 ) -> Option<String> {
     let (mut session, facts) = starter.start(strategy).unwrap_or_else(|error| panic!("{strategy}: {error}"));
-    let instance = session.instance();
     for round in ["before", "after"] {
+        let instance = common::limited(&mut session);
         let found = perform(session.store_mut(), instance, &starter.case.actions);
         if let Some(at) = (0..expected.len()).find(|&at| found[at] != expected[at]) {
             let action = &starter.case.actions[at];
@@ -187,6 +186,7 @@ fn run(
         }
         session.reset().unwrap_or_else(|error| panic!("{strategy}: {error}"));
     }
+    let instance = session.instance();
     let difference = fresh.first_difference_in(&facts, instance, session.store_mut());
     difference.map(|difference| difference.to_string())
 }

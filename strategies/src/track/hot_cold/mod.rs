@@ -143,10 +143,13 @@ impl Tracker for HotCold {
     }
 }
 
+pub(crate) const PARTS: InPlace =
+    InPlace { tracker: || Box::new(HotCold::new(*Costs::here())), ..InPlace::BASE };
+
 /// `adaptive/hot-cold`.
 pub static STRATEGY: Strategy = Strategy::in_place(
     "adaptive/hot-cold",
     "restores pages that are written often, finds the others by their faults, and copies the image back",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
-    InPlace { tracker: || Box::new(HotCold::new(*Costs::here())), ..InPlace::BASE },
+    PARTS,
 );
