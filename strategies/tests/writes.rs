@@ -1,4 +1,4 @@
-//! Random writes over hundreds of blocks: pages that are written always, in turns, hardly ever, or again after a long time,
+//! Random writes over many blocks: pages that are written always, in turns, hardly ever, or again after a long time,
 //! in what a memory begins with and in what it grows by.
 //!
 //! A strategy that learns decides by what blocks did before, so that a page which it loses track of may take a long

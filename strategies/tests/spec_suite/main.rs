@@ -167,8 +167,9 @@ impl Suite {
     }
 }
 
-/// Runs the actions, resets, runs them again, resets again, and says where that was not as in a fresh instance. Only
-/// then is the state looked at, since looking touches every page.
+/// Runs the actions, resets, and so on, three times, so that an instance which takes turns with another one runs them after
+/// a reset, too; says where that was not as in a fresh instance. Only then is the state looked at, since looking touches
+/// every page.
 fn run(
     starter: &mut Starter<'_>,
     strategy: &'static Strategy,
@@ -176,7 +177,7 @@ fn run(
     expected: &[Answer],
 ) -> Option<String> {
     let (mut session, facts) = starter.start(strategy).unwrap_or_else(|error| panic!("{strategy}: {error}"));
-    for round in ["before", "after"] {
+    for round in ["before", "after", "after"] {
         let instance = common::limited(&mut session);
         let found = perform(session.store_mut(), instance, &starter.case.actions);
         if let Some(at) = (0..expected.len()).find(|&at| found[at] != expected[at]) {

@@ -143,6 +143,7 @@ impl Tracker for HotCold {
     }
 }
 
+/// What it is made of, and `control/second-core` with it.
 pub(crate) const PARTS: InPlace =
     InPlace { tracker: || Box::new(HotCold::new(*Costs::here())), ..InPlace::BASE };
 
