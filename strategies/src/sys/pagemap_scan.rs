@@ -23,7 +23,8 @@ pub(crate) mod category {
     pub(crate) const WRITTEN: u64 = 1 << 1;
     pub(crate) const PRESENT: u64 = 1 << 3;
     pub(crate) const SWAPPED: u64 = 1 << 4;
-    /// The shared page of zeros, mapped by a read.
+    /// The shared page of zeros. A read maps it; and the kernel puts it in the place of a page that holds zeros where a
+    /// huge page is split (Linux 6.12) and where KSM merges such pages (`use_zero_pages`).
     pub(crate) const PFNZERO: u64 = 1 << 5;
     /// Part of a huge page that is mapped as a whole.
     pub(crate) const HUGE: u64 = 1 << 6;
@@ -116,11 +117,34 @@ impl Scanner {
             category_inverted: inverted,
             category_mask: mask,
             category_anyof_mask: anyof,
+            // One category in common keeps neighbours in one region.
+            return_mask: category::WRITTEN,
             ..ScanArg::default()
         };
         self.walk(addresses, arg, |regions| {
             for region in regions {
                 found(region.start as usize..region.end as usize);
+            }
+        })
+    }
+
+    /// Calls `found` with each run of populated addresses, and whether it maps the shared page of zeros: the same walk as
+    /// for [`Select::Populated`], and the rest of what it knows. Returns the number of system calls.
+    pub(crate) fn populated(
+        &mut self,
+        addresses: Range<usize>,
+        mut found: impl FnMut(Range<usize>, bool),
+    ) -> io::Result<u64> {
+        let arg = ScanArg {
+            vec: self.regions.as_mut_ptr().addr() as u64,
+            vec_len: self.regions.len() as u64,
+            category_anyof_mask: category::PRESENT | category::SWAPPED,
+            return_mask: category::PFNZERO,
+            ..ScanArg::default()
+        };
+        self.walk(addresses, arg, |regions| {
+            for region in regions {
+                found(region.start as usize..region.end as usize, region.categories & category::PFNZERO != 0);
             }
         })
     }
@@ -133,7 +157,12 @@ impl Scanner {
         let flags = WP_MATCHING | CHECK_WPASYNC;
         self.walk(
             addresses,
-            ScanArg { flags, category_mask: category::WRITTEN, ..ScanArg::default() },
+            ScanArg {
+                flags,
+                category_mask: category::WRITTEN,
+                return_mask: category::WRITTEN,
+                ..ScanArg::default()
+            },
             |_| (),
         )
     }
@@ -151,8 +180,6 @@ impl Scanner {
                 size: size_of::<ScanArg>() as u64,
                 start: from as u64,
                 end: addresses.end as u64,
-                // One category in common keeps neighbours in one region.
-                return_mask: category::WRITTEN,
                 ..what
             };
             // SAFETY: the kernel reads and writes `arg` and at most `vec_len` regions of the vector behind `vec`, which
@@ -202,8 +229,17 @@ pub static PAGEMAP_SCAN: Mechanism =
         let _maps_the_zero_page = scratch.read(2);
         let mut scanner = Scanner::open().map_err(|e| format!("/proc/self/pagemap: {e}"))?;
         match pages_of(&scratch, &mut scanner, Select::Populated)?[..] {
-            [1] => Ok(()),
-            ref other => Err(format!("PAGEMAP_SCAN found {other:?} where only page 1 was written")),
+            [1] => {}
+            ref other => return Err(format!("PAGEMAP_SCAN found {other:?} where only page 1 was written")),
+        }
+        let (start, mut found) = (scratch.map.as_ptr().addr(), Vec::new());
+        let scanned = scanner.populated(start..start + scratch.map.len(), |run, zeros| {
+            found.push(((run.start - start) / page::size(), run.len() / page::size(), zeros));
+        });
+        scanned.map_err(|e| format!("PAGEMAP_SCAN: {e}"))?;
+        match found[..] {
+            [(1, 1, false), (2, 1, true)] => Ok(()),
+            _ => Err(format!("PAGEMAP_SCAN found {found:?} where page 1 was written and page 2 read")),
         }
     })
     .since(6, 7);
