@@ -5,9 +5,8 @@ use std::ops::Range;
 
 use memmap2::Advice;
 
-use super::HUGE_PAGE;
 use crate::in_place::Region;
-use crate::sys::page::{self, Access};
+use crate::sys::page;
 use crate::sys::{checked, mincore};
 
 /// The first bytes of a memory's reservation. Those behind the memory's size are writable while this lives, and keep
@@ -30,8 +29,7 @@ impl<'a> Extent<'a> {
         let size = region.size();
         assert!(filled <= size);
         let bytes = bytes.next_multiple_of(page::size()).max(size).min(region.capacity());
-        // SAFETY: access is given, not taken.
-        unsafe { page::protect(region.map(), size..bytes, Access::ReadWrite)? };
+        region.open(size..bytes)?;
         let mut extent = Self { region, filled, bytes };
         extent.touch(0..filled, page::size());
         Ok(extent)
@@ -82,6 +80,10 @@ impl<'a> Extent<'a> {
 
     /// madvise(2).
     pub(crate) fn advise(&mut self, advice: Advice) -> io::Result<()> {
+        if matches!(advice, Advice::HugePage) && self.region.is_small() {
+            // The tracker would lose its marks.
+            return Ok(());
+        }
         let blank = self.blank();
         self.region.map().advise_range(advice, blank.start, blank.len())
     }
@@ -90,12 +92,12 @@ impl<'a> Extent<'a> {
     pub(crate) fn advise_in_parallel(&mut self, advice: Advice) -> io::Result<()> {
         let blank = self.blank();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = blank.len().div_ceil(threads).next_multiple_of(HUGE_PAGE);
+        let share = blank.len().div_ceil(threads).next_multiple_of(page::huge());
         let map = self.region.map();
         std::thread::scope(|scope| {
             let parts: Vec<_> = blank
                 .clone()
-                .step_by(share.max(HUGE_PAGE))
+                .step_by(share.max(page::huge()))
                 .map(|start| {
                     let length = share.min(blank.end - start);
                     scope.spawn(move || map.advise_range(advice, start, length))
@@ -120,20 +122,26 @@ impl<'a> Extent<'a> {
         let start = ((base.addr() + blank.start).next_multiple_of(align) - base.addr()).min(blank.end);
         let length = (blank.end - start) / align * align;
         if length > 0 {
-            let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+            // Where no huge pages are to be made, it has to be said before anything is populated.
+            let populate = if self.region.is_small() { 0 } else { libc::MAP_POPULATE };
+            let flags = flags | populate | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
             // SAFETY: the range lies within our own mapping, holds nothing yet, and nothing refers to it.
             let at = unsafe {
                 libc::mmap(
                     base.add(start).cast(),
                     length,
                     libc::PROT_READ | libc::PROT_WRITE,
-                    flags | libc::MAP_POPULATE | libc::MAP_NORESERVE,
+                    flags | libc::MAP_NORESERVE,
                     -1,
                     0,
                 )
             };
             if at == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
+            }
+            self.region.treat()?;
+            if populate == 0 {
+                self.touch(start..start + length, page::size());
             }
         }
         self.touch(blank.start..start, page::size());
@@ -152,9 +160,8 @@ impl<'a> Extent<'a> {
 
 impl Drop for Extent<'_> {
     fn drop(&mut self) {
-        // SAFETY: nothing refers to what lies beyond the memory's size.
-        let taken = unsafe { page::protect(self.region.map(), self.region.size()..self.bytes, Access::None) };
-        // Access that stays would let the guest read beyond its memory where it has to trap.
-        taken.expect("mprotect takes access away from a mapping of our own");
+        self.region.commit(self.bytes);
+        // Access that stays would let the guest read beyond its memory where it has to trap: the region remembers it.
+        let _broken = self.region.close(self.region.size()..self.bytes);
     }
 }

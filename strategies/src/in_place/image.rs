@@ -35,12 +35,12 @@ pub enum Piece<'a> {
 
 impl Image {
     /// Takes the image of a memory and gives its blank pages back, since reading mapped the page of zeros there and a
-    /// tracker would count them as touched.
+    /// tracker would count them as touched. Memory that is locked stays: the host wants it there.
     pub(crate) fn capture(pages: &mut Pages<'_>) -> io::Result<Self> {
         let image = Self::of(pages.bytes());
         for piece in image.pieces(0..image.size) {
             if let Piece::Blank(range) = piece {
-                pages.discard(range)?;
+                pages.discard_unlocked(range)?;
             }
         }
         Ok(image)

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use memmap2::MmapRaw;
@@ -20,6 +20,12 @@ pub struct Region {
     map: MmapRaw,
     capacity: usize,
     size: AtomicUsize,
+    /// Bytes from the start that a policy has committed.
+    committed: AtomicUsize,
+    /// Whether no huge pages may be made of it.
+    small: AtomicBool,
+    /// Whether bytes beyond the size may have stayed accessible.
+    broken: AtomicBool,
 }
 
 impl Region {
@@ -29,10 +35,18 @@ impl Region {
     /// When the address space or its accounting (RLIMIT_AS, RLIMIT_DATA, overcommit) does not allow it.
     pub fn reserve(size: usize, capacity: usize, guard: usize) -> io::Result<Self> {
         let capacity = capacity.max(size);
-        let map = page::reserve((capacity + guard).max(page::size()))?;
-        // SAFETY: the mapping is new: no reference into it exists.
-        unsafe { page::protect(&map, size..map.len(), Access::None)? };
-        Ok(Self { map, capacity, size: AtomicUsize::new(size) })
+        let map = page::reserve_inaccessible((capacity + guard).max(page::size()))?;
+        page::keep_unmerged(&map)?;
+        // SAFETY: access is given, not taken.
+        unsafe { page::protect(&map, 0..size, Access::ReadWrite)? };
+        Ok(Self {
+            map,
+            capacity,
+            size: AtomicUsize::new(size),
+            committed: AtomicUsize::new(0),
+            small: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+        })
     }
 
     /// Accessible bytes; what the guest sees as its memory's size.
@@ -59,10 +73,53 @@ impl Region {
         if size > self.capacity {
             return Err(io::Error::other(format!("{size} bytes exceed the reservation")));
         }
-        // SAFETY: access is given, not taken.
-        unsafe { page::protect(&self.map, old..size, Access::ReadWrite)? };
+        self.open(old..size)?;
         self.size.store(size, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Gives access to a range beyond the size, or to nothing: where a range lies in several mappings, the kernel may give
+    /// access to the first and then refuse the next, by a limit (mprotect(2), RLIMIT_DATA).
+    pub(crate) fn open(&self, range: Range<usize>) -> io::Result<()> {
+        // SAFETY: access is given, not taken.
+        unsafe { page::protect(&self.map, range.clone(), Access::ReadWrite) }
+            .inspect_err(|_| drop(self.close(range)))
+    }
+
+    /// Takes access to a range beyond the size away. Where that fails, the region is [broken](Self::check).
+    pub(crate) fn close(&self, range: Range<usize>) -> io::Result<()> {
+        // SAFETY: references are made to what is within the size only.
+        unsafe { page::protect(&self.map, range, Access::None) }
+            .inspect_err(|_| self.broken.store(true, Ordering::Relaxed))
+    }
+
+    /// Whether everything beyond the size is out of reach.
+    ///
+    /// # Errors
+    /// When the kernel has refused to take access away: a guest could read and write there, and no reset would know.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(io::Error::other(
+                "access beyond the memory's size could not be taken away (mprotect)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Takes note that a policy has committed the first `bytes`.
+    pub(crate) fn commit(&self, bytes: usize) {
+        self.committed.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether no huge pages may be made of it.
+    pub(crate) fn is_small(&self) -> bool {
+        self.small.load(Ordering::Relaxed)
+    }
+
+    /// Has mappings that were made in the place of a part treated like the whole.
+    pub(crate) fn treat(&self) -> io::Result<()> {
+        page::keep_unmerged(&self.map)?;
+        if self.is_small() { page::keep_small(&self.map) } else { Ok(()) }
     }
 
     /// The pages of this memory, for whoever resets it.
@@ -101,6 +158,22 @@ impl Pages<'_> {
         &self.region.map
     }
 
+    /// Bytes from the start that a policy has committed: these are not to be given back.
+    pub(crate) fn committed(&self) -> usize {
+        self.region.committed.load(Ordering::Relaxed)
+    }
+
+    /// Has no huge pages made of this memory from now on, for a tracker whose marks they lose.
+    pub(crate) fn keep_small(&mut self) -> io::Result<()> {
+        self.region.small.store(true, Ordering::Relaxed);
+        page::keep_small(self.map())
+    }
+
+    /// Whether no huge pages may be made of it.
+    pub(crate) fn is_small(&self) -> bool {
+        self.region.is_small()
+    }
+
     /// All accessible bytes. Reading a page that was never touched maps the shared page of zeros.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the first `size` bytes are mapped and readable, and this view is the only way to them
@@ -114,11 +187,18 @@ impl Pages<'_> {
         unsafe { std::slice::from_raw_parts_mut(self.region.map.as_mut_ptr(), self.size()) }
     }
 
-    /// `MADV_DONTNEED` on a range of whole pages.
+    /// `MADV_DONTNEED` on a range of whole pages, locked or not.
     pub(crate) fn discard(&mut self, range: Range<usize>) -> io::Result<()> {
         assert!(range.end <= self.size());
         // SAFETY: the exclusive borrow of the view excludes live references.
         unsafe { page::discard(&self.region.map, range) }
+    }
+
+    /// The same where giving back is of use and not necessary: says `false` of memory that is locked, and so stays.
+    pub(crate) fn discard_unlocked(&mut self, range: Range<usize>) -> io::Result<bool> {
+        assert!(range.end <= self.size());
+        // SAFETY: the exclusive borrow of the view excludes live references.
+        unsafe { page::discard_unlocked(&self.region.map, range) }
     }
 
     /// Makes huge pages of a range of them, whose pages are all resident.
@@ -139,19 +219,19 @@ impl Pages<'_> {
         assert!(bytes <= self.size());
         // SAFETY: the exclusive borrow of the view excludes live references; the image file is private to the
         // backing, which never shortens it.
-        unsafe { crate::sys::memfd::map_over(&self.region.map, bytes, image) }
+        unsafe { crate::sys::memfd::map_over(&self.region.map, bytes, image)? };
+        self.region.treat()
     }
 
-    /// Takes away access beyond `size` bytes, and makes that the memory's size.
+    /// Takes away access beyond `size` bytes, and makes that the memory's size, even where it fails: the memory is
+    /// [broken](Region::check) then, and whoever believes the new size touches nothing that may be out of reach.
     ///
     /// The content of the pages that go stays in them: whoever shrinks has to have cleaned them.
     pub(crate) fn shrink_to(&mut self, size: usize) -> io::Result<()> {
         let old = self.size();
         assert!(size <= old);
-        // SAFETY: the exclusive borrow of the view excludes live references.
-        unsafe { page::protect(&self.region.map, size..old, Access::None)? };
         self.region.size.store(size, Ordering::Relaxed);
-        Ok(())
+        self.region.close(size..old)
     }
 }
 

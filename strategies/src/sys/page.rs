@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use memmap2::{MmapOptions, MmapRaw, UncheckedAdvice};
+use memmap2::{Advice, MmapOptions, MmapRaw, RemapOptions, UncheckedAdvice};
 
 use super::{Mechanism, checked, pagemap_scan};
 
@@ -27,6 +27,48 @@ pub(crate) fn huge() -> usize {
 /// Reserves `bytes` of private anonymous address space that is not accounted as swap.
 pub(crate) fn reserve(bytes: usize) -> io::Result<MmapRaw> {
     MmapOptions::new().len(bytes).no_reserve_swap().map_anon().map(MmapRaw::from)
+}
+
+/// The same without access: nothing of it is committed, even where the process has asked for all of its future memory to
+/// be (`MCL_FUTURE` of mlockall(2), which populates what is accessible when it is mapped).
+pub(crate) fn reserve_inaccessible(bytes: usize) -> io::Result<MmapRaw> {
+    let mut map = reserve(size())?;
+    // SAFETY: the mapping is new: no reference into it exists, before it moves as after it.
+    unsafe {
+        protect(&map, 0..size(), Access::None)?;
+        map.remap(bytes, RemapOptions::new().may_move(true))?;
+    }
+    Ok(map)
+}
+
+/// Keeps KSM from merging the pages of a mapping, whatever the process asks for later or has asked for
+/// (`PR_SET_MEMORY_MERGE` of prctl(2)): a merged page loses what a tracker has marked it with.
+///
+/// A mapping made in the place of a part has to be kept from it again.
+pub(crate) fn keep_unmerged(map: &MmapRaw) -> io::Result<()> {
+    unsupported(map.advise(Advice::Unmergeable))
+}
+
+/// Whether the process has asked for KSM to merge all that can be (`PR_GET_MEMORY_MERGE` of prctl(2), Linux 6.4).
+pub(crate) fn merging_is_on() -> bool {
+    // SAFETY: the call takes numbers only. A kernel that does not know it says -1, and merges nothing on request.
+    unsafe { libc::prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1 }
+}
+
+/// Of `include/uapi/linux/prctl.h`.
+const PR_GET_MEMORY_MERGE: libc::c_int = 68;
+
+/// Keeps the kernel from making huge pages of a mapping.
+pub(crate) fn keep_small(map: &MmapRaw) -> io::Result<()> {
+    unsupported(map.advise(Advice::NoHugePage))
+}
+
+/// A kernel that was built without a feature does not know advice about it, and does nothing that was to be prevented.
+fn unsupported(advised: io::Result<()>) -> io::Result<()> {
+    match advised {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        advised => advised,
+    }
 }
 
 /// Who may touch a range of pages.
@@ -53,11 +95,41 @@ pub(crate) unsafe fn protect(map: &MmapRaw, range: Range<usize>, access: Access)
 
 /// MADV_DONTNEED: gives the pages back; the next touch finds zeros, or the file's page in a private file mapping.
 ///
+/// Pages that are locked (mlock(2), mlockall(2)) are given back as well, for which it takes `MADV_DONTNEED_LOCKED`; the
+/// next touch locks what it finds.
+///
 /// # Safety
 /// No reference into the range may be live.
 pub(crate) unsafe fn discard(map: &MmapRaw, range: Range<usize>) -> io::Result<()> {
+    // SAFETY: as here.
+    if unsafe { discard_unlocked(map, range.clone())? } {
+        return Ok(());
+    }
+    assert!(range.start <= range.end && range.end <= map.len());
+    // SAFETY: the range lies within the mapping (asserted); the caller vouches for the references.
+    checked(unsafe {
+        libc::madvise(map.as_mut_ptr().add(range.start).cast(), range.len(), MADV_DONTNEED_LOCKED)
+    })?;
+    Ok(())
+}
+
+/// `MADV_DONTNEED_LOCKED` of `include/uapi/asm-generic/mman-common.h`, Linux 5.18.
+const MADV_DONTNEED_LOCKED: libc::c_int = 24;
+
+/// The same for memory that is not locked. Says `false` where some of it is, which is left as it is; what comes before it
+/// may have been given back.
+///
+/// # Safety
+/// No reference into the range may be live.
+pub(crate) unsafe fn discard_unlocked(map: &MmapRaw, range: Range<usize>) -> io::Result<bool> {
     // SAFETY: memmap2 checks the bounds; the caller vouches for the references.
-    unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) }
+    match unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) } {
+        Ok(()) => Ok(true),
+        // Of whole pages within a mapping the kernel refuses no others (`madvise_dontneed_free_valid_vma` in
+        // `mm/madvise.c`).
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// MADV_FREE: lets the kernel take the pages when it wants them; until then the old bytes stay readable.
@@ -87,7 +159,20 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
+    /// Pages that were never touched, even in a process whose future memory is locked and so populated when it is mapped
+    /// (mlockall(2)).
     pub(crate) fn pages(count: usize) -> Result<Self, String> {
+        let scratch = Self::as_mapped(count)?;
+        // Where one of these fails, the probe itself shows what comes of it.
+        // SAFETY: the range is that of the mapping; unlocking changes no content.
+        let _unlocked = checked(unsafe { libc::munlock(scratch.map.as_ptr().cast(), scratch.map.len()) });
+        // SAFETY: the mapping is new: no reference into it exists.
+        let _untouched = unsafe { discard(&scratch.map, 0..scratch.map.len()) };
+        Ok(scratch)
+    }
+
+    /// Pages as the process gets them.
+    fn as_mapped(count: usize) -> Result<Self, String> {
         let map = reserve(count * size()).map_err(|e| format!("cannot map {count} pages: {e}"))?;
         Ok(Self { map })
     }
@@ -122,10 +207,17 @@ pub static PROTECT: Mechanism = Mechanism::new("mprotect", "grows and shrinks a 
 
 /// madvise(2) with `MADV_DONTNEED`.
 pub static DISCARD: Mechanism = Mechanism::new("MADV_DONTNEED", "gives pages back at once", || {
-    let scratch = Scratch::pages(1)?;
+    let scratch = Scratch::as_mapped(1)?;
     scratch.write(0, 7);
     // SAFETY: no reference into the scratch page exists.
-    unsafe { discard(&scratch.map, 0..size()) }.map_err(|e| format!("madvise: {e}"))?;
+    unsafe { discard(&scratch.map, 0..size()) }.map_err(|e| match e.raw_os_error() {
+        Some(libc::EINVAL) => {
+            "this process is locked into memory (mlockall), and MADV_DONTNEED_LOCKED, which gives \
+                               such memory back, came with Linux 5.18"
+                .to_owned()
+        }
+        _ => format!("madvise: {e}"),
+    })?;
     match scratch.read(0) {
         0 => Ok(()),
         // Seen under user-mode emulation, where the advice is ignored.
