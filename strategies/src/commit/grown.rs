@@ -7,10 +7,12 @@
 use std::io;
 
 use super::{How, Policy, WASM_PAGE};
-use crate::sys::{Mechanism, checked};
+use crate::sys::{Mechanism, checked, page};
 
-/// The size of a huge page on x86-64, and on aarch64 with pages of 4 KiB.
-pub(crate) const HUGE_PAGE: usize = 2 << 20;
+/// The flags for huge pages of [that size](page::huge), rather than of the one that the system prefers.
+fn huge() -> libc::c_int {
+    libc::MAP_HUGETLB | (page::huge().trailing_zeros() as libc::c_int) << libc::MAP_HUGE_SHIFT
+}
 
 /// `nonzero-then-zero`: grows to the full size, marks each wasm page, and writes zeros over everything.
 ///
@@ -29,13 +31,13 @@ pub static NONZERO_THEN_ZERO: Policy = Policy::new(
 
 /// `hugetlb`: pages that were reserved at boot or by `vm.nr_hugepages`, and cannot be swapped out.
 ///
-/// Access to them is given and taken 2 MiB at a time, and wasm grows by 64 KiB: so the memory has its full size from the
-/// beginning and never shrinks below it.
+/// Access to them is given and taken as a whole, and wasm grows by 64 KiB: so the memory has its full size from the
+/// beginning and never shrinks below it. Trackers that mark single pages cannot mark them, and are refused.
 pub static HUGETLB: Policy = Policy::new(
     "hugetlb",
     "grows the memory to its full size on huge pages that were reserved beforehand",
     &[&RESERVED],
-    How::Grown(|extent| extent.map_anew(HUGE_PAGE, libc::MAP_HUGETLB)),
+    How::Hugetlb(|extent| extent.map_anew(page::huge(), huge())),
 );
 
 /// `module-min-max`: the module declares the full size as minimum and maximum. Declares, and commits nothing.
@@ -48,19 +50,20 @@ pub static MODULE_MIN_MAX: Policy = Policy::new(
 
 /// `MAP_HUGETLB`, with one page.
 pub static RESERVED: Mechanism = Mechanism::new("MAP_HUGETLB", "maps huge pages reserved beforehand", || {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_HUGETLB;
+    let (bytes, flags) = (page::huge(), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | huge());
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping at an address of the kernel's choice.
-    let at = unsafe { libc::mmap(std::ptr::null_mut(), HUGE_PAGE, access, flags, -1, 0) };
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, -1, 0) };
     if at == libc::MAP_FAILED {
         let error = io::Error::last_os_error();
         let reserved = std::fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap_or_default();
         return Err(format!(
-            "{error}; vm.nr_hugepages is {}; reserve N pages of 2 MiB with: sysctl vm.nr_hugepages=N",
-            reserved.trim()
+            "{error}; vm.nr_hugepages is {}; reserve N pages of {} MiB with: sysctl vm.nr_hugepages=N",
+            reserved.trim(),
+            bytes >> 20
         ));
     }
     // SAFETY: the mapping was just made, and nothing refers to it.
-    checked(unsafe { libc::munmap(at, HUGE_PAGE) }).map_err(|e| format!("munmap: {e}"))?;
+    checked(unsafe { libc::munmap(at, bytes) }).map_err(|e| format!("munmap: {e}"))?;
     Ok(())
 });

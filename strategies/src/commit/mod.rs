@@ -22,7 +22,6 @@ pub mod touch;
 
 pub use canary::CANARY;
 pub use extent::Extent;
-pub(crate) use grown::HUGE_PAGE;
 pub use grown::{HUGETLB, MODULE_MIN_MAX, NONZERO_THEN_ZERO};
 pub use lazy::LAZY;
 pub use lock::MLOCK;
@@ -69,6 +68,8 @@ pub(crate) enum How {
     Proven(Step),
     /// The memory, which is grown first.
     Grown(Step),
+    /// The same, on huge pages that were reserved, which not every tracker can track.
+    Hugetlb(Step),
 }
 
 /// Obtains memory for an extent.
@@ -124,12 +125,12 @@ pub enum Error {
         /// The mechanism and why it is missing.
         reason: String,
     },
-    /// The session gives its memory back at each reset.
+    /// The session gives its memory back at each reset, or could not track what the policy makes of it.
     #[error("`{policy}` is of no use here: {reason}")]
     Lost {
         /// The policy.
         policy: &'static str,
-        /// Which part gives it back.
+        /// Which part gives it back, or cannot track it.
         reason: &'static str,
     },
     /// The memory is not there.
@@ -169,7 +170,7 @@ impl Policy {
 
     /// Whether the guest sees a difference: another memory size, and with it other answers to `memory.grow`.
     pub fn is_visible(&self) -> bool {
-        matches!(self.how, How::Rewrite | How::Grown(_))
+        matches!(self.how, How::Rewrite | How::Grown(_) | How::Hugetlb(_))
     }
 
     /// Whether it needs a strategy that keeps its memory.
@@ -226,9 +227,13 @@ impl Policy {
                 return Ok(Committed { asked_bytes: bytes, resident_bytes: 0, time: Duration::ZERO });
             }
             How::Behind(step) | How::Proven(step) => (step, false),
-            How::Grown(step) => (step, true),
+            How::Grown(step) | How::Hugetlb(step) => (step, true),
         };
-        let session = session.kept().map_err(|reason| Error::Lost { policy: self.name, reason })?;
+        let lost = |reason| Error::Lost { policy: self.name, reason };
+        let session = session.kept().map_err(lost)?;
+        if matches!(self.how, How::Hugetlb(_)) {
+            session.refuses_hugetlb().map_or(Ok(()), |reason| Err(lost(reason)))?;
+        }
         let kernel = |source| Error::Kernel { policy: self.name, bytes, source };
         let started = Instant::now();
         let mut extent = session.extent(bytes, grow).map_err(kernel)?;

@@ -4,6 +4,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::{Memory, Store};
 
@@ -17,7 +18,35 @@ use crate::track::{Learned, Tracker};
 
 /// All memories of an instance, in the order of their indices.
 #[derive(Default)]
-pub(crate) struct Memories(Vec<TrackedMemory>);
+pub(crate) struct Memories {
+    all: Vec<TrackedMemory>,
+    /// Held as long as a tracker cleans the whole process.
+    lease: Option<Lease>,
+}
+
+/// The right to clean every page of the process, which one instance at a time has.
+struct Lease;
+
+/// Whether there is an instance whose tracker cleans the whole process.
+static PROCESS_WIDE: AtomicBool = AtomicBool::new(false);
+
+impl Lease {
+    fn take() -> io::Result<Self> {
+        let taken = PROCESS_WIDE.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire);
+        taken.map(|_| Self).map_err(|_| {
+            io::Error::other(
+                "another session of this process cleans all of its pages at each reset, and would lose what this one \
+                 has to find: there can be one at a time",
+            )
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        PROCESS_WIDE.store(false, Ordering::Release);
+    }
+}
 
 /// One memory with its snapshot and the parts that reset it.
 pub(super) struct TrackedMemory {
@@ -37,67 +66,114 @@ pub(super) struct TrackedMemory {
 }
 
 impl Memories {
-    /// Adds a memory of an instance that has just been made.
+    /// Adds a memory of an instance that has just been made. It has to be [tracked](Self::track) before a block runs.
     pub(super) fn push(&mut self, memory: TrackedMemory) {
-        self.0.push(memory);
+        self.all.push(memory);
     }
 
     /// The one that commit policies work on.
     pub(super) fn first_mut(&mut self) -> Option<&mut TrackedMemory> {
-        self.0.first_mut()
+        self.all.first_mut()
     }
 
     /// Whether a reset leaves the first memory resident.
     pub(super) fn first_is_kept(&self) -> bool {
-        self.0.first().is_some_and(|memory| memory.restorer.keeps_memory())
+        self.all.first().is_some_and(|memory| memory.restorer.keeps_memory())
+    }
+
+    /// Why the first memory may not be made of huge pages that were reserved, if it may not.
+    pub(super) fn first_refuses_hugetlb(&self) -> Option<&'static str> {
+        self.all.first().and_then(|memory| memory.tracker.refuses_hugetlb())
     }
 
     pub(super) fn expect(&mut self, block: u64) {
-        for memory in &mut self.0 {
+        for memory in &mut self.all {
             memory.tracker.expect(block);
         }
     }
 
     pub(super) fn learned(&self) -> Vec<Learned> {
-        self.0.iter().filter_map(|memory| memory.tracker.learned()).collect()
+        self.all.iter().filter_map(|memory| memory.tracker.learned()).collect()
     }
 
-    /// Brings bytes and sizes back; the instance has to be [told](Self::tell) before it runs again.
+    /// Brings bytes and sizes back; the instance has to be [told](Self::tell) before it runs again, whether this succeeds
+    /// or fails.
+    ///
+    /// In steps, each for all memories before the next begins: what cleans one memory may clean the others with it, and
+    /// must not do so before they have been asked, nor before they are restored.
     ///
     /// # Safety
     /// Until this returns, no guest code runs in the instance that owns the memories, and no slice of them is borrowed.
     pub(super) unsafe fn reset(&mut self) -> Result<Reset, Error> {
         let mut done = Reset::default();
-        for memory in &mut self.0 {
+        for memory in &mut self.all {
             // SAFETY: as above.
-            unsafe { memory.reset(&mut done)? };
+            unsafe { memory.look(&mut done) }.map_err(Error::kernel(CANNOT_RESTORE))?;
         }
-        Ok(done)
+        for memory in &mut self.all {
+            // SAFETY: as above.
+            unsafe { memory.restore(&mut done) }.map_err(Error::kernel(CANNOT_RESTORE))?;
+        }
+        let mut process_wide = false;
+        for memory in self.all.iter_mut().filter(|memory| memory.bytes) {
+            if !(memory.tracker.is_process_wide() && std::mem::replace(&mut process_wide, true)) {
+                // SAFETY: as above.
+                unsafe { memory.clean(&mut done) }.map_err(Error::kernel(CANNOT_RESTORE))?;
+            }
+        }
+        self.arm();
+        let mut shrunk = Ok(());
+        for memory in &mut self.all {
+            // SAFETY: as above. One that fails leaves the others to be shrunk.
+            let this = unsafe { memory.shrink(&mut done) };
+            shrunk = shrunk.and(this);
+        }
+        shrunk.map_err(Error::kernel("cannot shrink a memory")).map(|()| done)
     }
 
-    /// Has the instance read the sizes of memories that have shrunk: it keeps a copy of each length.
+    /// Has the instance read the sizes of memories that have shrunk: it keeps a copy of each length. To be called after a
+    /// reset that failed, too.
     pub(super) fn tell<T>(&mut self, store: &mut Store<T>) -> Result<(), Error> {
-        for memory in self.0.iter_mut().filter(|memory| memory.shrunk) {
-            // Growing by nothing makes wasmtime read the length anew.
-            memory.memory.grow(&mut *store, 0).map_err(Error::engine("cannot shrink a memory"))?;
-            memory.shrunk = false;
+        let mut told = Ok(());
+        for memory in self.all.iter_mut().filter(|memory| memory.shrunk) {
+            // Growing by nothing makes wasmtime read the length anew. One that fails leaves the others to be told.
+            match memory.memory.grow(&mut *store, 0) {
+                Ok(_) => memory.shrunk = false,
+                Err(error) => told = told.and(Err(Error::engine("cannot shrink a memory")(error))),
+            }
         }
-        Ok(())
+        told
     }
 
-    /// Has the trackers begin again, on mappings that a policy may have replaced.
+    /// Has the trackers begin: once when all memories are there, and again on mappings that a policy may have replaced.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or a tracker cleans the whole process and there is another instance that has one.
     ///
     /// # Safety
     /// As for [`reset`](Self::reset).
-    pub(super) unsafe fn track_anew(&mut self) -> io::Result<()> {
-        for memory in &mut self.0 {
+    pub(super) unsafe fn track(&mut self) -> io::Result<()> {
+        for memory in &mut self.all {
+            memory.region.check()?;
             memory.tracker = (memory.parts.tracker)();
+            if memory.tracker.is_process_wide() && self.lease.is_none() {
+                self.lease = Some(Lease::take()?);
+            }
             // SAFETY: as above.
             memory.tracker.start(&mut unsafe { memory.region.pages() })?;
         }
+        self.arm();
         Ok(())
     }
+
+    fn arm(&mut self) {
+        for memory in &mut self.all {
+            memory.tracker.arm();
+        }
+    }
 }
+
+const CANNOT_RESTORE: &str = "cannot restore a memory";
 
 impl TrackedMemory {
     /// Takes the snapshot.
@@ -114,37 +190,69 @@ impl TrackedMemory {
         let mut pages = unsafe { region.pages() };
         let image = Image::capture(&mut pages)?;
         parts.backing.lay(&mut pages, &image)?;
-        let mut tracker = (parts.tracker)();
-        tracker.start(&mut pages)?;
-        let restorer = (parts.restorer)();
+        let (tracker, restorer) = ((parts.tracker)(), (parts.restorer)());
         let (tail, runs) = (Tail::default(), Vec::new());
         Ok(Self { memory, image, parts, bytes, tracker, restorer, tail, runs, shrunk: false, region })
     }
 
+    /// Finds the pages that may differ from the snapshot.
+    ///
     /// # Safety
     /// As for [`Memories::reset`].
-    unsafe fn reset(&mut self, done: &mut Reset) -> Result<(), Error> {
+    unsafe fn look(&mut self, done: &mut Reset) -> io::Result<()> {
+        self.region.check()?;
+        if !self.bytes {
+            return Ok(());
+        }
         // SAFETY: as above.
         let pages = &mut unsafe { self.region.pages() };
-        if self.bytes {
-            if self.restorer.keeps_memory() {
-                // Before the tracker looks, so that it takes the pages which this writes for written by the block.
-                self.tail.make_huge(pages, self.image.size(), &self.runs, done);
-            }
-            self.runs.clear();
-            self.tracker
-                .dirty(pages, &self.image, &mut self.runs, done)
-                .and_then(|()| self.restorer.restore(pages, &self.image, &self.runs, done))
-                .and_then(|()| self.tracker.clean(pages, &self.image, done))
-                .map_err(Error::kernel("cannot restore a memory"))?;
+        if self.restorer.keeps_memory() && !pages.is_small() {
+            // Before the tracker looks, so that it takes the pages which this writes for written by the block.
+            self.tail.make_huge(pages, self.image.size(), &self.runs, done);
         }
-        // Pages beyond the first size have been cleaned, so that growing again finds zeros.
-        if pages.size() != self.image.size() {
-            (self.parts.scope.size)(pages, self.image.size())
-                .map_err(Error::kernel("cannot shrink a memory"))?;
-            done.syscalls += 1;
-            self.shrunk = true;
+        self.runs.clear();
+        self.tracker.dirty(pages, &self.image, &mut self.runs, done)
+    }
+
+    /// Makes them equal to the snapshot.
+    ///
+    /// # Safety
+    /// As for [`Memories::reset`].
+    unsafe fn restore(&mut self, done: &mut Reset) -> io::Result<()> {
+        if !self.bytes {
+            return Ok(());
         }
-        Ok(())
+        // SAFETY: as above.
+        let pages = &mut unsafe { self.region.pages() };
+        self.restorer.restore(pages, &self.image, &self.runs, done)
+    }
+
+    /// Declares them clean.
+    ///
+    /// # Safety
+    /// As for [`Memories::reset`].
+    unsafe fn clean(&mut self, done: &mut Reset) -> io::Result<()> {
+        // SAFETY: as above.
+        let pages = &mut unsafe { self.region.pages() };
+        self.tracker.clean(pages, &self.image, done)
+    }
+
+    /// Brings the size back. Pages beyond it have been cleaned, so that growing again finds zeros.
+    ///
+    /// # Safety
+    /// As for [`Memories::reset`].
+    unsafe fn shrink(&mut self, done: &mut Reset) -> io::Result<()> {
+        // SAFETY: as above.
+        let pages = &mut unsafe { self.region.pages() };
+        if pages.size() == self.image.size() {
+            return Ok(());
+        }
+        // The size may have changed even where this fails.
+        self.shrunk = true;
+        done.syscalls += 1;
+        (self.parts.scope.size)(pages, self.image.size())
     }
 }
+
+#[cfg(test)]
+mod tests;

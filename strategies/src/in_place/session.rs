@@ -55,6 +55,8 @@ impl<T: 'static> InPlaceSession<T> {
             let tracked = unsafe { TrackedMemory::new(parts, memory, region, bytes) };
             memories.push(tracked.map_err(Error::kernel("cannot take the snapshot of a memory"))?);
         }
+        // SAFETY: as above.
+        unsafe { memories.track() }.map_err(Error::kernel("cannot track the pages of a memory"))?;
         let globals = snapshot_globals(plan, parts.scope.globals, instance, &mut store)?;
         let tables =
             if parts.scope.tables { snapshot_tables(plan, facts, instance, &mut store)? } else { Vec::new() };
@@ -165,7 +167,12 @@ impl<T: 'static> InPlaceSession<T> {
     /// Has the trackers begin again, on mappings that a policy may have replaced.
     pub(crate) fn track_anew(&mut self) -> io::Result<()> {
         // SAFETY: as in `extent`.
-        unsafe { self.memories.track_anew() }
+        unsafe { self.memories.track() }
+    }
+
+    /// Why the memory may not be made of huge pages that were reserved, if it may not.
+    pub(crate) fn refuses_hugetlb(&self) -> Option<&'static str> {
+        self.memories.first_refuses_hugetlb()
     }
 }
 

@@ -4,6 +4,7 @@
 //! Source: `Documentation/admin-guide/mm/soft-dirty.rst`. Needs CONFIG_MEM_SOFT_DIRTY, which many kernels lack;
 //! without it the bit reads as zero always, so that a strategy that trusted it would restore nothing.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 
@@ -23,6 +24,42 @@ impl ClearRefs {
     /// Clears the soft-dirty bit of every page of this process.
     pub(crate) fn soft_dirty(&mut self) -> io::Result<()> {
         self.0.write_all(b"4")
+    }
+}
+
+/// A page that is written after each cleaning by us: where its bit is gone, somebody else has cleaned.
+pub(crate) struct Sentinel(Scratch);
+
+impl fmt::Debug for Sentinel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sentinel").finish_non_exhaustive()
+    }
+}
+
+impl Sentinel {
+    pub(crate) fn new() -> io::Result<Self> {
+        let scratch = Scratch::pages(1).map_err(io::Error::other)?;
+        page::keep_unmerged(&scratch.map)?;
+        page::keep_small(&scratch.map)?;
+        Ok(Self(scratch))
+    }
+
+    /// Sets its bit.
+    pub(crate) fn write(&self) {
+        self.0.write(0, 1);
+    }
+
+    /// # Errors
+    /// When the bit is not set.
+    pub(crate) fn check(&self, pagemap: &Pagemap, entries: &mut Vec<u8>) -> io::Result<()> {
+        let start = self.0.map.as_ptr().addr();
+        pagemap.read(start..start + page::size(), entries)?;
+        if pagemap::flags(entries).all(|flags| flags & pagemap::SOFT_DIRTY != 0) {
+            return Ok(());
+        }
+        Err(io::Error::other(
+            "the soft-dirty bits of this process were cleared by somebody else (/proc/PID/clear_refs)",
+        ))
     }
 }
 

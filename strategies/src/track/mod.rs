@@ -27,6 +27,17 @@ pub trait Tracker: Send {
         false
     }
 
+    /// Whether [`clean`](Self::clean) cleans every page of the process. Of the trackers of an instance one is asked to
+    /// clean then, and a second instance under such a tracker is refused: it would lose what the first has to find.
+    fn is_process_wide(&self) -> bool {
+        false
+    }
+
+    /// Why it cannot track a memory of huge pages that were reserved (`MAP_HUGETLB`), if it cannot.
+    fn refuses_hugetlb(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Begins to track, once, when the snapshot has been taken and the memory has its final backing.
     ///
     /// # Errors
@@ -58,7 +69,7 @@ pub trait Tracker: Send {
         None
     }
 
-    /// Declares everything clean, after the restorer has run and before the memory shrinks.
+    /// Declares everything clean, after the restorers of all memories have run and before any memory shrinks.
     ///
     /// # Errors
     /// As [`dirty`](Self::dirty).
@@ -66,4 +77,7 @@ pub trait Tracker: Send {
         let (_, _, _) = (pages, image, done);
         Ok(())
     }
+
+    /// Follows when the trackers of all memories of the instance have begun, and when they have cleaned.
+    fn arm(&mut self) {}
 }

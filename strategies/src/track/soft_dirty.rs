@@ -1,7 +1,11 @@
 //! Soft-dirty bits: pages written since `clear_refs` got a 4.
 //!
 //! Clearing is process-wide: it walks and write-protects every page of the process, so that a large host pays for
-//! its own memory at each reset. Swapped-out pages keep the bit.
+//! its own memory at each reset, and there can be one instance in a process. Swapped-out pages keep the bit.
+//!
+//! Two things take the bit from a page that was written, and are kept away: pages that KSM merges lose it, and so do, on
+//! some kernels, the parts of a huge page that is split (`try_to_map_unused_to_zeropage` in `mm/migrate.c`). So does
+//! whoever else clears it; a page that nobody else knows of shows that.
 
 use std::io;
 use std::ops::Range;
@@ -12,14 +16,29 @@ use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
 use crate::session::Reset;
 use crate::strategy::Strategy;
+use crate::sys::page;
 use crate::sys::pagemap::{self, Pagemap};
-use crate::sys::soft_dirty::{self, ClearRefs};
+use crate::sys::soft_dirty::{self, ClearRefs, Sentinel};
 
 /// Reports pages with the soft-dirty bit.
 #[derive(Debug, Default)]
 pub struct SoftDirty {
-    files: Option<(Pagemap, ClearRefs)>,
+    tools: Option<Tools>,
     entries: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Tools {
+    pagemap: Pagemap,
+    refs: ClearRefs,
+    sentinel: Sentinel,
+}
+
+impl SoftDirty {
+    fn tools(&mut self) -> io::Result<(&mut Tools, &mut Vec<u8>)> {
+        let tools = self.tools.as_mut().ok_or_else(|| io::Error::other("not started"))?;
+        Ok((tools, &mut self.entries))
+    }
 }
 
 impl Tracker for SoftDirty {
@@ -27,9 +46,21 @@ impl Tracker for SoftDirty {
         true
     }
 
-    fn start(&mut self, _: &mut Pages<'_>) -> io::Result<()> {
-        let (_, refs) = self.files.insert((Pagemap::open()?, ClearRefs::open()?));
-        refs.soft_dirty()
+    fn is_process_wide(&self) -> bool {
+        true
+    }
+
+    fn refuses_hugetlb(&self) -> Option<&'static str> {
+        // `clear_refs_pte_range` and `pagemap_hugetlb_range` of `fs/proc/task_mmu.c`.
+        Some("the kernel keeps no soft-dirty bits of reserved huge pages")
+    }
+
+    fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
+        refuse_merging()?;
+        pages.keep_small()?;
+        let (pagemap, refs) = (Pagemap::open()?, ClearRefs::open()?);
+        let tools = self.tools.insert(Tools { pagemap, refs, sentinel: Sentinel::new()? });
+        tools.refs.soft_dirty()
     }
 
     fn dirty(
@@ -39,15 +70,34 @@ impl Tracker for SoftDirty {
         runs: &mut Vec<Range<usize>>,
         done: &mut Reset,
     ) -> io::Result<()> {
-        let (pagemap, _) = self.files.as_ref().ok_or_else(|| io::Error::other("not started"))?;
-        flagged(pagemap, &mut self.entries, pages, pagemap::SOFT_DIRTY, runs, done)
+        refuse_merging()?;
+        let (tools, entries) = self.tools()?;
+        tools.sentinel.check(&tools.pagemap, entries)?;
+        done.syscalls += 2;
+        flagged(&tools.pagemap, entries, pages, pagemap::SOFT_DIRTY, runs, done)
     }
 
     fn clean(&mut self, _: &mut Pages<'_>, _: &Image, done: &mut Reset) -> io::Result<()> {
-        let (_, refs) = self.files.as_mut().ok_or_else(|| io::Error::other("not started"))?;
         done.syscalls += 1;
-        refs.soft_dirty()
+        self.tools()?.0.refs.soft_dirty()
     }
+
+    fn arm(&mut self) {
+        if let Some(tools) = &self.tools {
+            tools.sentinel.write();
+        }
+    }
+}
+
+/// # Errors
+/// When KSM may merge the pages of this process.
+fn refuse_merging() -> io::Result<()> {
+    if page::merging_is_on() {
+        return Err(io::Error::other(
+            "the process has asked KSM to merge its pages (PR_SET_MEMORY_MERGE), which then lose their soft-dirty bits",
+        ));
+    }
+    Ok(())
 }
 
 /// `dirty/soft-dirty`.

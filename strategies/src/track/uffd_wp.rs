@@ -14,11 +14,9 @@ use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
 use crate::session::Reset;
 use crate::strategy::Strategy;
+use crate::sys::page;
 use crate::sys::pagemap_scan::{self, Scanner, Select};
 use crate::sys::userfaultfd::Userfaultfd;
-
-/// What the last level of a page table spans on x86-64 and aarch64 with 4 KiB pages: no less is worth leaving out.
-const TABLE: usize = 2 << 20;
 
 /// The write-protection of one memory, and the scanner that reads its marks.
 #[derive(Debug, Default)]
@@ -28,6 +26,9 @@ pub(crate) struct Protection {
     covered: usize,
     /// The end of the last page that was found written.
     reach: usize,
+    /// Bytes from the start that a scan has passed over: up to there, a page that is not protected takes a fault before it
+    /// is written, unless it was found. Beyond, there may be pages that were populated before the memory grew to them.
+    scanned: usize,
 }
 
 impl Protection {
@@ -36,7 +37,7 @@ impl Protection {
         let uffd = Userfaultfd::open()?;
         // The whole reservation: memory that grows later is tracked from its first byte.
         uffd.write_protect(pages.addresses(0..pages.map().len()))?;
-        *self = Self { tools: Some((uffd, Scanner::open()?)), covered: 0, reach: 0 };
+        *self = Self { tools: Some((uffd, Scanner::open()?)), ..Self::default() };
         let done = &mut Reset::default();
         self.written(pages, done, |_| ())?;
         self.cover(pages, done)
@@ -59,7 +60,13 @@ impl Protection {
             })?;
         }
         self.reach = reach;
+        self.scanned = self.scanned.max(pages.size());
         Ok(())
+    }
+
+    /// Whether the memory is larger than it was in any scan.
+    pub(crate) fn is_exceeded(&self, pages: &Pages<'_>) -> bool {
+        pages.size() > self.scanned
     }
 
     /// Bytes that a scan passes over at least.
@@ -75,7 +82,10 @@ impl Protection {
 
     /// Write-protects the pages that were written for the first time beyond all others, and those between.
     pub(crate) fn cover(&mut self, pages: &Pages<'_>, done: &mut Reset) -> io::Result<()> {
-        let reach = self.reach.next_multiple_of(TABLE).min(pages.size());
+        // Up to the end of a page table of the last level, or of a huge page that was reserved, which can be protected as a
+        // whole only: no less is worth leaving out.
+        let (base, reach) = (pages.base(), self.reach);
+        let reach = ((base + reach).next_multiple_of(page::huge()) - base).min(pages.size());
         if reach > self.covered {
             self.protect(pages.addresses(self.covered..reach), done)?;
             self.covered = reach;

@@ -12,9 +12,12 @@
 //! hot and cold in turn.
 //!
 //! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`]): a guest that
-//! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count.
+//! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count. A memory that
+//! is larger than it ever was is scanned in any case: what it has grown into may have been populated before, by a commit
+//! policy or since it is locked, and was written without a fault then.
 //!
-//! Blank pages that have been cold for long are given back, so that resident memory follows what blocks write.
+//! Blank pages that have been cold for long are given back, so that resident memory follows what blocks write; those that
+//! were committed or locked stay.
 //!
 //! Decisions depend on the blocks and on the unit costs of this machine, which are measured once ([`Costs`]).
 
@@ -29,6 +32,7 @@ use std::ops::Range;
 
 use super::Tracker;
 use super::uffd_wp::Protection;
+
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece};
 use crate::session::Reset;
@@ -84,6 +88,12 @@ impl HotCold {
 }
 
 impl Tracker for HotCold {
+    fn refuses_hugetlb(&self) -> Option<&'static str> {
+        Some(
+            "the strategy write-protects single pages, and reserved huge pages can be protected as a whole only",
+        )
+    }
+
     fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
         self.protection.start(pages)
     }
@@ -99,7 +109,9 @@ impl Tracker for HotCold {
         let (bytes, page) = (pages.bytes(), page::size());
         let differs = |index| image.differs(index * page..(index + 1) * page, bytes);
         decisions.begin(bytes.len());
-        if faults.moved()? {
+        if faults.moved()? || protection.is_exceeded(pages) {
+            // What this reset takes of faults itself is none of the next block's.
+            *faults = FaultCount::Unknown;
             let calls = done.syscalls;
             protection.written(pages, done, |run| runs.push(run))?;
             decisions.scanned(done.syscalls - calls, protection.covered());
@@ -125,12 +137,14 @@ impl Tracker for HotCold {
         // What lies beyond was found for the first time, so that nothing there is meant to stay writable.
         protection.cover(pages, done)?;
         decisions.cool_down(|range| protection.protect(pages.addresses(range), done))?;
+        let committed = pages.committed();
         for run in decisions.quiet(pages.size()) {
-            for piece in image.pieces(run) {
+            for piece in image.pieces(run.start.max(committed)..run.end) {
                 if let Piece::Blank(range) = piece {
-                    done.bytes_returned += range.len() as u64;
                     done.syscalls += 1;
-                    pages.discard(range.clone())?;
+                    if pages.discard_unlocked(range.clone())? {
+                        done.bytes_returned += range.len() as u64;
+                    }
                     protection.protect(pages.addresses(range), done)?;
                 }
             }
