@@ -130,5 +130,5 @@ fn hostile_sizes_are_refused_and_not_tried() {
     let found = json(memories);
     let full =
         &found["strategies"].as_array().unwrap().iter().find(|s| s["name"] == "copy/full").unwrap()["reason"];
-    assert!(full.as_str().unwrap().starts_with("memory 0 brings the initial size to 4096 MiB"), "{full}");
+    assert!(full.as_str().unwrap().starts_with("memory 0 brings the initial size to 65536 pages"), "{full}");
 }

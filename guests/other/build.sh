@@ -78,11 +78,11 @@ wat() {
     # From elsewhere, because the settings of the guests' workspace are not for a program that runs here.
     manifest=$here/wat2wasm/Cargo.toml
     (cd "$work" && "$cargo" build --quiet --locked --manifest-path "$manifest" --target-dir "$work/target")
-    for guest in tables passive two-memories dispatch edge; do
+    for guest in tables passive two-memories dispatch edge growth; do
         "$work/target/debug/wat2wasm" "$here/$guest/$guest.wat" "$work/$guest.wasm"
     done
     version=$(sed -n '/^name = "wat"$/{n;s/version = "\(.*\)"/\1/p;}' "$here/wat2wasm/Cargo.lock")
-    deliver "wat $version" tables.wasm passive.wasm two-memories.wasm dispatch.wasm edge.wasm
+    deliver "wat $version" tables.wasm passive.wasm two-memories.wasm dispatch.wasm edge.wasm growth.wasm
 }
 
 assemblyscript

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use reset_strategies::commit::{self, Shortage, canary, room};
-use reset_strategies::{Plan, Session, registry};
+use reset_strategies::{Hooks, Plan, Session, registry};
 use serde::{Deserialize, Serialize};
 use wasmtime::{Linker, StoreLimitsBuilder};
 
@@ -69,11 +69,11 @@ pub fn serve(spec: &Spec) -> Result<ExitCode> {
     for (block, input) in trace.into_iter().take(spec.blocks).enumerate() {
         if block > 0 {
             session.reset()?;
-            limit(&mut session, spec);
+            limit(&mut session, spec)?;
         }
-        session.store_mut().data_mut().begin(input);
+        session.store_mut()?.data_mut().begin(input);
         let result = session.execute();
-        match host::outcome(result, session.store_mut().data().log()) {
+        match host::outcome(result, session.store_mut()?.data().log()) {
             Outcome::Completed => {}
             Outcome::Trapped(reason) => return say(&Line::Trapped { block, reason }),
             Outcome::TimedOut => bail!("block {block} was interrupted, which nobody asked for"),
@@ -109,25 +109,26 @@ fn start(spec: &Spec) -> Result<Started> {
     let store = Shared::new(store);
     let mut linker = Linker::new(&engine);
     host::link(&mut linker).map_err(anyhow::Error::from)?;
-    let mut session = plan.start(&module, &linker, {
+    let state = {
         let store = store.clone();
         move || BlockState::new(store.clone())
-    })?;
+    };
+    let hooks = Hooks { limiter: Some(|state: &mut BlockState| &mut state.limits), ..Hooks::default() };
+    let mut session = plan.start_with(&module, &linker, state, hooks)?;
     let committed = policy.commit(&mut session, spec.commit_bytes)?;
-    limit(&mut session, spec);
+    limit(&mut session, spec)?;
     say(&Line::Ready { committed_bytes: committed.resident_bytes })?;
     Ok((session, store, trace))
 }
 
-/// Sets the store's limiter, which a reset takes away with the host's state.
-fn limit(session: &mut Session<BlockState>, spec: &Spec) {
+/// Sets the limits, which a reset takes away with the host's state.
+fn limit(session: &mut Session<BlockState>, spec: &Spec) -> Result<()> {
     let mut limits = StoreLimitsBuilder::new().trap_on_grow_failure(spec.fail_fast);
     if let Some(budget) = spec.budget {
         limits = limits.memory_size(usize::try_from(budget).unwrap_or(usize::MAX));
     }
-    let store = session.store_mut();
-    store.data_mut().limits = limits.build();
-    store.limiter(|state| &mut state.limits);
+    session.store_mut()?.data_mut().limits = limits.build();
+    Ok(())
 }
 
 /// The shortage behind an error, if that is what it is.

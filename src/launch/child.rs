@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use reset_strategies::{Error, Options, Plan, Session, Strategy};
-use wasmtime::{Engine, Linker, Module};
+use reset_strategies::{Error, Hooks, Options, Plan, Session, Strategy};
+use wasmtime::{Engine, Linker, Module, ResourceLimiter};
 
 use super::crew::Crew;
 use super::plan::PlantedIn;
@@ -16,12 +16,16 @@ use super::waste::Waste;
 use super::{counters, follow, staging};
 use crate::machine::clock;
 use crate::measure::warm;
-use crate::verify::compare;
+use crate::verify::schedule::Schedule;
 use crate::verify::state::Fresh;
+use crate::verify::{committed, compare};
 use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
 
 /// Ticks of the epoch that make up a block's timeout. Few, so that the ticking thread is hardly ever awake.
 const TICKS: u64 = 20;
+
+/// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
+const ALLOWANCE: u64 = 3;
 
 /// Engine settings that every strategy shares.
 pub fn options() -> Options {
@@ -118,7 +122,7 @@ pub struct Ground {
     plan: Plan<'static>,
     module: Module,
     /// What a fresh instance of the module looks like, once somebody has asked.
-    fresh: Arc<Mutex<Option<Arc<Fresh>>>>,
+    fresh: Mutex<Option<Arc<Fresh>>>,
 }
 
 impl Ground {
@@ -138,14 +142,16 @@ impl Ground {
         warm::warm(spec.warm_bytes)?;
         stages.skip();
 
-        let plan = Plan::new(strategy, &wasm, Options { sessions: spec.threads, ..options() })?.into_owned();
+        let plan = Plan::new(strategy, &wasm, spec.options())?.into_owned();
         stages.end("judge");
         let engine = plan.engine()?;
         stages.end("engine");
         let (module, stage) = super::cache::module(&spec.cache, &engine, plan.wasm())?;
         stages.end(stage);
-        tick(&engine, spec.timeout_ms);
-        Ok(Self { spec: spec.clone(), trace, plan, module, fresh: Arc::default() })
+        if !spec.is(Schedule::Allowances) {
+            tick(&engine, spec.timeout_ms);
+        }
+        Ok(Self { spec: spec.clone(), trace, plan, module, fresh: Mutex::default() })
     }
 
     /// Instances at once.
@@ -154,14 +160,31 @@ impl Ground {
     }
 }
 
+impl Spec {
+    /// Whether this child is for that schedule alone.
+    pub(super) fn is(&self, schedule: Schedule) -> bool {
+        self.script.is_some_and(|script| script.schedule == schedule)
+    }
+
+    fn options(&self) -> Options {
+        // What is for a schedule alone may need a second session, or room for an instance that looks.
+        let sessions = self.threads * if self.script.is_some() { 2 } else { 1 };
+        Options { sessions, deadline: self.ticks(), ..options() }
+    }
+
+    /// Ticks until the deadline of a block.
+    fn ticks(&self) -> u64 {
+        if self.is(Schedule::Allowances) { ALLOWANCE } else { TICKS }
+    }
+}
+
 /// A session with its blocks.
 pub struct Cell {
-    spec: Spec,
-    strategy: &'static Strategy,
-    fresh: Arc<Mutex<Option<Arc<Fresh>>>>,
-    trace: Vec<Arc<[u8]>>,
+    ground: Arc<Ground>,
     store: Shared,
     waste: Waste,
+    /// What was committed before the first block, or why nothing was.
+    committed: Result<String, String>,
     pub session: Session<BlockState>,
 }
 
@@ -177,22 +200,29 @@ impl Cell {
     ///
     /// # Errors
     /// When the module cannot be linked or instantiated, or the first reset fails.
-    pub fn on(ground: &Ground, stages: &mut Stages) -> Result<Self> {
-        let Ground { spec, trace, plan, module, fresh } = ground;
+    pub fn on(ground: &Arc<Ground>, stages: &mut Stages) -> Result<Self> {
+        let Ground { spec, plan, module, .. } = &**ground;
         let store = Shared::new(initial(spec));
         let mut linker = Linker::new(module.engine());
         host::link(&mut linker).map_err(anyhow::Error::from)?;
         stages.end("link");
-        let session = plan.start(module, &linker, {
+        let state = {
             let store = store.clone();
             move || BlockState::new(store.clone())
-        })?;
+        };
+        // Where growth is not to fail, no limiter is asked.
+        let limiter: Option<fn(&mut BlockState) -> &mut dyn ResourceLimiter> =
+            if spec.is(Schedule::FailingGrowth) { Some(|state| &mut state.scarcity) } else { None };
+        let mut session = plan.start_with(module, &linker, state, Hooks { limiter, ..Hooks::default() })?;
         stages.end("instantiate");
         let waste = Waste::new(spec.planted);
-        let (spec, trace, fresh) = (spec.clone(), trace.clone(), fresh.clone());
-        let mut cell = Self { spec, strategy: plan.strategy(), fresh, trace, store, waste, session };
-        if !cell.trace.is_empty() {
-            cell.execute(0);
+        let committed = match &spec.script {
+            Some(script) => committed::commit(script, plan, &mut session)?,
+            None => Err("nothing is committed".into()),
+        };
+        let mut cell = Self { ground: ground.clone(), store, waste, committed, session };
+        if !cell.trace().is_empty() {
+            cell.execute(0)?;
             stages.end("first-block");
             cell.session.reset()?;
             cell.rewind();
@@ -258,8 +288,8 @@ impl Cell {
     ) -> Result<()> {
         for _ in 0..passes {
             self.rewind();
-            for block in 0..self.trace.len() {
-                self.prepare(block);
+            for block in 0..self.trace().len() {
+                self.prepare(block)?;
                 run(self, block)?;
             }
         }
@@ -268,17 +298,33 @@ impl Cell {
 
     /// The inputs.
     pub fn trace(&self) -> &[Arc<[u8]>] {
-        &self.trace
+        &self.ground.trace
     }
 
     /// The strategy that resets.
     pub fn strategy(&self) -> &'static Strategy {
-        self.strategy
+        self.ground.plan.strategy()
+    }
+
+    /// What was committed before the first block.
+    ///
+    /// # Errors
+    /// Why nothing was, in words.
+    pub fn committed(&self) -> Result<&str, &str> {
+        self.committed.as_deref().map_err(String::as_str)
+    }
+
+    /// Another session like this one in the same process, over a store of its own.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    pub fn another(&self) -> Result<Self> {
+        Self::on(&self.ground, &mut Stages::here())
     }
 
     /// Whether no other session lives in this process.
     pub fn is_alone(&self) -> bool {
-        self.spec.threads == 1
+        self.ground.spec.threads == 1
     }
 
     /// What a fresh instance of the module looks like; made once for all sessions of the process.
@@ -286,17 +332,18 @@ impl Cell {
     /// # Errors
     /// When none can be made.
     pub fn fresh(&self) -> Result<Arc<Fresh>> {
-        let mut made = self.fresh.lock().map_err(|_| anyhow!("another session of this process panicked"))?;
+        let Ground { spec, fresh, .. } = &*self.ground;
+        let mut made = fresh.lock().map_err(|_| anyhow!("another session of this process panicked"))?;
         if let Some(fresh) = &*made {
             return Ok(fresh.clone());
         }
-        let fresh = Arc::new(Fresh::of(&module(&self.spec)?, &self.spec.cache)?);
+        let fresh = Arc::new(Fresh::of(&module(spec)?, &spec.cache)?);
         Ok(made.insert(fresh).clone())
     }
 
     /// Brings the host's store back to what it was before the first block.
     pub fn rewind(&mut self) {
-        self.put_back(initial(&self.spec));
+        self.put_back(initial(&self.ground.spec));
     }
 
     /// A copy of the host's store.
@@ -315,43 +362,52 @@ impl Cell {
     }
 
     /// Hands the next input over and sets the deadline: the host's own work, which is not timed.
-    pub(super) fn prepare(&mut self, block: usize) {
-        self.begin(block as u64, self.trace[block].clone());
+    pub(super) fn prepare(&mut self, block: usize) -> Result<()> {
+        self.begin(block as u64, self.ground.trace[block].clone())
     }
 
-    fn begin(&mut self, id: u64, input: Arc<[u8]>) {
+    fn begin(&mut self, id: u64, input: Arc<[u8]>) -> Result<()> {
         self.session.expect(id);
-        let store = self.session.store_mut();
-        store.set_epoch_deadline(TICKS);
+        let mut store = self.session.store_mut()?;
+        if self.ground.spec.is(Schedule::Allowances) {
+            store.engine().increment_epoch();
+        } else {
+            store.set_epoch_deadline(TICKS);
+        }
         store.data_mut().begin(input);
+        Ok(())
     }
 
     pub(super) fn call(&mut self) -> wasmtime::Result<()> {
         self.session.execute()
     }
 
-    pub(super) fn outcome(&mut self, result: wasmtime::Result<()>) -> Outcome {
-        host::outcome(result, self.session.store_mut().data().log())
+    pub(super) fn outcome(&mut self, result: wasmtime::Result<()>) -> Result<Outcome> {
+        Ok(host::outcome(result, self.session.store_mut()?.data().log()))
     }
 
-    fn execute(&mut self, block: usize) -> Outcome {
-        self.prepare(block);
+    fn execute(&mut self, block: usize) -> Result<Outcome> {
+        self.prepare(block)?;
         let result = self.call();
         self.outcome(result)
     }
 
     /// Executes a block and says what it did. Its deadline passes at the host call `interrupt`, if one is given.
-    pub fn observe(&mut self, id: u64, input: Arc<[u8]>, interrupt: Option<u32>) -> Observed {
-        self.begin(id, input);
-        let state = self.session.store_mut().data_mut();
+    ///
+    /// # Errors
+    /// When an earlier reset failed.
+    pub fn observe(&mut self, id: u64, input: Arc<[u8]>, interrupt: Option<u32>) -> Result<Observed> {
+        self.begin(id, input)?;
+        let mut store = self.session.store_mut()?;
+        let state = store.data_mut();
         state.record();
         if let Some(call) = interrupt {
-            state.interrupt(call, TICKS);
+            state.interrupt(call, self.ground.spec.ticks());
         }
         let result = self.call();
-        let outcome = self.outcome(result);
-        let flushed = self.session.store_mut().data().digest().unwrap_or_default();
-        Observed { outcome, flushed }
+        let outcome = self.outcome(result)?;
+        let flushed = self.session.store_mut()?.data().digest().unwrap_or_default();
+        Ok(Observed { outcome, flushed })
     }
 
     /// A timeout while measuring would be a time that means nothing.
@@ -363,7 +419,10 @@ impl Cell {
     pub(super) fn in_time(&self, block: usize, outcome: &Outcome) -> Result<()> {
         match outcome {
             Outcome::TimedOut => {
-                bail!("block {block} took longer than {} ms while it was measured", self.spec.timeout_ms)
+                bail!(
+                    "block {block} took longer than {} ms while it was measured",
+                    self.ground.spec.timeout_ms
+                )
             }
             Outcome::Completed | Outcome::Trapped(_) => Ok(()),
         }

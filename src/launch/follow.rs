@@ -24,14 +24,14 @@ pub fn follow(cell: &mut Cell, policy: Policy, blocks: u64) -> Result<Followed> 
             let started = Instant::now();
             let mut outcome = executed(cell, block)?;
             let memory = match policy {
-                Policy::Above(_) => memory_bytes(cell),
+                Policy::Above(_) => memory_bytes(cell)?,
                 Policy::Every | Policy::OnFailure => 0,
             };
             if policy.resets(&outcome, memory) {
                 cell.session.reset()?;
                 followed.resets += 1;
                 if policy.retries(&outcome) {
-                    cell.prepare(block);
+                    cell.prepare(block)?;
                     outcome = executed(cell, block)?;
                     followed.retries += 1;
                 }
@@ -46,14 +46,14 @@ pub fn follow(cell: &mut Cell, policy: Policy, blocks: u64) -> Result<Followed> 
 
 fn executed(cell: &mut Cell, block: usize) -> Result<Outcome> {
     let result = cell.call();
-    let outcome = cell.outcome(result);
+    let outcome = cell.outcome(result)?;
     cell.in_time(block, &outcome)?;
     Ok(outcome)
 }
 
 /// The size of the largest memory.
-fn memory_bytes(cell: &mut Cell) -> u64 {
-    let memories = memories(&mut cell.session);
-    let store = cell.session.store_mut();
-    memories.iter().map(|memory| memory.data_size(&*store) as u64).max().unwrap_or(0)
+fn memory_bytes(cell: &mut Cell) -> Result<u64> {
+    let memories = memories(&mut cell.session)?;
+    let store = cell.session.store_mut()?;
+    Ok(memories.iter().map(|memory| memory.data_size(&store) as u64).max().unwrap_or(0))
 }

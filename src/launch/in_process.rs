@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -108,7 +109,8 @@ impl Bench {
 
     fn start(&self, course: &Course, strategy: &str) -> Result<Cell> {
         let mut stages = Stages::here();
-        Cell::on(&Ground::lay(&self.spec(course, strategy), registry::find, &mut stages)?, &mut stages)
+        let ground = Ground::lay(&self.spec(course, strategy), registry::find, &mut stages)?;
+        Cell::on(&Arc::new(ground), &mut stages)
     }
 
     /// Starts a cell and verifies it; `None` where this machine or this module does not allow the strategy, which is a row.
@@ -177,7 +179,7 @@ impl Bench {
     pub fn startup(&mut self, course: &Course, contender: &Contender) -> Result<Duration> {
         let mut stages = Stages::here();
         let ground = Ground::lay(&self.spec(course, contender.strategy.name()), registry::find, &mut stages)?;
-        let cell = Cell::on(&ground, &mut stages)?;
+        let cell = Cell::on(&Arc::new(ground), &mut stages)?;
         let stages = stages.done();
         drop(cell);
         for (stage, ns) in &stages {

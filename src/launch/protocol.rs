@@ -38,6 +38,9 @@ pub struct Spec {
     pub group: Option<PathBuf>,
     /// Bytes of memory to touch and free before anything is timed; 0 for none.
     pub warm_bytes: u64,
+    /// The one script that this child is for, where its process has to begin otherwise than others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
     /// `CLOCK_MONOTONIC` in nanoseconds when the parent started this child.
     pub started_ns: u64,
 }
@@ -56,6 +59,7 @@ impl Spec {
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
             group: None,
             warm_bytes: 0,
+            script: None,
             started_ns: 0,
         }
     }

@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use procfs::process::Process;
-use reset_strategies::module::Facts;
+use reset_strategies::module::{self, Facts};
 use reset_strategies::{Plan, registry};
 use wasm_encoder::reencode::Reencode;
-use wasm_encoder::{CodeSection, Function};
+use wasm_encoder::{CodeSection, CustomSection, Function};
 use wasmparser::CodeSectionReader;
 
 use super::child::{Spec, Started};
@@ -137,10 +137,13 @@ fn outline(wasm: &[u8]) -> Result<Vec<u8>> {
             Ok(())
         }
     }
-    let mut module = wasm_encoder::Module::new();
-    Empty.parse_core_module(&mut module, wasmparser::Parser::new(0), wasm)?;
-    let outline = module.finish();
-    let (whole, short) = (Facts::read(wasm)?, Facts::read(&outline)?);
+    let mut outline = wasm_encoder::Module::new();
+    Empty.parse_core_module(&mut outline, wasmparser::Parser::new(0), wasm)?;
+    let whole = Facts::read(wasm)?;
+    let origin = module::origin(wasm, &whole).to_le_bytes();
+    outline.section(&CustomSection { name: module::ORIGIN_SECTION.into(), data: (&origin[..]).into() });
+    let outline = outline.finish();
+    let short = Facts::read(&outline)?;
     let same = whole.tables == short.tables && whole.data == short.data && whole.elements == short.elements;
     if !same {
         bail!("the module's code changes tables or drops segments: its outline would hide that");

@@ -7,9 +7,9 @@ use anyhow::Result;
 use procfs::process::Process;
 
 use super::policy::Policy;
-use super::pressure;
 use super::schedule::{Schedule, Script, Step, sticky};
-use super::state::{Fresh, memories};
+use super::state::{Fresh, Lookers, memories};
+use super::{forked, huge, pressure, twins};
 use crate::launch::child::Cell;
 use crate::launch::protocol::{Observed, Reference, Verified};
 use crate::workload::host::Outcome;
@@ -22,7 +22,7 @@ pub fn observe(cell: &mut Cell, script: &Script) -> Result<Reference> {
     cell.rewind();
     let mut blocks = Vec::new();
     for (at, step) in script.steps(cell.trace()).iter().enumerate() {
-        blocks.push(run(cell, script.id(at), step));
+        blocks.push(run(cell, script.id(at), step)?.0);
         cell.session.reset()?;
     }
     Ok(Reference { blocks, store: cell.store_digest() })
@@ -36,13 +36,36 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
     let fresh = cell.fresh()?;
     let steps = script.steps(cell.trace());
     let mut verified = Verified::default();
-    let mut pages_left = 0;
+    match (script.schedule, cell.committed()) {
+        (Schedule::Committed, Err(reason)) => {
+            verified.not_run = Some(format!("nothing to commit: {reason}"));
+            return Ok(verified);
+        }
+        (Schedule::TwoSessions | Schedule::FailingGrowth | Schedule::Forked, _) if !cell.is_alone() => {
+            verified.not_run = Some("the process has several sessions at once".into());
+            return Ok(verified);
+        }
+        (Schedule::TwoSessions, _) => return twins::verify(cell, script, &steps, &fresh, expected),
+        _ => {}
+    }
+    let (mut seen, mut hindrance) = (0, None);
     for look in [Look::AtTheEnd, Look::Always] {
-        let mut run =
-            Run { cell: &mut *cell, script, steps: &steps, fresh: &fresh, look, blocks: 0, pages_left: 0 };
+        let lookers = fresh.lookers();
+        let mut run = Run {
+            cell: &mut *cell,
+            script,
+            steps: &steps,
+            fresh: &fresh,
+            look,
+            lookers,
+            blocks: 0,
+            seen: 0,
+            hindrance: None,
+        };
         let found = run.differs(expected);
         verified.blocks += run.blocks;
-        pages_left += run.pages_left;
+        seen += run.seen;
+        hindrance = run.hindrance.or(hindrance);
         match found {
             None => {}
             Some(Difference::Unreachable(reason)) => verified.not_run = Some(reason),
@@ -51,19 +74,33 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
                 verified.consequence.get_or_insert(text);
             }
             Some(Difference::Output(text) | Difference::State(text)) => {
-                verified.difference = Some(text);
+                let committed = cell.committed().map(|how| format!(" ({how})"));
+                verified.difference = Some(text + committed.as_deref().unwrap_or_default());
                 if script.policy == Policy::Every {
                     break;
                 }
             }
         }
     }
-    if script.schedule == Schedule::PagedOut && pages_left == 0 && verified.difference.is_none() {
-        let reason = pressure::swap().err().unwrap_or_else(|| "the memories are too small".into());
-        verified.not_run = Some(format!("no page could be pushed out: {reason}"));
+    if seen == 0 && verified.difference.is_none() && verified.not_run.is_none() {
+        verified.not_run = unseen(script.schedule, hindrance);
     }
     verified.peak_rss = peak_rss();
     Ok(verified)
+}
+
+/// Why what a schedule is about has not happened in any of its blocks, if it is about something that may not.
+fn unseen(schedule: Schedule, hindrance: Option<String>) -> Option<String> {
+    let small = || hindrance.unwrap_or_else(|| "the memories are too small".into());
+    match schedule {
+        Schedule::PagedOut => {
+            let reason = pressure::swap().err().unwrap_or_else(small);
+            Some(format!("no page could be pushed out: {reason}"))
+        }
+        Schedule::SplitHuge => Some(format!("no huge page could be made: {}", small())),
+        Schedule::FailingGrowth => Some("no growth has failed".into()),
+        _ => None,
+    }
 }
 
 /// When the state is read.
@@ -82,8 +119,11 @@ struct Run<'a> {
     look: Look,
     /// Blocks compared.
     blocks: u64,
-    /// Pages that were pushed out.
-    pages_left: usize,
+    lookers: Lookers<'a>,
+    /// How often what the schedule is about has happened: pages pushed out, huge pages made, growths that failed.
+    seen: u64,
+    /// Why it has not, where it should have.
+    hindrance: Option<String>,
 }
 
 /// Where a run differs first, in words.
@@ -98,53 +138,66 @@ enum Difference {
 
 impl Run<'_> {
     fn differs(&mut self, expected: &Reference) -> Option<Difference> {
+        self.first_difference(expected).unwrap_or_else(|error| Some(Difference::State(format!("{error:#}"))))
+    }
+
+    fn first_difference(&mut self, expected: &Reference) -> Result<Option<Difference>> {
         self.cell.rewind();
         if self.script.policy != Policy::Every {
             // What the run before has left is not to be found by this one.
             if let Err(reason) = self.reset() {
-                return Some(Difference::State(reason));
+                return Ok(Some(Difference::State(reason)));
             }
         }
         let mapped = address_space();
         let mut treated = Vec::new();
         let mut sizes = Vec::new();
         for (at, (step, expected)) in self.steps.iter().zip(&expected.blocks).enumerate() {
-            let mut observed = run(self.cell, self.script.id(at), step);
+            let (mut observed, failed) = run(self.cell, self.script.id(at), step)?;
+            self.seen += failed;
             if let Some(difference) = self.push_out() {
-                return Some(difference);
+                return Ok(Some(difference));
             }
-            sizes = largest(sizes, &self.sizes());
-            let resets = self.resets(&observed.outcome);
+            self.split(at);
+            if let Some(text) = self.fork() {
+                return Ok(Some(Difference::State(format!("after {}, {text}", self.name(at)))));
+            }
+            sizes = largest(sizes, &self.sizes()?);
+            let resets = self.resets(&observed.outcome)?;
             if resets {
                 match self.reset() {
                     Ok(bytes) => treated.push(bytes),
-                    Err(reason) => return Some(self.state(at, resets, &reason)),
+                    Err(reason) => return Ok(Some(self.state(at, resets, &reason))),
                 }
                 if self.script.policy.retries(&observed.outcome) {
-                    observed = run(self.cell, self.script.id(at), &Step { interrupt: None, ..*step });
+                    let again = Step { interrupt: None, scarce: false, ..*step };
+                    observed = run(self.cell, self.script.id(at), &again)?.0;
                 }
             }
             self.blocks += 1;
-            if step.interrupt.is_none()
+            if step.compared
                 && let Some(text) = differs(&self.name(at), expected, &observed)
             {
-                return Some(Difference::Output(text));
+                return Ok(Some(Difference::Output(text)));
             }
             let last = at + 1 == self.steps.len();
             if (self.look == Look::Always || last)
                 && let Some(text) =
-                    self.leftover(resets).or_else(|| self.fresh.difference(&mut self.cell.session))
+                    self.leftover(resets)?.or_else(|| self.fresh.difference(&mut self.cell.session))
             {
-                return Some(self.state(at, resets, &text));
+                return Ok(Some(self.state(at, resets, &text)));
+            }
+            if resets && let Some(text) = self.beyond() {
+                return Ok(Some(self.state(at, resets, &text)));
             }
             if let Some(difference) = self.push_out() {
-                return Some(difference);
+                return Ok(Some(difference));
             }
         }
         if self.cell.store_digest() != expected.store {
-            return Some(Difference::Output("the host's store differs after the last block".into()));
+            return Ok(Some(Difference::Output("the host's store differs after the last block".into())));
         }
-        self.afterwards(mapped, &treated, &sizes).map(Difference::State)
+        Ok(self.afterwards(mapped, &treated, &sizes).map(Difference::State))
     }
 
     /// What only shows at the end: old bytes where the memory grows, a set that never shrinks, memory that is lost.
@@ -195,21 +248,52 @@ impl Run<'_> {
         }
     }
 
-    fn resets(&mut self, outcome: &Outcome) -> bool {
-        let bytes = self.sizes().into_iter().max().unwrap_or(0);
-        self.script.policy.resets(outcome, bytes as u64)
+    fn resets(&mut self, outcome: &Outcome) -> Result<bool> {
+        let bytes = self.sizes()?.into_iter().max().unwrap_or(0);
+        Ok(self.script.policy.resets(outcome, bytes as u64))
     }
 
     /// What the host still has of the block: its own to forget with each reset, and with no other policy.
-    fn leftover(&mut self, resets: bool) -> Option<String> {
-        let leftover = self.cell.session.store_mut().data().leftover();
-        leftover.filter(|_| resets).map(|leftover| format!("the host still has {leftover}"))
+    fn leftover(&mut self, resets: bool) -> Result<Option<String>> {
+        let leftover = self.cell.session.store_mut()?.data().leftover();
+        Ok(leftover.filter(|_| resets).map(|leftover| format!("the host still has {leftover}")))
     }
 
-    fn sizes(&mut self) -> Vec<usize> {
-        let memories = memories(&mut self.cell.session);
-        let store = self.cell.session.store_mut();
-        memories.iter().map(|memory| memory.data_size(&*store)).collect()
+    fn sizes(&mut self) -> Result<Vec<usize>> {
+        let memories = memories(&mut self.cell.session)?;
+        let store = self.cell.session.store_mut()?;
+        Ok(memories.iter().map(|memory| memory.data_size(&store)).collect())
+    }
+
+    /// Looks behind the memories after a reset, in schedules that may have left access there.
+    fn beyond(&mut self) -> Option<String> {
+        let suspect = matches!(self.script.schedule, Schedule::Committed | Schedule::FailingGrowth);
+        if self.look != Look::Always || !suspect {
+            return None;
+        }
+        self.lookers.beyond(self.cell.strategy(), &mut self.cell.session)
+    }
+
+    /// Resets in a forked child.
+    fn fork(&mut self) -> Option<String> {
+        if self.script.schedule != Schedule::Forked {
+            return None;
+        }
+        let fresh = self.fresh;
+        let look = |session: &mut _| fresh.difference(session);
+        let block = self.script.id(self.steps.len() + 1);
+        forked::reset(&mut self.cell.session, block, look)
+            .map_or_else(|error| Some(format!("the process cannot fork: {error}")), Result::err)
+    }
+
+    /// Makes huge pages of the memories, and splits them after every second block.
+    fn split(&mut self, at: usize) {
+        if self.script.schedule == Schedule::SplitHuge {
+            match huge::collapse(&mut self.cell.session, at % 2 == 0) {
+                Ok(made) => self.seen += made as u64,
+                Err(error) => self.hindrance = Some(error.to_string()),
+            }
+        }
     }
 
     fn push_out(&mut self) -> Option<Difference> {
@@ -218,7 +302,7 @@ impl Run<'_> {
         }
         match pressure::page_out(&mut self.cell.session) {
             Ok(pages) => {
-                self.pages_left += pages;
+                self.seen += pages as u64;
                 None
             }
             Err(error) => Some(Difference::Unreachable(format!("MADV_PAGEOUT: {error}"))),
@@ -244,25 +328,35 @@ impl Run<'_> {
     }
 }
 
-/// Runs one step; a reset is the caller's to do.
-fn run(cell: &mut Cell, id: u64, step: &Step) -> Observed {
+/// Runs one step; a reset is the caller's to do. Says also how many growths have failed of those that were to fail.
+///
+/// # Errors
+/// When an earlier reset failed.
+pub(super) fn run(cell: &mut Cell, id: u64, step: &Step) -> Result<(Observed, u64)> {
     if step.host {
-        touch(cell);
+        touch(cell)?;
     }
-    // The host drops what a block stored that was interrupted: how far it came is not compared.
-    let before = step.interrupt.map(|_| cell.store());
+    // The host drops what a block stored that is not compared: how far it came is not known.
+    let before = (!step.compared).then(|| cell.store());
     let input = step.input.bytes(cell.trace());
-    let observed = cell.observe(id, input, step.interrupt);
+    let mut failed = 0;
+    if step.scarce {
+        cell.session.store_mut()?.data_mut().scarcity.arm();
+    }
+    let observed = cell.observe(id, input, step.interrupt)?;
+    if step.scarce {
+        failed = cell.session.store_mut()?.data_mut().scarcity.disarm();
+    }
     if let Some(before) = before {
         cell.put_back(before);
     }
-    observed
+    Ok((observed, failed))
 }
 
 /// Reads a byte of every page of the memories, and writes to the last page of the first.
-fn touch(cell: &mut Cell) {
-    let memories = memories(&mut cell.session);
-    let store = cell.session.store_mut();
+fn touch(cell: &mut Cell) -> Result<()> {
+    let memories = memories(&mut cell.session)?;
+    let store = &mut cell.session.store_mut()?;
     for memory in &memories {
         let pages = memory.data(&*store).iter().step_by(reset_strategies::sys::page::size());
         std::hint::black_box(pages.fold(0_u8, |sum, byte| sum.wrapping_add(*byte)));
@@ -270,9 +364,10 @@ fn touch(cell: &mut Cell) {
     if let Some(last) = memories.first().and_then(|memory| memory.data_mut(store).last_chunk_mut()) {
         *last = *b"host was";
     }
+    Ok(())
 }
 
-fn differs(block: &str, expected: &Observed, observed: &Observed) -> Option<String> {
+pub(super) fn differs(block: &str, expected: &Observed, observed: &Observed) -> Option<String> {
     if expected.outcome != observed.outcome {
         Some(format!("{block} {} where a fresh instance {}", observed.outcome, expected.outcome))
     } else if expected.flushed != observed.flushed {

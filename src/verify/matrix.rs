@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use reset_strategies::module::Facts;
-use reset_strategies::{Availability, Strategy, Support};
+use reset_strategies::{Availability, Lifecycle, Strategy, Support};
 
 use super::policy::Policy;
 use super::pressure::{self, is_swapped, swap};
@@ -172,7 +172,7 @@ impl Matrix<'_> {
             reason: None,
             ..not_run(strategy, lane.workload, String::new())
         };
-        match self.schedules(lane, &mut report) {
+        match self.schedules(lane, strategy, &mut report) {
             None => {}
             Some(End::Diverged(schedule, difference)) => {
                 self.progress.note(&format!("{}: {strategy} diverges: {difference}", lane.workload.name));
@@ -190,7 +190,7 @@ impl Matrix<'_> {
     }
 
     /// Runs all scripts in as many children as they need, up to the first difference.
-    fn schedules(&self, lane: &Lane<'_>, report: &mut CellReport) -> Option<End> {
+    fn schedules(&self, lane: &Lane<'_>, strategy: &Strategy, report: &mut CellReport) -> Option<End> {
         let (alone, together): (Vec<_>, Vec<_>) =
             lane.scripts.iter().partition(|(script, _)| script.schedule.is_alone());
         if !together.is_empty()
@@ -200,6 +200,13 @@ impl Matrix<'_> {
         }
         for script in alone {
             let name = script.0.schedule;
+            // Known without a process: all of its resets make a new memory.
+            if name == Schedule::Committed && matches!(strategy.lifecycle(), Lifecycle::Fresh(_)) {
+                let not_run =
+                    Some("nothing to commit: a fresh strategy drops its memory after each block".into());
+                report.schedules.push(Ran { name, blocks: 0, not_run });
+                continue;
+            }
             let group = match name {
                 Schedule::MemoryLimit => match pressure::group() {
                     Ok(group) => Some(group),
@@ -225,7 +232,8 @@ impl Matrix<'_> {
         group: Option<&Group>,
         report: &mut CellReport,
     ) -> Option<End> {
-        let spec = self.spec(lane.workload, &lane.staged, &report.strategy, group);
+        let mut spec = self.spec(lane.workload, &lane.staged, &report.strategy, group);
+        spec.script = scripts.iter().map(|(script, _)| *script).find(|script| script.schedule.is_special());
         let mut cell = match Cell::start(&self.binary, spec) {
             Ok((cell, _)) => cell,
             Err(ended) => return Some(End::Ended(ended)),

@@ -5,11 +5,16 @@
 //! say what they come to, a child process compares ([`compare`]), and the parent ([`matrix`]) collects a [`report`].
 //! `run` takes the same way with the first schedule only, before it measures a cell.
 
+pub mod committed;
 pub mod compare;
+mod forked;
+mod huge;
 pub mod matrix;
 pub mod policy;
 pub mod pressure;
 pub mod report;
+pub mod scarcity;
 pub mod schedule;
 pub mod state;
 mod table;
+mod twins;

@@ -15,11 +15,11 @@ use crate::workload::host::BlockState;
 /// # Errors
 /// When the kernel knows no `MADV_PAGEOUT`, which came with Linux 5.4.
 pub fn page_out(session: &mut Session<BlockState>) -> io::Result<usize> {
-    let memories = memories(session);
-    let store = session.store_mut();
+    let memories = memories(session).map_err(io::Error::other)?;
+    let store = session.store_mut().map_err(io::Error::other)?;
     let mut left = 0;
     for memory in memories {
-        let (start, length) = (memory.data_ptr(&*store), memory.data_size(&*store));
+        let (start, length) = (memory.data_ptr(&store), memory.data_size(&store));
         if length == 0 {
             continue;
         }

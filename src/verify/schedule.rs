@@ -33,11 +33,23 @@ pub enum Schedule {
     PagedOut,
     /// All of it under a memory limit with swap behind it.
     MemoryLimit,
+    /// A commit policy before the first block, then blocks that grow the memory by more than those before them.
+    Committed,
+    /// Two sessions in the process, both executed before either is reset.
+    TwoSessions,
+    /// In every second block the memory cannot grow, where it can half-way.
+    FailingGrowth,
+    /// Between each block and its reset the process forks, and the child resets, too.
+    Forked,
+    /// Before each reset huge pages are made of the memories and split again.
+    SplitHuge,
+    /// A deadline for each block by `Options`, of which each block spends some.
+    Allowances,
 }
 
 impl Schedule {
     /// All schedules; `run` takes the first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::InOrder,
         Self::Shuffled,
         Self::Repeated,
@@ -47,6 +59,12 @@ impl Schedule {
         Self::Spike,
         Self::PagedOut,
         Self::MemoryLimit,
+        Self::Committed,
+        Self::TwoSessions,
+        Self::FailingGrowth,
+        Self::Forked,
+        Self::SplitHuge,
+        Self::Allowances,
     ];
 
     /// In words, for tables.
@@ -61,13 +79,24 @@ impl Schedule {
             Self::Spike => "a large block followed by quiet ones",
             Self::PagedOut => "pages pushed out with MADV_PAGEOUT around each reset",
             Self::MemoryLimit => "under a memory limit, with swap",
+            Self::Committed => "memory committed beforehand, and growth that differs from block to block",
+            Self::TwoSessions => "two sessions in the process, both executed before either is reset",
+            Self::FailingGrowth => "in every second block growth fails half-way",
+            Self::Forked => "the process forks before each reset, and its child resets, too",
+            Self::SplitHuge => "huge pages made and split before each reset",
+            Self::Allowances => "an epoch deadline for each block by the options",
         }
     }
 
     /// Whether it needs a process in which no other schedule has run: what others left resident or dirty would hide
     /// what it looks for.
     pub fn is_alone(self) -> bool {
-        matches!(self, Self::Spike | Self::MemoryLimit)
+        matches!(self, Self::Spike | Self::MemoryLimit) || self.is_special()
+    }
+
+    /// Whether its process begins otherwise than those of other schedules: the child is told beforehand.
+    pub fn is_special(self) -> bool {
+        matches!(self, Self::Committed | Self::TwoSessions | Self::FailingGrowth | Self::Allowances)
     }
 
     /// Fewer blocks would leave out what the schedule is about.
@@ -76,8 +105,11 @@ impl Schedule {
             Self::InOrder | Self::Shuffled => trace,
             Self::Traps => 2 * CUTS.len(),
             Self::Spike => SPIKE.len(),
-            Self::Timeouts => 4,
-            Self::Repeated | Self::HostAccess | Self::PagedOut | Self::MemoryLimit => 2,
+            Self::Committed => UNEVEN.len(),
+            Self::Allowances => 2 * ALLOWANCE.len(),
+            Self::Timeouts | Self::FailingGrowth | Self::SplitHuge => 4,
+            Self::TwoSessions => 3,
+            Self::Repeated | Self::HostAccess | Self::PagedOut | Self::MemoryLimit | Self::Forked => 2,
         }
     }
 }
@@ -104,8 +136,12 @@ pub struct Step {
     pub input: Input,
     /// The host reads every page and writes to the last before the block.
     pub host: bool,
-    /// The host call at which the deadline passes; the block is not compared then, its reset is.
+    /// The host call at which the deadline passes.
     pub interrupt: Option<u32>,
+    /// The memory cannot grow.
+    pub scarce: bool,
+    /// Whether the block is compared; its reset always is.
+    pub compared: bool,
 }
 
 /// What a guest is given.
@@ -133,6 +169,13 @@ const CUTS: [Cut; 3] = [Cut::Empty, Cut::Height, Cut::Half];
 /// Places of the large block among the quiet ones: two before, so that one of them follows a quiet one.
 const SPIKE: [bool; 5] = [false, false, true, false, false];
 
+/// Large blocks among quiet ones. A tracker that has seen quiet ones only may have stopped to look; the second large
+/// block finds what the reset after the first has left.
+const UNEVEN: [bool; 12] = [false, false, false, false, false, false, true, true, false, true, true, false];
+
+/// Which blocks use all of their deadline up.
+const ALLOWANCE: [bool; 4] = [false, false, false, true];
+
 /// Host calls at which a block is interrupted: the second has loaded the input, and indexers make thousands.
 const CALLS: [u32; 8] = [2, 3, 4, 6, 16, 64, 256, 1024];
 
@@ -159,20 +202,33 @@ impl Script {
                 if place == 0 && self.schedule == Schedule::Shuffled {
                     order.shuffle(&mut random);
                 }
-                let plain = Step { input: Input::Block(order[place]), host: false, interrupt: None };
+                let plain = Step {
+                    input: Input::Block(order[place]),
+                    host: false,
+                    interrupt: None,
+                    scarce: false,
+                    compared: true,
+                };
                 match self.schedule {
                     Schedule::Repeated => Step { input: Input::Block(favourite), ..plain },
                     Schedule::Traps if at % 2 == 0 => {
                         Step { input: Input::Cut(order[place], CUTS[at / 2 % CUTS.len()]), ..plain }
                     }
                     Schedule::Timeouts if at % 2 == 0 => {
-                        Step { interrupt: CALLS.choose(&mut random).copied(), ..plain }
+                        Step { interrupt: CALLS.choose(&mut random).copied(), compared: false, ..plain }
                     }
                     Schedule::HostAccess => Step { host: true, ..plain },
                     Schedule::Spike if SPIKE[at % SPIKE.len()] => {
                         Step { input: Input::Block(spike), ..plain }
                     }
                     Schedule::Spike => Step { input: quiet, ..plain },
+                    Schedule::Committed if !UNEVEN[at % UNEVEN.len()] => Step { input: quiet, ..plain },
+                    Schedule::Committed => Step { input: large(at, order.len(), spike), ..plain },
+                    Schedule::FailingGrowth if at % 2 == 0 => Step { scarce: true, compared: false, ..plain },
+                    // The first call may be the one that asks for the input's length.
+                    Schedule::Allowances if ALLOWANCE[at % ALLOWANCE.len()] => {
+                        Step { interrupt: Some(2), ..plain }
+                    }
                     _ => plain,
                 }
             })
@@ -197,6 +253,12 @@ fn extremes(trace: &[Arc<[u8]>]) -> (usize, Input) {
         Input::Cut(least, Cut::Height)
     };
     (spike, quiet)
+}
+
+/// The large blocks of an uneven round: the largest first, and then whichever block has its turn.
+fn large(at: usize, trace: usize, spike: usize) -> Input {
+    let turn = at / UNEVEN.len();
+    Input::Block(if turn == 0 { spike } else { (spike + turn) % trace })
 }
 
 impl Input {
@@ -286,6 +348,13 @@ mod tests {
         let timeouts = script(Schedule::Timeouts, 6).steps(&trace());
         assert!(timeouts.iter().enumerate().all(|(at, step)| step.interrupt.is_some() == (at % 2 == 0)));
         assert!(script(Schedule::HostAccess, 3).steps(&trace()).iter().all(|step| step.host));
+        let scarce = script(Schedule::FailingGrowth, 6).steps(&trace());
+        assert!(scarce.iter().enumerate().all(|(at, step)| step.scarce == (at % 2 == 0)));
+        assert!(scarce.iter().all(|step| step.compared != step.scarce));
+        let allowances = script(Schedule::Allowances, 8).steps(&trace());
+        assert!(allowances.iter().enumerate().all(|(at, step)| step.interrupt.is_some() == (at % 4 == 3)));
+        let committed = inputs(Schedule::Committed, 0);
+        assert_eq!(committed[..8], [[Block(1); 6].as_slice(), &[Block(0); 2]].concat());
     }
 
     #[test]

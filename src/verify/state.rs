@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use anyhow::Result;
-use reset_strategies::Session;
-use reset_strategies::contract::{Edges, State};
+use reset_strategies::contract::{Difference, Edges, Looker, State};
 use reset_strategies::module::{Facts, instrument};
+use reset_strategies::{Error, Lifecycle, Session, Strategy};
 use wasmtime::{Config, Engine, Extern, Linker, Memory, Store};
 
 use crate::launch::{cache, child};
@@ -24,7 +23,7 @@ impl Fresh {
     ///
     /// # Errors
     /// When the module cannot be compiled or instantiated.
-    pub fn of(wasm: &[u8], compiled: &Path) -> Result<Self> {
+    pub fn of(wasm: &[u8], compiled: &Path) -> anyhow::Result<Self> {
         let facts = Facts::read(wasm)?;
         let options = child::options();
         let mut config = Config::new();
@@ -42,29 +41,42 @@ impl Fresh {
 
     /// The first difference of a session between two blocks, in words. Reads every page of its memories.
     pub fn difference(&self, session: &mut Session<BlockState>) -> Option<String> {
-        let instance = session.instance();
-        let difference = self.state.first_difference_in(&self.facts, instance, session.store_mut());
-        difference.map(|difference| difference.to_string())
+        said(|| {
+            let instance = session.instance()?;
+            Ok(self.state.first_difference_in(&self.facts, instance, session.store_mut()?).map(in_words))
+        })
     }
 
     /// Looks behind the memories of a session that was reset, where the guest has to trap, and into the page by which
     /// each grows. The session has to be reset again.
     pub fn beyond(&self, session: &mut Session<BlockState>) -> Option<String> {
-        let instance = session.instance();
-        let store = session.store_mut();
-        // A pool has no room for the instance that looks: its memories are wasmtime's own.
-        let edges = Edges::of(&self.facts, instance, store).ok()?;
-        match edges.first_difference(&self.state, store, 1) {
-            Ok(difference) => difference.map(|difference| difference.to_string()),
-            Err(error) => Some(format!("{:#}", anyhow::Error::from(error))),
-        }
+        said(|| {
+            let instance = session.instance()?;
+            let mut store = session.store_mut()?;
+            // A pool has no room for the instance that looks: its memories are wasmtime's own.
+            let Ok(edges) = Edges::of(&self.facts, instance, &mut store) else { return Ok(None) };
+            Ok(edges.first_difference(&self.state, store, 1)?.map(in_words))
+        })
+    }
+
+    /// What looks behind memories again and again, for as long as a session lives.
+    pub fn lookers(&self) -> Lookers<'_> {
+        Lookers { fresh: self, looker: None, edges: Vec::new() }
     }
 
     /// Grows the memories of a session that was reset back to `sizes`, and looks for old bytes in what was grown. The
     /// session has to be reset again.
     pub fn old_bytes(&self, session: &mut Session<BlockState>, sizes: &[usize]) -> Option<String> {
-        let memories = memories(session);
-        let store = session.store_mut();
+        said(|| self.first_old_byte(session, sizes))
+    }
+
+    fn first_old_byte(
+        &self,
+        session: &mut Session<BlockState>,
+        sizes: &[usize],
+    ) -> Result<Option<String>, Error> {
+        let memories = memories(session)?;
+        let store = &mut session.store_mut()?;
         for (index, (memory, &largest)) in memories.iter().zip(sizes).enumerate() {
             let size = memory.data_size(&*store);
             let pages = largest.saturating_sub(size) as u64 / memory.page_size(&*store);
@@ -74,17 +86,84 @@ impl Fresh {
             let grown = memory.data(&*store).get(size..).unwrap_or_default();
             if let Some(at) = grown.iter().position(|&byte| byte != 0) {
                 let (byte, offset) = (grown[at], size + at);
-                return Some(format!("memory {index} grows by a page with {byte:#04x} at {offset:#x}"));
+                return Ok(Some(format!("memory {index} grows by a page with {byte:#04x} at {offset:#x}")));
             }
         }
-        None
+        Ok(None)
     }
 }
 
+/// Looks behind the memories of one session after each of many resets. It is compiled once.
+pub struct Lookers<'a> {
+    fresh: &'a Fresh,
+    looker: Option<Looker>,
+    /// For instances that are kept, by where their first memory begins: one store has room for so many instances.
+    edges: Vec<(usize, Edges)>,
+}
+
+impl Lookers<'_> {
+    /// Looks behind the memories of a session that was reset, where the guest has to trap. Leaves everything as it is but
+    /// the store's epoch deadline.
+    pub fn beyond(&mut self, strategy: &Strategy, session: &mut Session<BlockState>) -> Option<String> {
+        said(|| self.first_beyond(strategy, session))
+    }
+
+    fn first_beyond(
+        &mut self,
+        strategy: &Strategy,
+        session: &mut Session<BlockState>,
+    ) -> Result<Option<String>, Error> {
+        let facts = &self.fresh.facts;
+        let Some(first) = memories(session)?.first().copied() else { return Ok(None) };
+        let instance = session.instance()?;
+        let mut store = session.store_mut()?;
+        let base = first.data_ptr(&store).addr();
+        // A fresh instance may begin where another did that is gone.
+        if let Lifecycle::Fresh(_) = strategy.lifecycle() {
+            self.edges.clear();
+        }
+        let known = self.edges.iter().position(|(known, _)| *known == base);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                // A pool has no room for the instance that looks: its memories are wasmtime's own.
+                let looker = match self.looker.take() {
+                    Some(looker) => looker,
+                    None => match Looker::of(facts, instance, &mut store) {
+                        Ok(looker) => looker,
+                        Err(_) => return Ok(None),
+                    },
+                };
+                let edges = looker.at(facts, instance, &mut store);
+                self.looker = Some(looker);
+                let Ok(edges) = edges else { return Ok(None) };
+                self.edges.push((base, edges));
+                self.edges.len() - 1
+            }
+        };
+        Ok(self.edges[index].1.first_beyond(&self.fresh.state, store, BEYOND)?.map(in_words))
+    }
+}
+
+/// How many pages behind a memory are looked at.
+const BEYOND: u64 = 16;
+
+/// What was found, or why nothing could be looked at.
+fn said(look: impl FnOnce() -> Result<Option<String>, Error>) -> Option<String> {
+    look().unwrap_or_else(|error| Some(format!("{:#}", anyhow::Error::from(error))))
+}
+
+fn in_words(difference: Difference) -> String {
+    difference.to_string()
+}
+
 /// The memories of a session that can be reached, each once.
-pub fn memories(session: &mut Session<BlockState>) -> Vec<Memory> {
-    let instance = session.instance();
-    let store = session.store_mut();
+///
+/// # Errors
+/// When an earlier reset failed.
+pub fn memories(session: &mut Session<BlockState>) -> Result<Vec<Memory>, Error> {
+    let instance = session.instance()?;
+    let store = &mut session.store_mut()?;
     let exports: Vec<_> = instance.exports(&mut *store).map(wasmtime::Export::into_extern).collect();
     let mut memories: Vec<Memory> = Vec::new();
     for memory in exports.into_iter().filter_map(Extern::into_memory) {
@@ -94,5 +173,5 @@ pub fn memories(session: &mut Session<BlockState>) -> Vec<Memory> {
             memories.push(memory);
         }
     }
-    memories
+    Ok(memories)
 }

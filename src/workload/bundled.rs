@@ -23,7 +23,7 @@ macro_rules! bundled {
     };
 }
 
-static ALL: [Bundled; 14] = bundled! {
+static ALL: [Bundled; 15] = bundled! {
     "blocktracker", "blocktracker";
     "utxo", "utxo";
     "lru", "lru";
@@ -38,6 +38,7 @@ static ALL: [Bundled; 14] = bundled! {
     "other/two-memories", "two-memories";
     "other/dispatch", "dispatch";
     "other/edge", "edge";
+    "other/growth", "growth";
 };
 
 /// All bundled workloads, those that are measured by default first.

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 use wasmtime::{Caller, Extern, Linker, Memory, Result, Trap, bail, format_err};
 
+use crate::verify::scarcity::Scarcity;
+
 /// The functions that a guest may import from `env`.
 pub const FUNCTIONS: [&str; 7] =
     ["__host_len", "__load_input", "__get_len", "__get", "__flush", "__log", "abort"];
@@ -49,6 +51,8 @@ pub struct BlockState {
     interrupt: Option<Interrupt>,
     /// What the guest may grow to; no limits unless a host sets some and hands them to its store.
     pub limits: wasmtime::StoreLimits,
+    /// Has growth fail, once a host arms it and hands it to its store.
+    pub scarcity: Scarcity,
 }
 
 /// A deadline that passes at a call to the host.
@@ -92,6 +96,7 @@ impl BlockState {
             log: String::new(),
             interrupt: None,
             limits: wasmtime::StoreLimits::default(),
+            scarcity: Scarcity::default(),
         }
     }
 

@@ -36,11 +36,11 @@ fn verify_cost(criterion: &mut Criterion) {
         let engine = plan.engine().expect("an engine");
         let module = Module::new(&engine, plan.wasm()).expect("a valid module");
         let mut session = plan.start(&module, &Linker::new(&engine), || ()).expect("a session");
-        let instance = session.instance();
-        let fresh = State::read(plan.facts(), instance, session.store_mut());
+        let instance = session.instance().unwrap();
+        let fresh = State::read(plan.facts(), instance, session.store_mut().unwrap());
         session.execute().expect("a block");
         session.reset().expect("a reset");
-        let store = session.store_mut();
+        let store = &mut session.store_mut().unwrap();
         let memory = instance.get_memory(&mut *store, "memory").expect("exported");
         let copy = memory.data(&*store).to_vec();
 

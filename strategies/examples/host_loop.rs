@@ -47,7 +47,7 @@ impl Indexer {
 
     /// Runs a block. Whether it succeeds or traps, the next one finds a fresh instance.
     fn index(&mut self, height: u32, block: &[u8]) -> Result<()> {
-        self.session.store_mut().data_mut().input = [&height.to_le_bytes(), block].concat();
+        self.session.store_mut()?.data_mut().input = [&height.to_le_bytes(), block].concat();
         let outcome = self.session.execute();
         self.session.reset()?;
         Ok(outcome?)

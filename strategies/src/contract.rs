@@ -22,9 +22,9 @@ mod edges;
 mod view;
 
 pub use difference::{Difference, Value};
-pub use edges::Edges;
+pub use edges::{Edges, Looker};
 
-use wasmtime::{Instance, Store};
+use wasmtime::{AsContextMut, Instance};
 
 use crate::in_place::{Image, Piece, is_blank};
 use crate::module::{Facts, SegmentKind};
@@ -49,8 +49,8 @@ struct Rest {
 
 impl State {
     /// Reads the state of an instance. What is neither exported by the module nor by instrumentation stays unknown.
-    pub fn read<T: 'static>(facts: &Facts, instance: Instance, store: &mut Store<T>) -> Self {
-        let mut view = View::new(facts, instance, store);
+    pub fn read(facts: &Facts, instance: Instance, mut store: impl AsContextMut<Data: 'static>) -> Self {
+        let mut view = View::new(facts, instance, store.as_context_mut());
         let memories = (0..facts.memories.len()).map(|index| {
             let memory = view.memory(index)?;
             Some(Image::of(memory.data(view.store())))
@@ -71,13 +71,13 @@ impl State {
     /// The first place where an instance differs from this fresh state, in what could be read of both.
     ///
     /// The instance's memories are compared where they are, which costs about as much as `memcmp`.
-    pub fn first_difference_in<T: 'static>(
+    pub fn first_difference_in(
         &self,
         facts: &Facts,
         instance: Instance,
-        store: &mut Store<T>,
+        mut store: impl AsContextMut<Data: 'static>,
     ) -> Option<Difference> {
-        let mut view = View::new(facts, instance, store);
+        let mut view = View::new(facts, instance, store.as_context_mut());
         for (index, fresh) in self.memories.iter().enumerate() {
             let (Some(fresh), Some(memory)) = (fresh, view.memory(index)) else { continue };
             let size = memory.data_size(view.store());

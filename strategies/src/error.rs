@@ -36,9 +36,19 @@ pub enum Error {
     /// The module could not be rewritten.
     #[error("the module cannot be rewritten: {0}")]
     Rewrite(String),
+    /// The module was compiled from other bytes than the plan's, or by another engine.
+    #[error("the module does not belong to the plan: {0}")]
+    Foreign(String),
     /// The host grew an exported table during a block; the session must not be used again.
     #[error("a table has grown, and wasmtime cannot shrink it")]
     TableGrown,
+    /// This is a child that was forked from the process in which the session was started. The kernel shows it the parent's
+    /// pages, so that nothing can be reset here: start a session in each process.
+    #[error("the session belongs to the process that started it, and this one was forked from it")]
+    Forked,
+    /// An earlier reset failed, or the host's state could not be made: what the instance holds is not known.
+    #[error("the session cannot be used again, since a reset failed: {0}")]
+    Poisoned(String),
     /// wasmtime failed.
     #[error("{what}")]
     Engine {
@@ -58,6 +68,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error with what caused it, in one line.
+    pub(crate) fn in_full(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
     pub(crate) fn rewrite(reason: impl ToString) -> Self {
         Self::Rewrite(reason.to_string())
     }

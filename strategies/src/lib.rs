@@ -40,12 +40,14 @@ pub mod sys;
 pub mod track;
 
 mod error;
+mod hooks;
 mod judgement;
 mod plan;
 mod session;
 mod strategy;
 
 pub use error::Error;
+pub use hooks::Hooks;
 pub use judgement::{Answer, Judgement, Support};
 pub use plan::{Options, Plan};
 pub use session::{Reset, Session};

@@ -6,21 +6,27 @@ use wasmtime::{Config, Engine, Linker, Module};
 
 use crate::error::Error;
 use crate::fresh::FreshSession;
-use crate::in_place::{Creator, InPlaceSession, Turns};
+use crate::hooks::Hooks;
+use crate::in_place::{Creator, InPlace, InPlaceSession, Template, Turns};
 use crate::judgement::Support;
-use crate::module::{Facts, instrument};
+use crate::module::{Facts, instrument, origin_name};
 use crate::session::Session;
 use crate::strategy::{Availability, Lifecycle, Strategy};
 
 /// What a host may choose. The defaults are those of the measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Applied to the engine's configuration before the strategy's own settings.
+    /// Applied to the engine's configuration before the strategy's own settings: how memory is allocated, reserved and
+    /// initialised is the strategy's to say, and what is set of it here has no effect.
     pub configure: fn(&mut Config),
     /// The export that runs a block; a session without one is driven through its instance.
     pub entry: Option<&'static str>,
-    /// Epoch ticks that instantiation may take, and each block until the host sets a deadline of its own.
+    /// Epoch ticks that instantiation may take, and each block from the reset before it, until the host sets a deadline of
+    /// its own for that block.
     pub deadline: u64,
+    /// Fuel for instantiation and for each block, where the engine counts it, until the host sets another amount for that
+    /// block.
+    pub fuel: u64,
     /// How many sessions may live at once on one engine; the size of a pool.
     pub sessions: u32,
     /// For pools that keep memory resident: how many bytes of each slot.
@@ -34,6 +40,7 @@ impl Default for Options {
             entry: Some("_start"),
             // Without end, and yet the current epoch can be added to it.
             deadline: u64::MAX / 2,
+            fuel: u64::MAX,
             sessions: 1,
             keep_resident: 64 << 20,
         }
@@ -45,8 +52,10 @@ impl Default for Options {
 pub struct Plan<'wasm> {
     strategy: &'static Strategy,
     options: Options,
-    facts: Facts,
+    facts: Arc<Facts>,
     wasm: std::borrow::Cow<'wasm, [u8]>,
+    /// What the module exports if it was compiled from `wasm`, and that is a rewritten one.
+    origin: Option<String>,
     creator: Arc<Creator>,
 }
 
@@ -74,18 +83,20 @@ impl<'wasm> Plan<'wasm> {
         wasm: &'wasm [u8],
         options: Options,
     ) -> Result<Self, Error> {
-        let facts = Facts::read(wasm)?;
-        let wasm = match strategy.lifecycle() {
-            Lifecycle::Fresh(_) => wasm.into(),
-            Lifecycle::InPlace(_) => instrument(wasm, &facts)?.into(),
+        let facts = Arc::new(Facts::read(wasm)?);
+        let (origin, wasm) = match strategy.lifecycle() {
+            Lifecycle::Fresh(_) => (None, wasm.into()),
+            Lifecycle::InPlace(_) => {
+                (origin_name(wasm, &facts).map(|(name, _)| name), instrument(wasm, &facts)?.into())
+            }
         };
-        Ok(Self { strategy, options, facts, wasm, creator: Arc::default() })
+        Ok(Self { strategy, options, facts, wasm, origin, creator: Arc::default() })
     }
 
     /// The plan with a copy of the module, so that it can outlive the bytes that it was made from.
     pub fn into_owned(self) -> Plan<'static> {
-        let Self { strategy, options, facts, wasm, creator } = self;
-        Plan { strategy, options, facts, wasm: wasm.into_owned().into(), creator }
+        let Self { strategy, options, facts, wasm, origin, creator } = self;
+        Plan { strategy, options, facts, wasm: wasm.into_owned().into(), origin, creator }
     }
 
     /// The strategy.
@@ -126,17 +137,33 @@ impl<'wasm> Plan<'wasm> {
     /// the session can, wherever `T` can.
     ///
     /// # Errors
-    /// When an import is missing, instantiation traps, or the snapshot cannot be taken.
+    /// When the module or the linker belongs to something else, an import is missing, instantiation traps or calls the host
+    /// where that cannot be repeated, or the snapshot cannot be taken.
     pub fn start<T: 'static>(
         &self,
         module: &Module,
         linker: &Linker<T>,
         state: impl FnMut() -> T + Send + 'static,
     ) -> Result<Session<T>, Error> {
+        self.start_with(module, linker, state, Hooks::default())
+    }
+
+    /// The same, for a host that has a limiter or a callback on its stores.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with<T: 'static>(
+        &self,
+        module: &Module,
+        linker: &Linker<T>,
+        state: impl FnMut() -> T + Send + 'static,
+        hooks: Hooks<T>,
+    ) -> Result<Session<T>, Error> {
+        self.own(module, linker)?;
         let state = Box::new(state);
         match self.strategy.lifecycle() {
             Lifecycle::Fresh(fresh) => {
-                FreshSession::start(*fresh, module, linker, self.options, state).map(Session::fresh)
+                FreshSession::start(*fresh, module, linker, self.options, hooks, state).map(Session::fresh)
             }
             Lifecycle::InPlace(parts) if parts.turns => {
                 // One closure makes the states of both.
@@ -144,22 +171,50 @@ impl<'wasm> Plan<'wasm> {
                 let start = || {
                     let state = state.clone();
                     let state = move || (state.lock().unwrap_or_else(PoisonError::into_inner))();
-                    InPlaceSession::start(self, *parts, module, linker, Box::new(state))
+                    InPlaceSession::start(self.template(*parts, module, linker, hooks), Box::new(state))
                 };
                 Turns::start(start()?, start()?).map(Session::turns)
             }
             Lifecycle::InPlace(parts) => {
-                let session = InPlaceSession::start(self, *parts, module, linker, state)?;
-                Ok(Session::in_place(session))
+                InPlaceSession::start(self.template(*parts, module, linker, hooks), state)
+                    .map(Session::in_place)
             }
         }
     }
 
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
+    /// Whether a module is the plan's own, and can be linked.
+    fn own<T>(&self, module: &Module, linker: &Linker<T>) -> Result<(), Error> {
+        if !Engine::same(module.engine(), linker.engine()) {
+            return Err(Error::Foreign("it and the linker were made by two engines".into()));
+        }
+        if let Some(origin) = &self.origin
+            && module.get_export(origin).is_none()
+        {
+            return Err(Error::Foreign("it was compiled from other bytes than `Plan::wasm`".into()));
+        }
+        let imports = self.facts.imports.iter().map(|import| (&*import.module, &*import.name));
+        if !imports.eq(module.imports().map(|import| (import.module(), import.name()))) {
+            return Err(Error::Foreign("it imports something else than the plan's".into()));
+        }
+        Ok(())
     }
 
-    pub(crate) fn creator(&self) -> &Creator {
-        &self.creator
+    pub(crate) fn template<T: 'static>(
+        &self,
+        parts: InPlace,
+        module: &Module,
+        linker: &Linker<T>,
+        hooks: Hooks<T>,
+    ) -> Template<T> {
+        Template {
+            strategy: self.strategy,
+            parts,
+            module: module.clone(),
+            linker: linker.clone(),
+            facts: self.facts.clone(),
+            creator: self.creator.clone(),
+            options: self.options,
+            hooks,
+        }
     }
 }

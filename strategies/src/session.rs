@@ -1,10 +1,13 @@
 //! A running instance under a strategy: execute a block, reset, execute the next.
 
-use wasmtime::{Engine, Instance, Store, TypedFunc, format_err};
+use wasmtime::{AsContextMut, Engine, Instance, Store, StoreContextMut, TypedFunc, format_err};
 
 use crate::error::Error;
 use crate::fresh::FreshSession;
+use crate::hooks::Hooks;
 use crate::in_place::{InPlaceSession, Turns};
+use crate::plan::Options;
+use crate::sys::process::Home;
 use crate::track::Learned;
 
 /// What a reset did. A fresh strategy leaves the work to wasmtime, so that only `instances` is known.
@@ -27,9 +30,23 @@ pub struct Reset {
 /// One instance of a module, brought back by [`reset`](Self::reset) to what it was right after instantiation.
 ///
 /// `T` is the host's state for one block; a reset replaces it by a new one. A session may move between threads if `T`
-/// may, as a task of an async host does.
+/// may, as a task of an async host does. It belongs to the process that started it: in a forked child, a reset is an error.
+///
+/// A session whose reset failed is of no use any more, and says so whatever it is asked for.
 pub struct Session<T: 'static> {
     inner: Inner<T>,
+    /// Where a forked child is told apart: always, but for mutants.
+    home: Option<Home>,
+    health: Health,
+}
+
+/// Whether what the instance holds is known.
+enum Health {
+    Sound,
+    /// A reset has begun and not ended: it is under way, or the host's own code panicked in it.
+    Resetting,
+    /// A reset failed, and why.
+    Failed(String),
 }
 
 /// The lifecycles. Boxed: a session is made once and moved about.
@@ -41,32 +58,51 @@ enum Inner<T: 'static> {
 
 impl<T: 'static> Session<T> {
     pub(crate) fn fresh(session: FreshSession<T>) -> Self {
-        Self { inner: Inner::Fresh(Box::new(session)) }
+        Self::of(Inner::Fresh(Box::new(session)))
     }
 
     pub(crate) fn in_place(session: InPlaceSession<T>) -> Self {
-        Self { inner: Inner::InPlace(Box::new(session)) }
+        let process = session.scope().process;
+        let this = Self::of(Inner::InPlace(Box::new(session)));
+        Self { home: this.home.filter(|_| process), ..this }
     }
 
     pub(crate) fn turns(session: Turns<T>) -> Self {
-        Self { inner: Inner::Turns(Box::new(session)) }
+        Self::of(Inner::Turns(Box::new(session)))
     }
 
-    /// The store, for the host's state and for epoch deadlines.
-    pub fn store_mut(&mut self) -> &mut Store<T> {
-        match &mut self.inner {
-            Inner::Fresh(session) => session.store_mut(),
+    fn of(inner: Inner<T>) -> Self {
+        Self { inner, home: Some(Home::here()), health: Health::Sound }
+    }
+
+    /// The store, for the host's state, the epoch deadline and fuel of the next block, and what the host calls or reads
+    /// itself. A reset restores all of them.
+    ///
+    /// It is lent as a context, since a whole `Store` could be exchanged for another one. What only a `Store` can be given is
+    /// for [`Hooks`].
+    ///
+    /// # Errors
+    /// When an earlier reset failed.
+    pub fn store_mut(&mut self) -> Result<StoreContextMut<'_, T>, Error> {
+        self.health.check()?;
+        Ok(match &mut self.inner {
+            Inner::Fresh(session) => session.store_mut()?,
             Inner::InPlace(session) => session.store_mut(),
             Inner::Turns(session) => session.awake_mut().store_mut(),
         }
+        .as_context_mut())
     }
 
-    /// The instance that runs the next block.
-    pub fn instance(&self) -> Instance {
+    /// The instance that runs the next block; it may be another one after each reset.
+    ///
+    /// # Errors
+    /// When an earlier reset failed.
+    pub fn instance(&self) -> Result<Instance, Error> {
+        self.health.check()?;
         match &self.inner {
             Inner::Fresh(session) => session.instance(),
-            Inner::InPlace(session) => session.instance(),
-            Inner::Turns(session) => session.awake().instance(),
+            Inner::InPlace(session) => Ok(session.instance()),
+            Inner::Turns(session) => Ok(session.awake().instance()),
         }
     }
 
@@ -82,8 +118,12 @@ impl<T: 'static> Session<T> {
     /// The session if it keeps its memory from block to block, so that committing it makes sense; or why it does not.
     pub(crate) fn kept(&mut self) -> Result<&mut InPlaceSession<T>, &'static str> {
         match &mut self.inner {
+            _ if self.health.check().is_err() => Err("a reset failed"),
             Inner::Fresh(_) => Err("a fresh strategy drops its memory after each block"),
             Inner::Turns(_) => Err("the strategy keeps two memories in turn"),
+            Inner::InPlace(session) if session.may_use_the_heap() => {
+                Err("the instance is made anew where a block has used the garbage-collected heap")
+            }
             Inner::InPlace(session) if session.keeps_memory() => Ok(session),
             Inner::InPlace(_) => Err("the strategy gives its pages back at each reset"),
         }
@@ -102,8 +142,9 @@ impl<T: 'static> Session<T> {
     ///
     /// # Errors
     /// A trap, or an error of a host function, as wasmtime reports it. The session can be reset afterwards. A session
-    /// without an entry point is driven through [`instance`](Self::instance).
+    /// without an entry point is driven through its [`instance`](Self::instance). After a reset that failed, [`Error::Poisoned`].
     pub fn execute(&mut self) -> wasmtime::Result<()> {
+        self.health.check()?;
         match &mut self.inner {
             Inner::Fresh(session) => session.execute(),
             Inner::InPlace(session) => session.execute(),
@@ -114,12 +155,36 @@ impl<T: 'static> Session<T> {
     /// Brings the instance back, whatever the last block did.
     ///
     /// # Errors
-    /// When the engine or the kernel refuses; the session must not be used again then.
+    /// When the engine or the kernel refuses, or the host has broken a condition that can be seen; the session is of no use
+    /// then, and every later call says why.
     pub fn reset(&mut self) -> Result<Reset, Error> {
-        match &mut self.inner {
-            Inner::Fresh(session) => session.reset(),
-            Inner::InPlace(session) => session.reset(),
-            Inner::Turns(session) => session.reset(),
+        self.health.check()?;
+        self.health = Health::Resetting;
+        let done = if self.home.is_none_or(Home::is_here) { self.inner.reset() } else { Err(Error::Forked) };
+        self.health = match &done {
+            Ok(_) => Health::Sound,
+            Err(error) => Health::Failed(error.in_full()),
+        };
+        done
+    }
+}
+
+impl<T: 'static> Inner<T> {
+    fn reset(&mut self) -> Result<Reset, Error> {
+        match self {
+            Self::Fresh(session) => session.reset(),
+            Self::InPlace(session) => session.reset(),
+            Self::Turns(session) => session.reset(),
+        }
+    }
+}
+
+impl Health {
+    fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Sound => Ok(()),
+            Self::Resetting => Err(Error::Poisoned("the host's code panicked in it".into())),
+            Self::Failed(reason) => Err(Error::Poisoned(reason.clone())),
         }
     }
 }
@@ -130,13 +195,19 @@ const _: () = {
     sent::<Session<()>>();
 };
 
-/// A store whose start function may run for so many ticks; for blocks the host sets deadlines and fuel of its own.
-pub(crate) fn store<T: 'static>(engine: &Engine, state: T, deadline: u64) -> Store<T> {
+/// A store with what the host installs, and as much as an instantiation may take.
+pub(crate) fn store<T: 'static>(engine: &Engine, state: T, options: &Options, hooks: Hooks<T>) -> Store<T> {
     let mut store = Store::new(engine, state);
-    store.set_epoch_deadline(deadline);
-    // An error only says that this engine does not count fuel.
-    let _ = store.set_fuel(u64::MAX);
+    hooks.install(&mut store);
+    allow(&mut store, options);
     store
+}
+
+/// Gives what comes next as much as the options say: instantiation and each block alike.
+pub(crate) fn allow<T: 'static>(store: &mut Store<T>, options: &Options) {
+    store.set_epoch_deadline(options.deadline);
+    // An error only says that this engine does not count fuel.
+    let _ = store.set_fuel(options.fuel);
 }
 
 /// Looks the entry point up, if there is to be one.

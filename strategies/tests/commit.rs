@@ -60,22 +60,22 @@ fn start(strategy: &str, policy: &Policy) -> Session<i32> {
 }
 
 fn call(session: &mut Session<i32>, name: &str) -> Option<i32> {
-    let instance = session.instance();
-    let store = session.store_mut();
+    let instance = session.instance().unwrap();
+    let store = &mut session.store_mut().unwrap();
     instance.get_typed_func::<(), i32>(&mut *store, name).unwrap().call(store, ()).ok()
 }
 
 /// Pages that the last block found to hold something where it grew.
 fn stale(session: &mut Session<i32>) -> Option<i32> {
-    let instance = session.instance();
-    let store = session.store_mut();
+    let instance = session.instance().unwrap();
+    let store = &mut session.store_mut().unwrap();
     instance.get_global(&mut *store, "stale").unwrap().get(store).i32()
 }
 
 fn state(session: &mut Session<i32>) -> State {
     let facts = Facts::read(&wat::parse_str(GUEST).unwrap()).unwrap();
-    let instance = session.instance();
-    State::read(&facts, instance, session.store_mut())
+    let instance = session.instance().unwrap();
+    State::read(&facts, instance, session.store_mut().unwrap())
 }
 
 /// The policies whose mechanisms are here; says which are not.
@@ -140,7 +140,7 @@ fn a_reset_brings_everything_back_after_any_policy_however_blocks_grow() {
             let fresh = state(&mut session);
             let size = call(&mut session, "size");
             for (block, pages) in GROWTH.into_iter().enumerate() {
-                *session.store_mut().data_mut() = pages;
+                *session.store_mut().unwrap().data_mut() = pages;
                 session.execute().unwrap_or_else(|e| panic!("{strategy} + {policy}, block {block}: {e}"));
                 assert_eq!(stale(&mut session), Some(0), "{strategy} + {policy}, block {block}: stale pages");
                 session.reset().unwrap();

@@ -38,12 +38,12 @@ fn difference(guest: &str) -> Option<String> {
     let facts = Facts::read(&wasm).unwrap();
     let fresh = fresh(&facts, &instrument(&wasm, &facts).unwrap());
     let mut session = start(registry::find("control/none").unwrap(), &wasm);
-    let instance = session.instance();
-    assert_eq!(fresh.first_difference_in(&facts, instance, session.store_mut()), None, "{guest}");
+    let instance = session.instance().unwrap();
+    assert_eq!(fresh.first_difference_in(&facts, instance, session.store_mut().unwrap()), None, "{guest}");
     session.execute().unwrap();
     session.reset().unwrap();
-    let in_place = fresh.first_difference_in(&facts, instance, session.store_mut());
-    let read = fresh.first_difference(&State::read(&facts, instance, session.store_mut()));
+    let in_place = fresh.first_difference_in(&facts, instance, session.store_mut().unwrap());
+    let read = fresh.first_difference(&State::read(&facts, instance, session.store_mut().unwrap()));
     assert_eq!(in_place, read, "{guest}");
     in_place.map(|difference| difference.to_string())
 }
@@ -175,11 +175,11 @@ fn what_lies_beyond_the_size_is_compared_from_inside() {
         (&FORGETS_GROWN, 3, Some("memory 0 at 0x30d47 holds 0x09 instead of 0x00")),
     ] {
         let mut session = start(strategy, &wasm);
-        let instance = session.instance();
-        let edges = Edges::of(&facts, instance, session.store_mut()).unwrap();
+        let instance = session.instance().unwrap();
+        let edges = Edges::of(&facts, instance, session.store_mut().unwrap()).unwrap();
         session.execute().unwrap();
         session.reset().unwrap();
-        let difference = edges.first_difference(&fresh, session.store_mut(), pages).unwrap();
+        let difference = edges.first_difference(&fresh, session.store_mut().unwrap(), pages).unwrap();
         assert_eq!(difference.map(|difference| difference.to_string()).as_deref(), expected, "{strategy}");
     }
 }

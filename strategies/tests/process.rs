@@ -63,27 +63,27 @@ impl Host {
         linker.func_wrap("env", "store", |caller: Caller<'_, Block>| caller.data().store).unwrap();
         linker.func_wrap("env", "load", |caller: Caller<'_, Block>| caller.data().load).unwrap();
         let mut session = plan.start(&module, &linker, || NOTHING).unwrap();
-        let instance = session.instance();
-        let fresh = State::read(plan.facts(), instance, session.store_mut());
+        let instance = session.instance().unwrap();
+        let fresh = State::read(plan.facts(), instance, session.store_mut().unwrap());
         Self { session, fresh, plan }
     }
 
     fn execute(&mut self, block: Block) -> wasmtime::Result<()> {
-        *self.session.store_mut().data_mut() = block;
+        *self.session.store_mut().unwrap().data_mut() = block;
         self.session.execute()
     }
 
     fn global(&mut self, name: &str) -> i32 {
-        let instance = self.session.instance();
-        let store = self.session.store_mut();
+        let instance = self.session.instance().unwrap();
+        let store = &mut self.session.store_mut().unwrap();
         instance.get_global(&mut *store, name).unwrap().get(store).unwrap_i32()
     }
 
     fn reset(&mut self, what: &str) {
         self.session.reset().unwrap_or_else(|e| panic!("{what}: {e}: {:?}", std::error::Error::source(&e)));
-        let instance = self.session.instance();
+        let instance = self.session.instance().unwrap();
         let difference =
-            self.fresh.first_difference_in(self.plan.facts(), instance, self.session.store_mut());
+            self.fresh.first_difference_in(self.plan.facts(), instance, self.session.store_mut().unwrap());
         assert_eq!(difference, None, "{what}");
     }
 }
@@ -148,14 +148,14 @@ fn memory_that_could_not_grow_all_the_way_is_out_of_reach() {
 }
 
 fn call_grow(host: &mut Host, pages: i32) -> i32 {
-    let instance = host.session.instance();
-    let store = host.session.store_mut();
+    let instance = host.session.instance().unwrap();
+    let store = &mut host.session.store_mut().unwrap();
     instance.get_typed_func::<i32, i32>(&mut *store, "grow").unwrap().call(store, pages).unwrap()
 }
 
 fn touch(host: &mut Host, at: i32) -> wasmtime::Result<()> {
-    let instance = host.session.instance();
-    let store = host.session.store_mut();
+    let instance = host.session.instance().unwrap();
+    let store = &mut host.session.store_mut().unwrap();
     instance.get_typed_func::<i32, ()>(&mut *store, "touch").unwrap().call(store, at)
 }
 

@@ -47,8 +47,8 @@ fn start() -> Result<(Session<()>, Plan<'static>), Error> {
 }
 
 fn state(session: &mut Session<()>, plan: &Plan<'_>) -> State {
-    let instance = session.instance();
-    State::read(plan.facts(), instance, session.store_mut())
+    let instance = session.instance().unwrap();
+    State::read(plan.facts(), instance, session.store_mut().unwrap())
 }
 
 /// What lies behind an error.

@@ -131,8 +131,8 @@ fn run(strategy: &'static Strategy, wasm: &[u8], seed: u64) -> bool {
     let next = Arc::clone(&script);
     linker.func_wrap("env", "next", move || next.lock().unwrap().pop_front().unwrap_or(0)).unwrap();
     let mut session = plan.start(&module, &linker, || ()).unwrap();
-    let instance = session.instance();
-    let fresh = State::read(plan.facts(), instance, session.store_mut());
+    let instance = session.instance().unwrap();
+    let fresh = State::read(plan.facts(), instance, session.store_mut().unwrap());
     for (block, said) in history(seed).into_iter().enumerate() {
         let traps = said.contains(&BEYOND);
         *script.lock().unwrap() = said;
@@ -143,8 +143,8 @@ fn run(strategy: &'static Strategy, wasm: &[u8], seed: u64) -> bool {
         assert!(as_said, "{strategy}, history {seed}, block {block}: {executed:?}");
         session.reset().unwrap();
     }
-    let instance = session.instance();
-    let difference = fresh.first_difference_in(plan.facts(), instance, session.store_mut());
+    let instance = session.instance().unwrap();
+    let difference = fresh.first_difference_in(plan.facts(), instance, session.store_mut().unwrap());
     assert_eq!(difference, None, "{strategy}, history {seed}");
     !session.learned().is_empty()
 }

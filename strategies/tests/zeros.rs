@@ -33,8 +33,8 @@ const GUEST: &str = r#"
 
 /// The first address of the memory.
 fn base(session: &mut Session<()>) -> usize {
-    let instance = session.instance();
-    let store = session.store_mut();
+    let instance = session.instance().unwrap();
+    let store = &mut session.store_mut().unwrap();
     instance.get_memory(&mut *store, "memory").unwrap().data_ptr(&*store).addr()
 }
 
@@ -80,8 +80,8 @@ fn run(strategy: &'static Strategy, meanwhile: &dyn Fn(usize)) -> usize {
     let engine = plan.engine().unwrap();
     let module = Module::new(&engine, plan.wasm()).unwrap();
     let mut session = plan.start(&module, &Linker::new(&engine), || ()).unwrap();
-    let instance = session.instance();
-    let fresh = State::read(plan.facts(), instance, session.store_mut());
+    let instance = session.instance().unwrap();
+    let fresh = State::read(plan.facts(), instance, session.store_mut().unwrap());
     let mut zeros = 0;
     for block in 0..4 {
         session.execute().unwrap();
@@ -89,8 +89,8 @@ fn run(strategy: &'static Strategy, meanwhile: &dyn Fn(usize)) -> usize {
         meanwhile(base);
         zeros += shared(base);
         session.reset().unwrap();
-        let instance = session.instance();
-        let difference = fresh.first_difference_in(plan.facts(), instance, session.store_mut());
+        let instance = session.instance().unwrap();
+        let difference = fresh.first_difference_in(plan.facts(), instance, session.store_mut().unwrap());
         assert_eq!(difference, None, "{strategy}, block {block}, {zeros} pages of zeros shared");
     }
     zeros

@@ -7,7 +7,7 @@ use wasm_encoder::{
     CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection, MemArg,
     MemoryType, TypeSection, ValType,
 };
-use wasmtime::{Extern, Instance, Memory, Module, Store, Trap, TypedFunc};
+use wasmtime::{AsContextMut, Extern, Instance, Memory, Module, StoreContextMut, Trap, TypedFunc};
 
 use super::view::View;
 use super::{Difference, Image, State, mismatch, size_difference};
@@ -29,33 +29,102 @@ struct Edge {
     load: TypedFunc<i64, i32>,
 }
 
+/// What looks beyond memories, compiled for the instances of one module on one engine.
+pub struct Looker {
+    module: Module,
+    /// The memories that can be reached.
+    memories: Vec<usize>,
+}
+
+impl Looker {
+    /// Compiles it for instances like this one.
+    ///
+    /// # Errors
+    /// When the engine refuses it.
+    pub fn of(
+        facts: &Facts,
+        instance: Instance,
+        mut store: impl AsContextMut<Data: 'static>,
+    ) -> Result<Self, Error> {
+        let mut store = store.as_context_mut();
+        let mut view = View::new(facts, instance, store.as_context_mut());
+        let memories: Vec<_> =
+            (0..facts.memories.len()).filter(|index| view.memory(*index).is_some()).collect();
+        let module =
+            Module::new(store.engine(), looker(memories.iter().map(|index| &facts.memories[*index])))
+                .map_err(Error::engine("cannot compile what looks beyond memories"))?;
+        Ok(Self { module, memories })
+    }
+
+    /// Has it look beyond the memories of one instance.
+    ///
+    /// # Errors
+    /// When the engine refuses it, for instance because a pool has no room for another instance, or the instance is not
+    /// like the one that the looker was compiled for.
+    pub fn at<T: 'static>(
+        &self,
+        facts: &Facts,
+        instance: Instance,
+        mut store: impl AsContextMut<Data = T>,
+    ) -> Result<Edges, Error> {
+        let mut store = store.as_context_mut();
+        let mut view = View::new(facts, instance, store.as_context_mut());
+        let memories: Vec<_> = self
+            .memories
+            .iter()
+            .filter_map(|&index| Some((index, *facts.memories.get(index)?, view.memory(index)?)))
+            .collect();
+        let imports: Vec<_> = memories.iter().map(|(.., memory)| Extern::Memory(*memory)).collect();
+        let failed = Error::engine;
+        let looker = Instance::new(&mut store, &self.module, &imports)
+            .map_err(failed("cannot instantiate what looks beyond memories"))?;
+        let mut edges = Vec::new();
+        for (at, (index, ty, memory)) in memories.into_iter().enumerate() {
+            let lost = "what looks beyond memories lacks a function";
+            let size = looker.get_typed_func(&mut store, &format!("size {at}")).map_err(failed(lost))?;
+            let load = looker.get_typed_func(&mut store, &format!("load {at}")).map_err(failed(lost))?;
+            edges.push(Edge { index, ty, memory, size, load });
+        }
+        Ok(Edges { edges })
+    }
+}
+
 impl Edges {
     /// Compiles and instantiates the looker.
     ///
     /// # Errors
     /// When the engine refuses it, for instance because a pool has no room for another instance.
-    pub fn of<T: 'static>(facts: &Facts, instance: Instance, store: &mut Store<T>) -> Result<Self, Error> {
-        let mut view = View::new(facts, instance, store);
-        let memories: Vec<_> = facts
-            .memories
-            .iter()
-            .enumerate()
-            .filter_map(|(index, ty)| Some((index, *ty, view.memory(index)?)))
-            .collect();
-        let imports: Vec<_> = memories.iter().map(|(.., memory)| Extern::Memory(*memory)).collect();
-        let failed = Error::engine;
-        let looker = Module::new(store.engine(), looker(memories.iter().map(|(_, ty, _)| ty)))
-            .map_err(failed("cannot compile what looks beyond memories"))?;
-        let looker = Instance::new(&mut *store, &looker, &imports)
-            .map_err(failed("cannot instantiate what looks beyond memories"))?;
-        let mut edges = Vec::new();
-        for (at, (index, ty, memory)) in memories.into_iter().enumerate() {
-            let lost = "what looks beyond memories lacks a function";
-            let size = looker.get_typed_func(&mut *store, &format!("size {at}")).map_err(failed(lost))?;
-            let load = looker.get_typed_func(&mut *store, &format!("load {at}")).map_err(failed(lost))?;
-            edges.push(Edge { index, ty, memory, size, load });
+    pub fn of(
+        facts: &Facts,
+        instance: Instance,
+        mut store: impl AsContextMut<Data: 'static>,
+    ) -> Result<Self, Error> {
+        Looker::of(facts, instance, &mut store)?.at(facts, instance, store)
+    }
+
+    /// The first byte beyond the memories here that can be read, of those just behind the size, at the beginning of each
+    /// of `pages` more pages and at their end. Nothing grows; a memory of another size than in a fresh instance is one,
+    /// too.
+    ///
+    /// The store needs fuel, where that is counted, and loses its epoch deadline.
+    ///
+    /// # Errors
+    /// When the looker fails for another reason than those that it looks for.
+    pub fn first_beyond<T: 'static>(
+        &self,
+        fresh: &State,
+        mut store: impl AsContextMut<Data = T>,
+        pages: u64,
+    ) -> Result<Option<Difference>, Error> {
+        let store = &mut store.as_context_mut();
+        store.set_epoch_deadline(u64::MAX / 2);
+        for edge in &self.edges {
+            let Some(Some(image)) = fresh.memories.get(edge.index) else { continue };
+            if let Err(difference) = edge.edge(image, store, pages)? {
+                return Ok(Some(difference));
+            }
         }
-        Ok(Self { edges })
+        Ok(None)
     }
 
     /// The first difference between what lies beyond the memories here and in a fresh instance: an access traps just
@@ -70,9 +139,10 @@ impl Edges {
     pub fn first_difference<T: 'static>(
         &self,
         fresh: &State,
-        store: &mut Store<T>,
+        mut store: impl AsContextMut<Data = T>,
         pages: u64,
     ) -> Result<Option<Difference>, Error> {
+        let store = &mut store.as_context_mut();
         store.set_epoch_deadline(u64::MAX / 2);
         for edge in &self.edges {
             let Some(Some(image)) = fresh.memories.get(edge.index) else { continue };
@@ -85,32 +155,48 @@ impl Edges {
 }
 
 impl Edge {
-    fn first_difference<T: 'static>(
+    /// The size in bytes and the pages of these that the memory may still grow by, where everything beyond traps.
+    fn edge<T: 'static>(
         &self,
         fresh: &Image,
-        store: &mut Store<T>,
+        store: &mut StoreContextMut<'_, T>,
         pages: u64,
-    ) -> Result<Option<Difference>, Error> {
+    ) -> Result<Result<(u64, u64), Difference>, Error> {
         let index = self.index;
         let failed = Error::engine;
         let inside = self.size.call(&mut *store, ()).map_err(failed("cannot ask for a memory's size"))?;
         let page = self.memory.page_size(&*store);
         let bytes = inside.cast_unsigned() * page;
         if let Some(difference) = size_difference(index, fresh, bytes as usize) {
-            return Ok(Some(difference));
+            return Ok(Err(difference));
         }
         let room = self.ty.maximum_bytes().saturating_sub(bytes) / page;
         let pages = pages.min(room);
-        for offset in [bytes, bytes + (pages * page).saturating_sub(1)] {
+        let starts = (0..pages.max(1)).map(|number| bytes + number * page);
+        for offset in starts.chain([bytes + (pages * page).saturating_sub(1)]) {
             if !self.ty.memory64 && offset > u64::from(u32::MAX) {
                 continue;
             }
             match self.load.call(&mut *store, offset.cast_signed()) {
-                Ok(_) => return Ok(Some(Difference::Beyond { index, offset: offset as usize })),
+                Ok(_) => return Ok(Err(Difference::Beyond { index, offset: offset as usize })),
                 Err(error) if error.downcast_ref() == Some(&Trap::MemoryOutOfBounds) => {}
                 Err(error) => return Err(failed("cannot look beyond a memory")(error)),
             }
         }
+        Ok(Ok((bytes, pages)))
+    }
+
+    fn first_difference<T: 'static>(
+        &self,
+        fresh: &Image,
+        store: &mut StoreContextMut<'_, T>,
+        pages: u64,
+    ) -> Result<Option<Difference>, Error> {
+        let index = self.index;
+        let (bytes, pages) = match self.edge(fresh, store, pages)? {
+            Ok(edge) => edge,
+            Err(difference) => return Ok(Some(difference)),
+        };
         if let Err(error) = self.memory.grow(&mut *store, pages) {
             let reason = error.root_cause().to_string();
             return Ok(Some(Difference::Growth { index, pages, reason }));

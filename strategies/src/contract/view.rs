@@ -3,7 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use wasmtime::{AsContextMut, Extern, Func, Instance, Memory, Ref, RootScope, Store, Val};
+use wasmtime::{
+    AsContext, AsContextMut, Extern, Func, Instance, Memory, Ref, RootScope, StoreContext, StoreContextMut,
+    Val,
+};
 
 use super::Value;
 use crate::module::{Facts, Item, export_name};
@@ -11,7 +14,7 @@ use crate::module::{Facts, Item, export_name};
 pub(super) struct View<'a, T: 'static> {
     facts: &'a Facts,
     instance: Instance,
-    store: &'a mut Store<T>,
+    store: StoreContextMut<'a, T>,
     /// The module's own names, for a module that was not instrumented.
     own: OnceCell<HashMap<(Item, usize), &'a str>>,
     /// The functions that references may designate, by the address that stands for them in this store.
@@ -19,7 +22,7 @@ pub(super) struct View<'a, T: 'static> {
 }
 
 impl<'a, T: 'static> View<'a, T> {
-    pub(super) fn new(facts: &'a Facts, instance: Instance, store: &'a mut Store<T>) -> Self {
+    pub(super) fn new(facts: &'a Facts, instance: Instance, store: StoreContextMut<'a, T>) -> Self {
         Self { facts, instance, store, own: OnceCell::new(), functions: None }
     }
 
@@ -27,8 +30,8 @@ impl<'a, T: 'static> View<'a, T> {
         self.facts
     }
 
-    pub(super) fn store(&self) -> &Store<T> {
-        self.store
+    pub(super) fn store(&self) -> StoreContext<'_, T> {
+        self.store.as_context()
     }
 
     pub(super) fn memory(&mut self, index: usize) -> Option<Memory> {
@@ -39,7 +42,7 @@ impl<'a, T: 'static> View<'a, T> {
         let global = self.find(Item::Global, index)?.into_global()?;
         self.name_functions();
         // References that are read are roots until the scope ends.
-        let mut scope = RootScope::new(&mut *self.store);
+        let mut scope = RootScope::new(&mut self.store);
         match global.get(&mut scope) {
             Val::I32(value) => Some(Value::Bits(u128::from(value.cast_unsigned()))),
             Val::I64(value) => Some(Value::Bits(u128::from(value.cast_unsigned()))),
@@ -56,7 +59,7 @@ impl<'a, T: 'static> View<'a, T> {
     pub(super) fn table(&mut self, index: usize) -> Option<Vec<Value>> {
         let table = self.find(Item::Table, index)?.into_table()?;
         self.name_functions();
-        let mut scope = RootScope::new(&mut *self.store);
+        let mut scope = RootScope::new(&mut self.store);
         let slots = 0..table.size(&scope);
         slots
             .map(|slot| {
@@ -80,17 +83,17 @@ impl<'a, T: 'static> View<'a, T> {
         let mut functions = HashMap::new();
         for index in self.facts.comparable_functions() {
             if let Some(function) = self.find(Item::Function, index as usize).and_then(Extern::into_func) {
-                functions.insert(address(&function, &mut *self.store), index);
+                functions.insert(address(&function, &mut self.store), index);
             }
         }
         self.functions = Some(functions);
     }
 
     fn find(&mut self, item: Item, index: usize) -> Option<Extern> {
-        let instrumented = self.instance.get_export(&mut *self.store, &export_name(item, index));
+        let instrumented = self.instance.get_export(&mut self.store, &export_name(item, index));
         instrumented.or_else(|| {
             let own = self.own.get_or_init(|| self.facts.export_names());
-            self.instance.get_export(&mut *self.store, own.get(&(item, index))?)
+            self.instance.get_export(&mut self.store, own.get(&(item, index))?)
         })
     }
 }

@@ -42,7 +42,15 @@ pub static ZERO_ALL: Strategy = Strategy::control(
     &[],
     InPlace {
         restorer: || Box::new(Zero),
-        scope: Scope { bytes: |_, _| true, host: true, failed: true, ..Scope::NOTHING },
+        scope: Scope {
+            bytes: |_, _| true,
+            host: true,
+            host_after_failure: true,
+            allowances: true,
+            failed: true,
+            process: true,
+            ..Scope::NOTHING
+        },
         ..InPlace::BASE
     },
 );

@@ -8,6 +8,7 @@ pub mod relink;
 use wasmtime::{Config, Engine, Instance, InstancePre, Linker, Module, Store, TypedFunc};
 
 use crate::error::Error;
+use crate::hooks::Hooks;
 use crate::in_place;
 use crate::judgement::{Answer, Judgement};
 use crate::module::Facts;
@@ -53,7 +54,7 @@ pub enum Link {
 
 /// Judges a module: wasmtime makes everything anew, even what cannot be brought back.
 pub(crate) fn judge(facts: &Facts) -> Vec<Judgement> {
-    let mut judgements = in_place::judge(facts);
+    let mut judgements = in_place::constructs(facts);
     for judgement in &mut judgements {
         if let Answer::Refused { .. } = judgement.answer {
             judgement.answer = Answer::Restored;
@@ -76,6 +77,7 @@ pub(crate) struct FreshSession<T: 'static> {
     template: Template<T>,
     drops: Drops,
     options: Options,
+    hooks: Hooks<T>,
     state: Box<dyn FnMut() -> T + Send>,
     /// Absent only while a reset replaces it, or after one that failed.
     live: Option<Live<T>>,
@@ -99,6 +101,7 @@ impl<T: 'static> FreshSession<T> {
         module: &Module,
         linker: &Linker<T>,
         options: Options,
+        hooks: Hooks<T>,
         state: Box<dyn FnMut() -> T + Send>,
     ) -> Result<Self, Error> {
         let template = match fresh.link {
@@ -109,7 +112,7 @@ impl<T: 'static> FreshSession<T> {
             }
         };
         let engine = module.engine().clone();
-        let mut session = Self { engine, template, drops: fresh.drops, options, state, live: None };
+        let mut session = Self { engine, template, drops: fresh.drops, options, hooks, state, live: None };
         session.instantiate()?;
         Ok(session)
     }
@@ -124,7 +127,7 @@ impl<T: 'static> FreshSession<T> {
             // Dropped before the new one is made, so that a pool of one is enough.
             old => {
                 drop(old);
-                session::store(&self.engine, state, self.options.deadline)
+                session::store(&self.engine, state, &self.options, self.hooks)
             }
         };
         let instance = match &self.template {
@@ -133,28 +136,26 @@ impl<T: 'static> FreshSession<T> {
         }
         .map_err(Error::engine("cannot instantiate the module"))?;
         let start = session::entry(instance, &mut store, self.options.entry)?;
+        // What instantiation took of it is not the block's.
+        session::allow(&mut store, &self.options);
         self.live = Some(Live { store, instance, start });
         Ok(())
     }
 
-    fn live(&self) -> &Live<T> {
-        self.live.as_ref().expect("only a failed reset leaves no instance")
+    fn live_mut(&mut self) -> Result<&mut Live<T>, Error> {
+        self.live.as_mut().ok_or_else(gone)
     }
 
-    fn live_mut(&mut self) -> &mut Live<T> {
-        self.live.as_mut().expect("only a failed reset leaves no instance")
+    pub(crate) fn store_mut(&mut self) -> Result<&mut Store<T>, Error> {
+        Ok(&mut self.live_mut()?.store)
     }
 
-    pub(crate) fn store_mut(&mut self) -> &mut Store<T> {
-        &mut self.live_mut().store
-    }
-
-    pub(crate) fn instance(&self) -> Instance {
-        self.live().instance
+    pub(crate) fn instance(&self) -> Result<Instance, Error> {
+        self.live.as_ref().map(|live| live.instance).ok_or_else(gone)
     }
 
     pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
-        let live = self.live_mut();
+        let live = self.live_mut()?;
         session::call(live.start.as_ref(), &mut live.store)
     }
 
@@ -162,4 +163,9 @@ impl<T: 'static> FreshSession<T> {
         self.instantiate()?;
         Ok(Reset { instances: 1, ..Reset::default() })
     }
+}
+
+/// Only a failed reset leaves no instance.
+fn gone() -> Error {
+    Error::Poisoned("no new instance could be made".into())
 }

@@ -1,5 +1,7 @@
 //! `InstancePre` on the on-demand allocator: memory is mapped and unmapped for each block.
 
+use wasmtime::InstanceAllocationStrategy;
+
 use super::Fresh;
 use crate::strategy::Strategy;
 
@@ -10,7 +12,7 @@ pub static COPY: Strategy = Strategy::fresh(
     &[],
     Fresh {
         configure: |config, _, _| {
-            config.memory_init_cow(false);
+            config.allocation_strategy(InstanceAllocationStrategy::OnDemand).memory_init_cow(false);
         },
         recipe: include_str!("recipes/on_demand_copy.rs"),
         ..Fresh::BASE
@@ -24,7 +26,7 @@ pub static COW: Strategy = Strategy::fresh(
     &[],
     Fresh {
         configure: |config, _, _| {
-            config.memory_init_cow(true);
+            config.allocation_strategy(InstanceAllocationStrategy::OnDemand).memory_init_cow(true);
         },
         recipe: include_str!("recipes/on_demand_cow.rs"),
         ..Fresh::BASE

@@ -2,6 +2,8 @@
 //!
 //! wasmtime's own defaults: on-demand allocation, and the data image mapped copy-on-write.
 
+use wasmtime::InstanceAllocationStrategy;
+
 use super::{Fresh, Link};
 use crate::strategy::Strategy;
 
@@ -13,7 +15,7 @@ pub static STRATEGY: Strategy = Strategy::fresh(
     Fresh {
         link: Link::PerBlock,
         configure: |config, _, _| {
-            config.memory_init_cow(true);
+            config.allocation_strategy(InstanceAllocationStrategy::OnDemand).memory_init_cow(true);
         },
         recipe: include_str!("recipes/relink.rs"),
         ..Fresh::BASE

@@ -86,6 +86,11 @@ impl Memories {
         self.all.first().and_then(|memory| memory.tracker.refuses_hugetlb())
     }
 
+    /// The size of each in bytes when its snapshot was taken.
+    pub(super) fn initial_sizes(&self) -> Vec<usize> {
+        self.all.iter().map(|memory| memory.image.size()).collect()
+    }
+
     pub(super) fn expect(&mut self, block: u64) {
         for memory in &mut self.all {
             memory.tracker.expect(block);

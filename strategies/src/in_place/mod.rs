@@ -18,13 +18,13 @@ pub use self_test::SHRINK;
 pub use turns::SECOND_CORE;
 
 pub(crate) use region::Creator;
-pub(crate) use session::InPlaceSession;
-pub(crate) use support::judge;
+pub(crate) use session::{InPlaceSession, Template};
+pub(crate) use support::{constructs, judge};
 pub(crate) use turns::Turns;
 
 use std::io;
 
-use wasmtime::Config;
+use wasmtime::{Config, InstanceAllocationStrategy};
 
 use crate::module::Facts;
 use crate::restore::{Copy, Restorer};
@@ -63,10 +63,18 @@ pub struct Scope {
     pub globals: Which,
     /// Every element of every table.
     pub tables: bool,
+    /// What the block has put on the garbage-collected heap.
+    pub heap: bool,
     /// The host's state for the block.
     pub host: bool,
+    /// The same after a trap, a timeout or an error of the host.
+    pub host_after_failure: bool,
+    /// The epoch deadline and the fuel that each block is given.
+    pub allowances: bool,
     /// All of it after a trap, a timeout or an error of the host, too.
     pub failed: bool,
+    /// Only in the process that the session was started in: a reset in a forked child is an error.
+    pub process: bool,
 }
 
 /// Chooses items of a module by their index.
@@ -79,8 +87,12 @@ impl Scope {
         size: |pages, bytes| pages.shrink_to(bytes),
         globals: |_, _| true,
         tables: true,
+        heap: true,
         host: true,
+        host_after_failure: true,
+        allowances: true,
         failed: true,
+        process: true,
     };
     /// Nothing: what the last block left stays.
     pub const NOTHING: Self = Self {
@@ -88,8 +100,12 @@ impl Scope {
         size: |_, _| Ok(()),
         globals: |_, _| false,
         tables: false,
+        heap: false,
         host: false,
+        host_after_failure: false,
+        allowances: false,
         failed: false,
+        process: false,
     };
 }
 
@@ -105,6 +121,8 @@ impl InPlace {
 
     /// Sets an engine up to run on our regions.
     pub(crate) fn configure(config: &mut Config) {
+        // Any other allocator would make the memories itself.
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
         // A region never moves: what it cannot grow into now it never will.
         config.memory_reservation(RESERVATION);
         // wasmtime lays its own image over memories that it mapped itself, and 48 panics on any other.

@@ -13,7 +13,7 @@ fn run<T: Send + 'static>(
     link(&mut linker)?;
     let mut session = plan.start(&module, &linker, fresh_state)?;
     while let Some(state) = next_block() {
-        *session.store_mut().data_mut() = state;
+        *session.store_mut()?.data_mut() = state;
         session.execute()?;
         session.reset()?;
     }

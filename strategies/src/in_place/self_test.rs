@@ -4,7 +4,7 @@
 //! to the tail away, and let the instance read its length anew by growing by nothing. That holds on wasmtime 48; this
 //! test asks the engine that is linked in.
 
-use wasmtime::{Engine, Instance, Linker, Module, Store};
+use wasmtime::{Engine, Instance, Linker, Module, StoreContextMut};
 
 use super::InPlace;
 use crate::error::Error;
@@ -36,10 +36,7 @@ pub static SHRINK: Mechanism = Mechanism::new(
 );
 
 fn shrinks() -> Result<(), String> {
-    let failed = |error: Error| match std::error::Error::source(&error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    };
+    let failed = |error: Error| error.in_full();
     let wasm = wat::parse_str(GUEST).map_err(|e| e.to_string())?;
     let options = Options { entry: Some("run"), ..Options::default() };
     let plan = Plan::unprobed(&PROBE, &wasm, options).map_err(failed)?;
@@ -49,8 +46,8 @@ fn shrinks() -> Result<(), String> {
     session.execute().map_err(|e| format!("the guest cannot grow: {e}"))?;
     session.reset().map_err(failed)?;
 
-    let instance = session.instance();
-    let store = session.store_mut();
+    let instance = session.instance().map_err(failed)?;
+    let store = &mut session.store_mut().map_err(failed)?;
     expect(store, instance, "size", Some(1))?;
     expect(store, instance, "beyond", None)?;
     expect(store, instance, "grow", Some(1))?;
@@ -59,7 +56,12 @@ fn shrinks() -> Result<(), String> {
 }
 
 /// Calls an export and compares its answer; `None` stands for a trap.
-fn expect(store: &mut Store<()>, instance: Instance, name: &str, wanted: Option<i32>) -> Result<(), String> {
+fn expect(
+    store: &mut StoreContextMut<'_, ()>,
+    instance: Instance,
+    name: &str,
+    wanted: Option<i32>,
+) -> Result<(), String> {
     let call = instance.get_typed_func::<(), i32>(&mut *store, name).map_err(|e| e.to_string())?;
     let found = call.call(store, ()).ok();
     if found == wanted { Ok(()) } else { Err(format!("`{name}` gave {found:?} instead of {wanted:?}")) }

@@ -1,162 +1,327 @@
 //! The lifecycle of an instance that is kept: snapshot once, then reset after each block.
 
+use std::sync::Arc;
 use std::{io, mem};
 
 use wasmtime::{
-    AsContextMut, Global, Instance, Linker, Module, Ref, RootScope, Store, Table, TypedFunc, Val,
+    ExternType, Global, Instance, Linker, Module, Ref, ResourceLimiter, Store, Table, TypedFunc, Val, ensure,
 };
 
 use super::memories::{Memories, TrackedMemory};
-use super::{InPlace, Which};
+use super::support::ABORT;
+use super::{Creator, InPlace, Scope, Which};
 use crate::commit::{Extent, WASM_PAGE, WHOLE_MEMORY};
 use crate::error::Error;
+use crate::hooks::Hooks;
 use crate::module::{Facts, Item, export_name};
-use crate::plan::{Options, Plan};
+use crate::plan::Options;
 use crate::session::{self, Reset};
+use crate::strategy::Strategy;
 use crate::track::Learned;
 
 pub(crate) struct InPlaceSession<T: 'static> {
+    template: Template<T>,
+    state: Box<dyn FnMut() -> T + Send>,
+    live: Live<T>,
+    /// Whether the last block ended otherwise than by returning.
+    failed: bool,
+}
+
+/// What instances are made from.
+pub(crate) struct Template<T: 'static> {
+    pub(crate) strategy: &'static Strategy,
+    pub(crate) parts: InPlace,
+    pub(crate) module: Module,
+    pub(crate) linker: Linker<T>,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) creator: Arc<Creator>,
+    pub(crate) options: Options,
+    pub(crate) hooks: Hooks<T>,
+}
+
+/// An instance with all that is known of how it began.
+struct Live<T: 'static> {
     store: Store<T>,
     instance: Instance,
     start: Option<TypedFunc<(), ()>>,
-    state: Box<dyn FnMut() -> T + Send>,
-    parts: InPlace,
-    /// Whether the last block ended otherwise than by returning.
-    failed: bool,
     memories: Memories,
     globals: Vec<(Global, Val)>,
     tables: Vec<(Table, Vec<Ref>)>,
-    /// Whether the guest may put something on the garbage-collected heap.
-    heap: bool,
 }
 
 impl<T: 'static> InPlaceSession<T> {
     pub(crate) fn start(
-        plan: &Plan<'_>,
-        parts: InPlace,
-        module: &Module,
-        linker: &Linker<T>,
+        template: Template<T>,
         mut state: Box<dyn FnMut() -> T + Send>,
     ) -> Result<Self, Error> {
-        let Options { entry, deadline, .. } = *plan.options();
-        let mut store = session::store(module.engine(), state(), deadline);
-        let instance =
-            linker.instantiate(&mut store, module).map_err(Error::engine("cannot instantiate the module"))?;
-        let start = session::entry(instance, &mut store, entry)?;
-        let facts = plan.facts();
-        let mut memories = Memories::default();
-        for index in 0..facts.memories.len() {
-            let name = export_name(Item::Memory, index);
-            let memory = instance.get_memory(&mut store, &name).ok_or_else(|| missing(plan, &name))?;
-            let region = plan.creator().region(memory.data_ptr(&store).addr());
-            let region = region.ok_or_else(|| missing(plan, "the region of a memory"))?;
-            let bytes = (parts.scope.bytes)(facts, index);
-            // SAFETY: the instance has just been made: no guest frame exists, and no slice was borrowed.
-            let tracked = unsafe { TrackedMemory::new(parts, memory, region, bytes) };
-            memories.push(tracked.map_err(Error::kernel("cannot take the snapshot of a memory"))?);
-        }
-        // SAFETY: as above.
-        unsafe { memories.track() }.map_err(Error::kernel("cannot track the pages of a memory"))?;
-        let globals = snapshot_globals(plan, parts.scope.globals, instance, &mut store)?;
-        let tables =
-            if parts.scope.tables { snapshot_tables(plan, facts, instance, &mut store)? } else { Vec::new() };
-        let heap = facts.may_allocate();
-        Ok(Self { store, instance, start, state, parts, failed: false, memories, globals, tables, heap })
+        let state_now = template.start_calls_nobody(state())?;
+        let live = template.make(state_now)?;
+        Ok(Self { template, state, live, failed: false })
+    }
+
+    /// The parts of the contract that it keeps.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.template.parts.scope
     }
 
     pub(crate) fn store_mut(&mut self) -> &mut Store<T> {
-        &mut self.store
+        &mut self.live.store
     }
 
     pub(crate) fn instance(&self) -> Instance {
-        self.instance
+        self.live.instance
     }
 
     pub(crate) fn expect(&mut self, block: u64) {
-        self.memories.expect(block);
+        self.live.memories.expect(block);
     }
 
     pub(crate) fn learned(&self) -> Vec<Learned> {
-        self.memories.learned()
+        self.live.memories.learned()
     }
 
     pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
-        let result = session::call(self.start.as_ref(), &mut self.store);
+        let result = session::call(self.live.start.as_ref(), &mut self.live.store);
         self.failed = result.is_err();
         result
     }
 
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
-        if self.failed && !self.parts.scope.failed {
+        if self.failed && !self.template.parts.scope.failed {
             return Ok(Reset::default());
         }
+        if self.has_used_the_heap() {
+            return self.renew();
+        }
         // SAFETY: a reset borrows the session, and with it the store, exclusively: no guest frame runs and no slice
-        // of a memory is borrowed.
-        let done = unsafe { self.memories.reset()? };
-        self.memories.tell(&mut self.store)?;
+        // of a memory is borrowed. The store is the one that owns the memories, since none but this module has ever had
+        // more of it than a context, which cannot be exchanged.
+        let done = unsafe { self.live.memories.reset() };
+        // Whatever came of it: sizes that have changed must not be believed any longer.
+        self.live.memories.tell(&mut self.live.store)?;
+        let done = done?;
         self.reset_store()?;
         Ok(done)
     }
 
+    /// Whether the block has put anything on the garbage-collected heap. It is not brought back: the size that it has grown
+    /// to stays, so that a limiter would be asked for less, and not every collector collects.
+    pub(super) fn has_used_the_heap(&self) -> bool {
+        // A limiter is asked for the empty heap as well, when the instance is made.
+        self.may_use_the_heap()
+            && (self.live.store.gc_heap_capacity() > 0 || self.template.hooks.limiter.is_some())
+    }
+
+    /// Whether a block may ever put anything there that is to be gone.
+    pub(crate) fn may_use_the_heap(&self) -> bool {
+        self.template.facts.may_allocate() && self.template.parts.scope.heap
+    }
+
+    /// Makes the instance anew, as a fresh strategy does.
+    pub(super) fn renew(&mut self) -> Result<Reset, Error> {
+        // What is process-wide has to be free for the new ones.
+        self.live.memories = Memories::default();
+        self.live = self.template.make((self.state)())?;
+        Ok(Reset { instances: 1, ..Reset::default() })
+    }
+
     /// Gives the memories away, to be reset elsewhere; the session must not be used until it has [them](Self::put) again.
     pub(super) fn take(&mut self) -> Memories {
-        mem::take(&mut self.memories)
+        mem::take(&mut self.live.memories)
     }
 
     /// Takes memories that were reset elsewhere back.
     pub(super) fn put(&mut self, memories: Memories) -> Result<(), Error> {
-        self.memories = memories;
-        self.memories.tell(&mut self.store)
+        self.live.memories = memories;
+        self.live.memories.tell(&mut self.live.store)
     }
 
     /// Brings back what is not in a memory.
     pub(super) fn reset_store(&mut self) -> Result<(), Error> {
-        for (global, value) in &self.globals {
-            global.set(&mut self.store, *value).map_err(Error::engine("cannot restore a global"))?;
+        let Template { parts, hooks, facts, .. } = &self.template;
+        let Live { store, memories, globals, tables, .. } = &mut self.live;
+        for (global, value) in &*globals {
+            global.set(&mut *store, *value).map_err(Error::engine("cannot restore a global"))?;
         }
-        for (table, elements) in &self.tables {
+        for (table, elements) in &*tables {
             // The guest cannot have grown it, or it would have been refused.
-            if table.size(&self.store) != elements.len() as u64 {
+            if table.size(&*store) != elements.len() as u64 {
                 return Err(Error::TableGrown);
             }
             for (index, element) in (0..).zip(elements) {
                 table
-                    .set(&mut self.store, index, element.clone())
+                    .set(&mut *store, index, element.clone())
                     .map_err(Error::engine("cannot restore a table"))?;
             }
         }
-        if self.heap {
-            // An exception that nobody caught waits in the store, and would keep what it holds.
-            RootScope::new(&mut self.store).as_context_mut().take_pending_exception();
-            self.store.gc(None).map_err(Error::engine("cannot collect garbage"))?;
+        if parts.scope.host && (parts.scope.host_after_failure || !self.failed) {
+            *store.data_mut() = (self.state)();
+            if let Some(limiter) = hooks.limiter {
+                let sizes = memories.initial_sizes();
+                ask_again(limiter(store.data_mut()), facts, &sizes)
+                    .map_err(Error::engine("the limiter does not allow what the module begins with"))?;
+            }
         }
-        if self.parts.scope.host {
-            *self.store.data_mut() = (self.state)();
-        }
+        self.allow();
         Ok(())
     }
+
+    /// Gives the next block its deadline and fuel.
+    pub(super) fn allow(&mut self) {
+        let Template { parts, options, hooks, .. } = &self.template;
+        if parts.scope.allowances {
+            session::allow(&mut self.live.store, options);
+            if let Some(epoch) = hooks.epoch {
+                // The host may have put a trap in its place.
+                self.live.store.epoch_deadline_callback(epoch);
+            }
+        }
+    }
+}
+
+/// Asks a limiter that is new for what instantiation has asked the first one: all memories, then all tables.
+fn ask_again(limiter: &mut dyn ResourceLimiter, facts: &Facts, sizes: &[usize]) -> wasmtime::Result<()> {
+    for (ty, &bytes) in facts.memories.iter().zip(sizes) {
+        let most = ty.maximum.map(|_| usize::try_from(ty.maximum_bytes()).unwrap_or(usize::MAX));
+        ensure!(limiter.memory_growing(0, bytes, most)?, "a memory of {bytes} bytes");
+    }
+    for ty in &facts.tables {
+        let [initial, most] =
+            [Some(ty.initial), ty.maximum].map(|n| n.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
+        let initial = initial.unwrap_or_default();
+        ensure!(limiter.table_growing(0, initial, most)?, "a table of {initial} elements");
+    }
+    Ok(())
+}
+
+impl<T: 'static> Template<T> {
+    fn make(&self, state: T) -> Result<Live<T>, Error> {
+        let Self { parts, facts, options, .. } = self;
+        let mut store = session::store(self.module.engine(), state, options, self.hooks);
+        let instance = self
+            .linker
+            .instantiate(&mut store, &self.module)
+            .map_err(Error::engine("cannot instantiate the module"))?;
+        let start = session::entry(instance, &mut store, options.entry)?;
+        let mut memories = Memories::default();
+        for (index, ty) in facts.memories.iter().enumerate() {
+            let name = export_name(Item::Memory, index);
+            let memory = instance.get_memory(&mut store, &name).ok_or_else(|| missing(&name))?;
+            let region = self.creator.region(memory.data_ptr(&store).addr());
+            let region = region.ok_or_else(|| {
+                Error::Foreign(format!("memory {index} was made by an engine of another configuration"))
+            })?;
+            if self.hooks.limiter.is_some() && region.size() as u64 != ty.initial_bytes() {
+                let reason = format!(
+                    "start function grows memory {index}, for which a limiter is asked in each fresh instance"
+                );
+                return Err(Error::refused(self.strategy, reason));
+            }
+            let bytes = (parts.scope.bytes)(facts, index);
+            // SAFETY: the instance has just been made: no guest frame exists, and no slice was borrowed.
+            let tracked = unsafe { TrackedMemory::new(*parts, memory, region, bytes) };
+            memories.push(tracked.map_err(Error::kernel("cannot take the snapshot of a memory"))?);
+        }
+        // SAFETY: as above.
+        unsafe { memories.track() }.map_err(Error::kernel("cannot track the pages of a memory"))?;
+        let globals = self.snapshot_globals(parts.scope.globals, instance, &mut store)?;
+        let tables =
+            if parts.scope.tables { self.snapshot_tables(instance, &mut store)? } else { Vec::new() };
+        session::allow(&mut store, options);
+        Ok(Live { store, instance, start, memories, globals, tables })
+    }
+
+    /// Tries out, in a store that is thrown away, that instantiation calls no function of the host which a fresh instance
+    /// would call again. Returns the state, which nobody has seen.
+    fn start_calls_nobody(&self, state: T) -> Result<T, Error> {
+        if self.facts.start.as_ref().is_none_or(|start| start.may_call.is_empty()) {
+            return Ok(state);
+        }
+        let mut linker = self.linker.clone();
+        linker.allow_shadowing(true);
+        for import in self.module.imports() {
+            let (ExternType::Func(ty), true) = (import.ty(), (import.module(), import.name()) == ABORT)
+            else {
+                continue;
+            };
+            linker
+                .func_new(ABORT.0, ABORT.1, ty, |_, _, _| Err(CalledTheHost.into()))
+                .map_err(Error::engine("cannot replace env.abort"))?;
+        }
+        let mut store = session::store(self.module.engine(), state, &self.options, Hooks::default());
+        match linker.instantiate(&mut store, &self.module) {
+            Err(error) if error.is::<CalledTheHost>() => {
+                let reason = "start function calls env.abort, which a fresh instance would call again";
+                Err(Error::refused(self.strategy, reason))
+            }
+            // Whatever else fails here will fail again.
+            _ => Ok(store.into_data()),
+        }
+    }
+
+    fn snapshot_globals(
+        &self,
+        chosen: Which,
+        instance: Instance,
+        store: &mut Store<T>,
+    ) -> Result<Vec<(Global, Val)>, Error> {
+        let facts = &self.facts;
+        let mut globals = Vec::new();
+        let flags = facts.tracked_drops().map(|drop| drop.flag as usize);
+        for index in facts.mutable_globals().chain(flags).filter(|index| chosen(facts, *index)) {
+            let name = export_name(Item::Global, index);
+            let global = instance.get_global(&mut *store, &name).ok_or_else(|| missing(&name))?;
+            globals.push((global, global.get(&mut *store)));
+        }
+        Ok(globals)
+    }
+
+    fn snapshot_tables(
+        &self,
+        instance: Instance,
+        store: &mut Store<T>,
+    ) -> Result<Vec<(Table, Vec<Ref>)>, Error> {
+        let mut tables = Vec::new();
+        for index in self.facts.mutable_tables() {
+            let name = export_name(Item::Table, index);
+            let table = instance.get_table(&mut *store, &name).ok_or_else(|| missing(&name))?;
+            let elements = (0..table.size(&*store)).filter_map(|at| table.get(&mut *store, at)).collect();
+            tables.push((table, elements));
+        }
+        Ok(tables)
+    }
+}
+
+/// Instantiation has called a function of the host.
+#[derive(Debug, thiserror::Error)]
+#[error("the start function calls the host")]
+struct CalledTheHost;
+
+/// A module that was not compiled from the plan's bytes lacks what instrumentation exports.
+fn missing(what: &str) -> Error {
+    Error::Foreign(format!("it does not export `{what}`"))
 }
 
 /// For commit policies, which work on the first memory.
 impl<T: 'static> InPlaceSession<T> {
     /// Whether a reset leaves the memory resident.
     pub(crate) fn keeps_memory(&self) -> bool {
-        self.memories.first_is_kept()
+        self.live.memories.first_is_kept()
     }
 
     /// Opens the first `bytes`, or as many as the memory may grow to; grows it by them first where `grow` says so.
     pub(crate) fn extent(&mut self, bytes: u64, grow: bool) -> io::Result<Extent<'_>> {
-        let Some(tracked) = self.memories.first_mut() else {
+        let Some(tracked) = self.live.memories.first_mut() else {
             return Err(io::Error::other("the module has no memory"));
         };
-        let most = tracked.memory.ty(&self.store).maximum().map_or(WHOLE_MEMORY, |pages| pages << 16);
+        let most = tracked.memory.ty(&self.live.store).maximum().map_or(WHOLE_MEMORY, |pages| pages << 16);
         let bytes = usize::try_from(bytes.min(most)).unwrap_or(usize::MAX);
         let filled = tracked.region.size();
         if grow {
             let pages = bytes.saturating_sub(filled).div_ceil(WASM_PAGE);
             tracked
                 .memory
-                .grow(&mut self.store, pages as u64)
+                .grow(&mut self.live.store, pages as u64)
                 .map_err(|e| io::Error::other(e.to_string()))?;
             tracked.image.grow_to(tracked.region.size());
         }
@@ -167,52 +332,11 @@ impl<T: 'static> InPlaceSession<T> {
     /// Has the trackers begin again, on mappings that a policy may have replaced.
     pub(crate) fn track_anew(&mut self) -> io::Result<()> {
         // SAFETY: as in `extent`.
-        unsafe { self.memories.track() }
+        unsafe { self.live.memories.track() }
     }
 
     /// Why the memory may not be made of huge pages that were reserved, if it may not.
     pub(crate) fn refuses_hugetlb(&self) -> Option<&'static str> {
-        self.memories.first_refuses_hugetlb()
+        self.live.memories.first_refuses_hugetlb()
     }
-}
-
-fn snapshot_globals<T>(
-    plan: &Plan<'_>,
-    chosen: Which,
-    instance: Instance,
-    store: &mut Store<T>,
-) -> Result<Vec<(Global, Val)>, Error> {
-    let facts = plan.facts();
-    let mut globals = Vec::new();
-    let flags = facts.tracked_drops().map(|drop| drop.flag as usize);
-    for index in facts.mutable_globals().chain(flags).filter(|index| chosen(facts, *index)) {
-        let name = export_name(Item::Global, index);
-        let global = instance.get_global(&mut *store, &name).ok_or_else(|| missing(plan, &name))?;
-        globals.push((global, global.get(&mut *store)));
-    }
-    Ok(globals)
-}
-
-fn snapshot_tables<T>(
-    plan: &Plan<'_>,
-    facts: &Facts,
-    instance: Instance,
-    store: &mut Store<T>,
-) -> Result<Vec<(Table, Vec<Ref>)>, Error> {
-    let mut tables = Vec::new();
-    for index in facts.mutable_tables() {
-        let name = export_name(Item::Table, index);
-        let table = instance.get_table(&mut *store, &name).ok_or_else(|| missing(plan, &name))?;
-        let elements = (0..table.size(&*store)).filter_map(|at| table.get(&mut *store, at)).collect();
-        tables.push((table, elements));
-    }
-    Ok(tables)
-}
-
-/// A module that was not compiled from the plan's bytes lacks what instrumentation exports.
-fn missing(plan: &Plan<'_>, what: &str) -> Error {
-    Error::refused(
-        plan.strategy(),
-        format!("{what} cannot be reached: was the module compiled from the plan's bytes?"),
-    )
 }

@@ -8,19 +8,41 @@ use wasmparser::ValType;
 
 use super::RESERVATION;
 use crate::judgement::{Answer, Judgement};
-use crate::module::{Facts, Global, Import, Item, Memory, Segment, Start, Table, is_function};
+use crate::module::{Facts, Global, Import, Item, Memory, Segment, Start, Table, added_exports, is_function};
 
-/// How much memory a snapshot is taken of, all memories together: a full copy writes as much at each reset.
-const MOST_INITIAL_BYTES: u64 = 2 << 30;
+/// How much memory a snapshot is taken of, all memories together, in wasm pages of 64 KiB: 2 GiB. A full copy writes as
+/// much at each reset.
+const MOST_INITIAL_PAGES: u64 = 1 << 15;
+
+/// How many exports and how many globals an engine takes of a module, what is added by rewriting among them
+/// (`MAX_WASM_EXPORTS` and `MAX_WASM_GLOBALS` of wasmparser, which are those of the JavaScript API).
+const MOST_ITEMS: usize = 1_000_000;
 
 /// How many elements of tables are written back, all tables together: as many as wasmtime allows one table.
 const MOST_ELEMENTS: u64 = 10_000_000;
 
-/// The start function may call this: it ends the instantiation with an error.
-const DIVERGES: &str = "env.abort";
+/// The start function may call this, as AssemblyScript's do: it is meant to end the instantiation with an error. Whether it
+/// is called is tried out when a session starts.
+pub(super) const ABORT: (&str, &str) = ("env", "abort");
+
+/// Judges a module: everything in it that execution could change, and whether all of that can be reached at once.
+pub(crate) fn judge(facts: &Facts) -> Vec<Judgement> {
+    let mut judgements = constructs(facts);
+    let exports = facts.exports.len() + added_exports(facts);
+    let globals = facts.globals.len() + facts.tracked_drops().count();
+    if exports > MOST_ITEMS || globals > MOST_ITEMS {
+        let reason = format!(
+            "would have {exports} exports and {globals} globals if all that changes were reached, and {MOST_ITEMS} of each are \
+             the most"
+        );
+        let (construct, detail) = ("the module".into(), "more than can be exported".into());
+        judgements.push(Judgement { construct, detail, answer: Answer::Refused { reason } });
+    }
+    judgements
+}
 
 /// Judges everything in a module that execution could change, by kind and index.
-pub(crate) fn judge(facts: &Facts) -> Vec<Judgement> {
+pub(crate) fn constructs(facts: &Facts) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     let mut add = |construct: String, detail: String, answer: Answer| {
         judgements.push(Judgement { construct, detail, answer });
@@ -97,10 +119,10 @@ fn memory(memory: &Memory, bytes: u64) -> Answer {
         refused("has a custom page size, which need not fall on OS pages")
     } else if memory.maximum_bytes() > RESERVATION {
         refused("has 64-bit addresses and no maximum within the 4 GiB that are reserved")
-    } else if bytes > MOST_INITIAL_BYTES {
-        let (found, most) = (bytes >> 20, MOST_INITIAL_BYTES >> 20);
+    } else if bytes >> 16 > MOST_INITIAL_PAGES {
+        let found = bytes >> 16;
         refused(format!(
-            "brings the initial size to {found} MiB, and a snapshot is taken of {most} MiB at most"
+            "brings the initial size to {found} pages of 64 KiB, and a snapshot is taken of {MOST_INITIAL_PAGES} at most"
         ))
     } else {
         Answer::Restored
@@ -158,7 +180,8 @@ fn heap(facts: &Facts) -> Answer {
 }
 
 fn start(start: &Start) -> Answer {
-    match start.may_call.iter().find(|name| *name != DIVERGES) {
+    let abort = format!("{}.{}", ABORT.0, ABORT.1);
+    match start.may_call.iter().find(|name| **name != abort) {
         Some(import) => refused(format!("may call {import}, whose answer may differ per block")),
         None => Answer::NotNeeded,
     }

@@ -51,12 +51,19 @@ impl<T: 'static> Turns<T> {
     /// Hands the memories of the last block over and takes those of the block before back, for which it waits if it must.
     /// Says what the helper did to the latter.
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
-        self.awake.reset_store()?;
+        let renewed = if self.awake.has_used_the_heap() {
+            self.awake.renew()?.instances
+        } else {
+            self.awake.reset_store()?;
+            0
+        };
         self.helper.give(self.awake.take())?;
         let (memories, done) = self.helper.take()?;
         mem::swap(&mut self.awake, &mut self.asleep);
         self.awake.put(memories)?;
-        Ok(done)
+        // What it was given a block ago counts from then.
+        self.awake.allow();
+        Ok(Reset { instances: renewed, ..done })
     }
 }
 

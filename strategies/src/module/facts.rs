@@ -35,6 +35,8 @@ pub struct Facts {
     pub tags: usize,
     /// The first function that waits for another thread.
     pub wait: Option<u32>,
+    /// What the module says that it is an outline of.
+    pub(super) origin: Option<u64>,
     /// Types in the type section, those of recursion groups counted one by one.
     pub(super) types: u32,
     /// Functions that a reference may designate.

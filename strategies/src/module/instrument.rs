@@ -28,8 +28,50 @@ pub(crate) fn export_name(item: Item, index: usize) -> String {
     format!("{EXPORT_PREFIX}{kind}:{index}")
 }
 
-/// Exports under reserved names every memory, mutable global and table that can change, and what says whether a
-/// segment was dropped.
+/// The name under which a rewritten module exports its first memory, table or global once more: it says which bytes it was
+/// rewritten from. A module without any of them has nothing to restore, and no such name.
+pub(crate) fn origin_name(wasm: &[u8], facts: &Facts) -> Option<(String, Item)> {
+    let item = [
+        (Item::Memory, facts.memories.len()),
+        (Item::Table, facts.tables.len()),
+        (Item::Global, facts.globals.len()),
+    ];
+    let (item, _) = item.into_iter().find(|(_, items)| *items > 0)?;
+    Some((format!("{EXPORT_PREFIX}origin:{:016x}", origin(wasm, facts)), item))
+}
+
+/// The custom section by which an outline, a module without its code, names the [`origin`] of the whole: eight bytes, the
+/// least significant first. A host that loads compiled code can make its plan from the outline.
+pub const ORIGIN_SECTION: &str = "reset-strategies:origin";
+
+/// What tells a module, and its outline, from others.
+pub fn origin(wasm: &[u8], facts: &Facts) -> u64 {
+    facts.origin.unwrap_or_else(|| fingerprint(wasm))
+}
+
+/// Tells modules apart that were mistaken for each other, not those that somebody made to collide. The same on every
+/// machine, so that it holds for a module that was compiled elsewhere. The mixing is that of the Fx hash of rustc.
+fn fingerprint(wasm: &[u8]) -> u64 {
+    let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let (words, rest) = wasm.as_chunks();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+    words.fold(wasm.len() as u64, mix)
+}
+
+/// How many exports are added to those of a module.
+pub(crate) fn added_exports(facts: &Facts) -> usize {
+    facts.memories.len()
+        + facts.mutable_globals().count()
+        + facts.tracked_drops().count()
+        + facts.mutable_tables().count()
+        + facts.comparable_functions().count()
+        + 1
+}
+
+/// Exports under reserved names every memory, mutable global and table that can change, what says whether a segment was
+/// dropped, and which bytes the module was rewritten from.
 ///
 /// # Errors
 /// When the module cannot be parsed, is invalid where it would be rewritten, or uses the reserved prefix itself.
@@ -45,6 +87,9 @@ pub fn instrument(wasm: &[u8], facts: &Facts) -> Result<Vec<u8>, Error> {
     let mut exports = ExportSection::new();
     for (item, index) in memories.chain(globals).chain(flags).chain(tables).chain(functions) {
         exports.export(&export_name(item, index), encoded(item), index as u32);
+    }
+    if let Some((name, item)) = origin_name(wasm, facts) {
+        exports.export(&name, encoded(item), 0);
     }
     let drops = facts.tracked_drops().next().is_some();
     if drops || facts.comparable_functions().next().is_some() {

@@ -8,5 +8,7 @@ mod sections;
 
 pub(crate) use facts::is_function;
 pub use facts::{Export, Facts, Global, Import, Item, Memory, Segment, SegmentKind, Start, Table};
-pub(crate) use instrument::export_name;
-pub use instrument::{EXPORT_PREFIX, instrument, with_image, with_initial_pages, with_memory_pages};
+pub use instrument::{
+    EXPORT_PREFIX, ORIGIN_SECTION, instrument, origin, with_image, with_initial_pages, with_memory_pages,
+};
+pub(crate) use instrument::{added_exports, export_name, origin_name};

