@@ -289,7 +289,7 @@ impl Run<'_> {
     /// Makes huge pages of the memories, and splits them after every second block.
     fn split(&mut self, at: usize) {
         if self.script.schedule == Schedule::SplitHuge {
-            match huge::collapse(&mut self.cell.session, at % 2 == 0) {
+            match huge::collapse(&mut self.cell.session, at.is_multiple_of(2)) {
                 Ok(made) => self.seen += made as u64,
                 Err(error) => self.hindrance = Some(error.to_string()),
             }

@@ -67,7 +67,7 @@ fn two_memories_are_brought_back_and_a_second_session_is_refused() {
         session.execute().unwrap();
         if block == 3 {
             let refused = start().map(|_| ()).unwrap_err();
-            assert!(reason(&refused).contains("another session of this process"), "{refused}");
+            assert!(refused.to_string().contains("another session of this process"), "{refused}");
         }
         session.reset().unwrap();
         assert_eq!(fresh.first_difference(&state(&mut session, &plan)), None, "block {block}");

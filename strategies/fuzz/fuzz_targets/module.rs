@@ -1,4 +1,5 @@
-//! Any bytes are judged and rewritten, or refused: `cargo +nightly fuzz run module`, in `strategies/`.
+//! Any bytes are judged and rewritten, or refused: `scripts/fuzz module`, or
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run module --sanitizer none` in `strategies/`.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! A reset instance is as a fresh one: `cargo +nightly fuzz run reset`, in `strategies/`.
+//! A reset instance is as a fresh one: `scripts/fuzz reset`, or
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run reset --sanitizer none` in `strategies/`.
 
 #![no_main]
 

@@ -34,7 +34,8 @@ impl Lease {
     fn take() -> io::Result<Self> {
         let taken = PROCESS_WIDE.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire);
         taken.map(|_| Self).map_err(|_| {
-            io::Error::other(
+            io::Error::new(
+                io::ErrorKind::ResourceBusy,
                 "another session of this process cleans all of its pages at each reset, and would lose what this one \
                  has to find: there can be one at a time",
             )

@@ -223,7 +223,10 @@ impl<T: 'static> Template<T> {
             memories.push(tracked.map_err(Error::kernel("cannot take the snapshot of a memory"))?);
         }
         // SAFETY: as above.
-        unsafe { memories.track() }.map_err(Error::kernel("cannot track the pages of a memory"))?;
+        unsafe { memories.track() }.map_err(|error| match error.kind() {
+            io::ErrorKind::ResourceBusy => Error::refused(self.strategy, error.to_string()),
+            _ => Error::kernel("cannot track the pages of a memory")(error),
+        })?;
         let globals = self.snapshot_globals(parts.scope.globals, instance, &mut store)?;
         let tables =
             if parts.scope.tables { self.snapshot_tables(instance, &mut store)? } else { Vec::new() };
