@@ -52,4 +52,4 @@ pub use judgement::{Answer, Judgement, Support};
 pub use plan::{Options, Plan};
 pub use session::{Reset, Session};
 pub use strategy::{Availability, Lifecycle, Strategy, Swap};
-pub use sys::{Kernel, Mechanism};
+pub use sys::{Broken, Kernel, Mechanism};

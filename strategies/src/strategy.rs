@@ -9,7 +9,7 @@ use crate::in_place::{self, InPlace};
 use crate::judgement::{Judgement, Support};
 use crate::module::Facts;
 use crate::plan::Options;
-use crate::sys::{Kernel, Mechanism};
+use crate::sys::{Broken, Kernel, Mechanism};
 
 /// One way to reset, named `family/variant`.
 #[derive(Debug)]
@@ -150,6 +150,11 @@ impl Strategy {
     /// The first kernel that has all of them.
     pub fn kernel(&self) -> Kernel {
         self.needs().map(|mechanism| mechanism.since).fold(Kernel::OLDEST, Kernel::max)
+    }
+
+    /// The known fault of a kernel in a mechanism that it needs, on a host that swaps or does not.
+    pub fn fault(&self, kernel: Kernel, swap: bool) -> Option<(&'static Mechanism, &'static Broken)> {
+        self.needs().find_map(|mechanism| Some((mechanism, mechanism.fault(kernel, swap)?)))
     }
 
     /// What it makes of pages that were swapped out.

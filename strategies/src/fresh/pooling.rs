@@ -6,7 +6,7 @@ use super::Fresh;
 use crate::module::Facts;
 use crate::plan::Options;
 use crate::strategy::Strategy;
-use crate::sys::{pagemap_scan, swap};
+use crate::sys::{pagemap_scan, pool_scan, swap};
 
 /// `fresh/pooling`.
 pub static DEFAULT: Strategy = Strategy::fresh(
@@ -41,7 +41,7 @@ pub static RESIDENT: Strategy = Strategy::fresh(
 pub static SCAN: Strategy = Strategy::fresh(
     "fresh/pooling-scan",
     "pooling allocator that keeps 64 MiB resident and finds pages with PAGEMAP_SCAN: the tuned peer",
-    &[&pagemap_scan::PAGEMAP_SCAN, &swap::ABSENT],
+    &[&pagemap_scan::PAGEMAP_SCAN, &pool_scan::POOL_SCAN, &swap::ABSENT],
     SCANNING,
 )
 .diverges_when_swapped(

@@ -21,6 +21,17 @@ impl Kernel {
         Self { major, minor }
     }
 
+    /// The kernel that runs here (uname(2)); `None` where it names no version.
+    pub fn running() -> Option<Self> {
+        // SAFETY: all zeros is a value of this struct of byte arrays.
+        let mut names: libc::utsname = unsafe { std::mem::zeroed() };
+        // SAFETY: the kernel writes one `utsname`, which `names` is.
+        super::checked(unsafe { libc::uname(&raw mut names) }).ok()?;
+        let release: Vec<u8> =
+            names.release.iter().map(|&letter| letter as u8).take_while(|&letter| letter != 0).collect();
+        str::from_utf8(&release).ok()?.parse().ok()
+    }
+
     /// A version that is older than this one and than no other that is.
     pub const fn before(self) -> Self {
         match self.minor.checked_sub(1) {

@@ -1,5 +1,6 @@
 //! What a strategy needs of the machine, and the proof that it is there.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use super::Kernel;
@@ -13,8 +14,44 @@ pub struct Mechanism {
     pub about: &'static str,
     /// The first kernel that has it; [`Kernel::OLDEST`] where all have.
     pub since: Kernel,
+    /// Later kernels on which it does not do what it is for.
+    pub broken: &'static [Broken],
     probe: fn() -> Result<(), String>,
     outcome: OnceLock<Result<(), String>>,
+}
+
+/// Kernels that have a mechanism in which it does not work.
+///
+/// A [`Kernel`] has no patch level: where a stable release repaired it half-way, the whole minor version counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The first of them.
+    pub from: Kernel,
+    /// The first that works again; `None` where none is known.
+    pub until: Option<Kernel>,
+    /// Whether it takes swap to see the fault.
+    pub with_swap: bool,
+    /// What goes wrong.
+    pub reason: &'static str,
+}
+
+impl Broken {
+    /// Whether this kernel is one of them, on a host that swaps or does not.
+    pub fn covers(&self, kernel: Kernel, swap: bool) -> bool {
+        self.from <= kernel && self.until.is_none_or(|until| kernel < until) && (swap || !self.with_swap)
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "broken on Linux {}", self.from)?;
+        match self.until {
+            Some(until) if until.before() == self.from => {}
+            Some(until) => write!(f, " to {}", until.before())?,
+            None => f.write_str(" and later")?,
+        }
+        write!(f, "{}: {}", if self.with_swap { " with swap" } else { "" }, self.reason)
+    }
 }
 
 impl Mechanism {
@@ -23,7 +60,7 @@ impl Mechanism {
         about: &'static str,
         probe: fn() -> Result<(), String>,
     ) -> Self {
-        Self { name, about, since: Kernel::OLDEST, probe, outcome: OnceLock::new() }
+        Self { name, about, since: Kernel::OLDEST, broken: &[], probe, outcome: OnceLock::new() }
     }
 
     /// The mechanism, but only from this kernel on.
@@ -32,17 +69,41 @@ impl Mechanism {
         self
     }
 
-    /// Whether the mechanism works in this process; the probe runs once.
+    /// The mechanism, known not to work on these kernels.
+    pub(crate) const fn broken_on(mut self, broken: &'static [Broken]) -> Self {
+        self.broken = broken;
+        self
+    }
+
+    /// The known fault that a kernel has, on a host that swaps or does not.
+    pub fn fault(&self, kernel: Kernel, swap: bool) -> Option<&'static Broken> {
+        self.broken.iter().find(|broken| broken.covers(kernel, swap))
+    }
+
+    /// Whether the mechanism works in this process; the probe runs once, and not on a kernel that is known to fail.
+    ///
+    /// Whether there is swap is read at the first call.
     ///
     /// # Errors
     /// The reason why it does not, with the remedy where there is one.
     pub fn available(&self) -> Result<(), &str> {
-        self.outcome.get_or_init(self.probe).as_ref().map(|&()| ()).map_err(String::as_str)
+        self.outcome.get_or_init(|| self.examine()).as_ref().map(|&()| ()).map_err(String::as_str)
+    }
+
+    fn examine(&self) -> Result<(), String> {
+        if !self.broken.is_empty()
+            && let Some(kernel) = Kernel::running()
+            // Where nobody can tell, there may be swap.
+            && let Some(broken) = self.fault(kernel, super::swap::is_on().unwrap_or(true))
+        {
+            return Err(broken.to_string());
+        }
+        (self.probe)()
     }
 }
 
 /// Every mechanism that some strategy or commit policy needs or makes use of, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 17] = [
+pub static ALL: [&Mechanism; 18] = [
     &crate::in_place::SHRINK,
     &crate::in_place::SECOND_CORE,
     &super::page::PROTECT,
@@ -55,9 +116,57 @@ pub static ALL: [&Mechanism; 17] = [
     &super::soft_dirty::SOFT_DIRTY,
     &super::pagemap_scan::PAGEMAP_SCAN,
     &super::pagemap_scan::WRITE_PROTECT,
+    &super::pool_scan::POOL_SCAN,
     &super::faults::COUNT,
     &crate::commit::populate::POPULATE_WRITE,
     &crate::commit::lock::LOCK,
     &crate::commit::grown::RESERVED,
     &super::swap::ABSENT,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probed() -> Result<(), String> {
+        Ok(())
+    }
+
+    #[test]
+    fn a_range_ends_before_the_kernel_that_works_again() {
+        let fault = |mechanism: &Mechanism, kernel: &str, swap| {
+            mechanism.fault(kernel.parse().unwrap(), swap).is_some()
+        };
+        let tracker = &super::super::pagemap_scan::WRITE_PROTECT;
+        for (kernel, with_swap) in
+            [("6.6", false), ("6.7", true), ("6.8", true), ("6.9", false), ("7.3", false)]
+        {
+            assert_eq!(fault(tracker, kernel, true), with_swap, "{kernel}");
+            assert!(!fault(tracker, kernel, false), "{kernel} without swap");
+        }
+        let pool = &super::super::pool_scan::POOL_SCAN;
+        for (kernel, broken) in [("6.7", false), ("7.2", false), ("7.3", true), ("8.0", true)] {
+            assert_eq!(fault(pool, kernel, false), broken, "{kernel}");
+        }
+        assert!(pool.broken[0].to_string().starts_with("broken on Linux 7.3 and later: "));
+        assert!(tracker.broken[0].to_string().starts_with("broken on Linux 6.7 to 6.8 with swap: "));
+    }
+
+    #[test]
+    fn the_running_kernel_is_refused_without_a_probe() {
+        static HERE: Mechanism = Mechanism::new("made up", "", probed).broken_on(&[Broken {
+            from: Kernel::OLDEST,
+            until: None,
+            with_swap: false,
+            reason: "made up",
+        }]);
+        static ONCE: Mechanism = Mechanism::new("made up", "", probed).broken_on(&[Broken {
+            from: Kernel::OLDEST,
+            until: Some(Kernel::OLDEST),
+            with_swap: false,
+            reason: "made up",
+        }]);
+        assert_eq!(HERE.available(), Err("broken on Linux 3.2 and later: made up"));
+        assert_eq!(ONCE.available(), Ok(()));
+    }
+}

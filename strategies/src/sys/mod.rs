@@ -12,13 +12,14 @@ pub mod page;
 pub mod pagemap;
 pub mod pagemap_scan;
 pub(crate) mod process;
+pub mod pool_scan;
 pub mod soft_dirty;
 pub mod swap;
 pub mod userfaultfd;
 pub(crate) mod zero;
 
 pub use kernel::{Kernel, NoKernel};
-pub use mechanism::Mechanism;
+pub use mechanism::{Broken, Mechanism};
 
 use std::io;
 

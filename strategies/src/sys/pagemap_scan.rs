@@ -8,9 +8,10 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
+use super::mechanism::Broken;
 use super::page::{self, Scratch};
 use super::userfaultfd::Userfaultfd;
-use super::{Mechanism, checked};
+use super::{Kernel, Mechanism, checked};
 
 /// `_IOWR('f', 16, struct pm_scan_arg)`.
 const PAGEMAP_SCAN_REQUEST: libc::c_ulong = 0xC060_6610;
@@ -21,6 +22,8 @@ const CHECK_WPASYNC: u64 = 1 << 1;
 pub(crate) mod category {
     /// Written since it was last write-protected; always set where no userfaultfd protects it.
     pub(crate) const WRITTEN: u64 = 1 << 1;
+    /// Backed by a file, and not yet copied.
+    pub(crate) const FILE: u64 = 1 << 2;
     pub(crate) const PRESENT: u64 = 1 << 3;
     pub(crate) const SWAPPED: u64 = 1 << 4;
     /// The shared page of zeros. A read maps it; and the kernel puts it in the place of a page that holds zeros where a
@@ -69,6 +72,8 @@ pub(crate) enum Select {
     /// Whatever is not write-protected, be it absent: for ranges that were protected as a whole. The kernel answers
     /// it from one bit of each page-table entry, in less than half the time of the others.
     Unprotected,
+    /// What wasmtime 48 resets in a slot of its pool (`sys/unix/pagemap.rs`).
+    Pool,
     /// Mapped as part of a huge page.
     Huge,
 }
@@ -81,6 +86,10 @@ impl Select {
             Self::Populated => (category::PFNZERO, category::PFNZERO, there),
             Self::Written => (category::PFNZERO | category::WRITTEN, category::PFNZERO, there),
             Self::Unprotected => (category::WRITTEN, 0, 0),
+            Self::Pool => {
+                let absent = category::PFNZERO | category::FILE;
+                (category::WRITTEN | category::PRESENT | absent, absent, 0)
+            }
             Self::Huge => (category::HUGE, 0, 0),
         }
     }
@@ -199,7 +208,11 @@ impl Scanner {
     }
 }
 
-fn pages_of(scratch: &Scratch, scanner: &mut Scanner, select: Select) -> Result<Vec<usize>, String> {
+pub(super) fn pages_of(
+    scratch: &Scratch,
+    scanner: &mut Scanner,
+    select: Select,
+) -> Result<Vec<usize>, String> {
     let start = scratch.map.as_ptr().addr();
     let mut pages = Vec::new();
     scanner
@@ -281,4 +294,10 @@ pub static WRITE_PROTECT: Mechanism =
             Err(format!("wrong pages, one scan after the other: {found:?}"))
         }
     })
-    .since(6, 7);
+    .since(6, 7)
+    .broken_on(&[Broken {
+        from: Kernel::new(6, 7),
+        until: Some(Kernel::new(6, 9)),
+        with_swap: true,
+        reason: "the scan for unprotected pages reads the wrong bit of swapped-out ones; repaired in 6.9 and late in 6.8",
+    }]);
