@@ -63,6 +63,7 @@ fn json_has_an_answer_of_every_strategy_to_every_construct() {
         let fresh = strategy["name"].as_str().unwrap().starts_with("fresh/");
         assert_eq!(strategy["support"], if fresh { "supported" } else { "refused" }, "{strategy}");
         assert_eq!(strategy["reason"].is_null(), fresh, "{strategy}");
+        assert!(strategy["conditions"][0]["must_not"].is_string(), "{strategy}");
     }
     assert!(strategies.iter().any(|strategy| strategy["control"] == true));
 }

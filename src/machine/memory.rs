@@ -7,7 +7,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::source::{Facts, chosen, kib, number};
+use super::own::{Ksm, Locked, Swap, Tried};
+use super::source::{Facts, chosen, kib, number, switch};
 
 /// Memory of the machine, not of the cgroup.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq)]
@@ -23,6 +24,12 @@ pub struct Memory {
     pub overcommit: Option<Overcommit>,
     /// `vm.max_map_count`: a strategy that splits mappings page by page may run into it.
     pub max_map_count: Option<u64>,
+    #[serde(default)]
+    pub ksm: Ksm,
+    #[serde(default)]
+    pub locked: Locked,
+    #[serde(default)]
+    pub swap: Swap,
 }
 
 /// Transparent huge pages: they decide how many pages one fault brings.
@@ -32,6 +39,9 @@ pub struct Thp {
     pub enabled: Option<String>,
     /// What a fault does when no huge page is free: `always`, `defer`, `defer+madvise`, `madvise` or `never`.
     pub defrag: Option<String>,
+    /// Whether huge pages that hold mostly zeros are split, and zeros become the shared page of zeros (Linux 6.12).
+    #[serde(default)]
+    pub shrink_underused: Option<bool>,
     /// The size of a huge page in bytes.
     pub huge_bytes: Option<u64>,
     /// Smaller sizes that are switched on (Linux 6.8 and later), such as `64kB=always`: with these a fault
@@ -55,7 +65,7 @@ pub enum Overcommit {
 const THP: &str = "/sys/kernel/mm/transparent_hugepage";
 
 impl Memory {
-    pub(crate) fn read(facts: &mut Facts, page_bytes: u64) -> Self {
+    pub(crate) fn read(facts: &mut Facts, page_bytes: u64, own: &Tried) -> Self {
         let mut meminfo = |field: &str, key: &str| {
             facts.read(&format!("memory.{field}"), "/proc/meminfo", |text| kib(text, key))
         };
@@ -68,6 +78,9 @@ impl Memory {
             thp: Thp::read(facts),
             overcommit: facts.read("memory.overcommit", "/proc/sys/vm/overcommit_memory", overcommit),
             max_map_count: facts.read("memory.max_map_count", "/proc/sys/vm/max_map_count", number),
+            ksm: Ksm::read(facts, own),
+            locked: Locked::read(facts, own),
+            swap: Swap::read(facts, own),
         }
     }
 }
@@ -78,6 +91,11 @@ impl Thp {
         Self {
             enabled: facts.read("memory.thp.enabled", &format!("{THP}/enabled"), chosen),
             defrag: facts.read("memory.thp.defrag", &format!("{THP}/defrag"), chosen),
+            shrink_underused: facts.read(
+                "memory.thp.shrink_underused",
+                &format!("{THP}/shrink_underused"),
+                switch,
+            ),
             huge_bytes,
             other_sizes: other_sizes(facts, huge_bytes),
         }
@@ -117,6 +135,7 @@ pub(crate) fn available(meminfo: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::own::tests::plain;
     use super::super::source::literal::Literal;
     use super::*;
 
@@ -130,6 +149,12 @@ mod tests {
             ("/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n"),
             ("/sys/kernel/mm/transparent_hugepage/defrag", "always defer [defer+madvise] madvise never\n"),
             ("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "2097152\n"),
+            ("/sys/kernel/mm/transparent_hugepage/shrink_underused", "1\n"),
+            ("/sys/kernel/mm/ksm/run", "0\n"),
+            ("/sys/kernel/mm/ksm/use_zero_pages", "0\n"),
+            ("/proc/self/status", "VmLck:\t       0 kB\nVmSwap:\t       0 kB\n"),
+            ("/proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n"),
+            ("/proc/vmstat", "pswpout 0\n"),
             (
                 "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled",
                 "always [inherit] madvise never\n",
@@ -150,13 +175,14 @@ mod tests {
             ("/proc/sys/vm/max_map_count", "65530\n"),
         ]);
         let mut facts = Facts::new(&files);
-        let memory = Memory::read(&mut facts, 4096);
+        let memory = Memory::read(&mut facts, 4096, &plain());
         assert_eq!(memory.total_bytes, Some(24_684_092 * 1024));
         assert_eq!(memory.available_bytes, Some(24_338_260 * 1024));
         assert_eq!(memory.swap_total_bytes, Some(0), "no swap is a fact, not a missing one");
         assert_eq!(memory.thp.enabled.as_deref(), Some("madvise"));
         assert_eq!(memory.thp.defrag.as_deref(), Some("defer+madvise"));
         assert_eq!(memory.thp.huge_bytes, Some(2 << 20));
+        assert_eq!(memory.thp.shrink_underused, Some(true));
         assert_eq!(
             memory.thp.other_sizes,
             ["64kB=always", "128kB=madvise"],
@@ -172,7 +198,7 @@ mod tests {
         let files =
             Literal(vec![("/proc/meminfo", "MemTotal: 1 MB\n"), ("/proc/sys/vm/overcommit_memory", "7")]);
         let mut facts = Facts::new(&files);
-        let memory = Memory::read(&mut facts, 65536);
+        let memory = Memory::read(&mut facts, 65536, &plain());
         assert_eq!(memory, Memory { page_bytes: 65536, ..Memory::default() });
         assert!(
             facts.absent["memory.thp.enabled"].starts_with("/sys/kernel/mm/transparent_hugepage/enabled: ")

@@ -14,6 +14,7 @@ pub mod group;
 mod limits;
 mod memory;
 mod noise;
+mod own;
 pub(crate) mod perf;
 mod source;
 mod virtualisation;
@@ -29,6 +30,7 @@ pub use frequency::Frequency;
 pub use limits::{Limit, Limits};
 pub use memory::{Memory, Overcommit, Thp};
 pub use noise::{Level, Noise, noise};
+pub use own::{Ksm, Locked, Swap};
 pub use perf::{Perf, Probe};
 pub use virtualisation::Virtualisation;
 
@@ -86,6 +88,7 @@ struct Native {
     arch: &'static str,
     page_bytes: u64,
     perf: perf::Tried,
+    own: own::Tried,
 }
 
 impl Machine {
@@ -95,6 +98,7 @@ impl Machine {
             arch: std::env::consts::ARCH,
             page_bytes: procfs::page_size(),
             perf: perf::Tried::now(),
+            own: own::Tried::now(),
         };
         Self::assemble(&System, native)
     }
@@ -116,7 +120,7 @@ impl Machine {
             cpu,
             frequency: Frequency::read(facts),
             kernel,
-            memory: Memory::read(facts, native.page_bytes),
+            memory: Memory::read(facts, native.page_bytes, &native.own),
             cgroup: Cgroup::read(facts),
             limits: Limits::read(facts),
             unprivileged_userfaultfd: limits::unprivileged_userfaultfd(facts),

@@ -82,6 +82,15 @@ pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }
 
+/// The whole text as a switch: 0 or 1.
+pub(crate) fn switch(text: &str) -> Option<bool> {
+    match text.trim() {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    }
+}
+
 /// The whole text as one word or line; `None` when it is blank.
 pub(crate) fn line(text: &str) -> Option<String> {
     let text = text.trim();

@@ -5,7 +5,8 @@ use super::*;
 
 fn native(arch: &'static str, page_bytes: u64) -> Native {
     let missing = || io::Error::from_raw_os_error(libc::ENOENT);
-    Native { arch, page_bytes, perf: perf::Tried { instructions: Err(missing()), page_faults: Ok(1) } }
+    let perf = perf::Tried { instructions: Err(missing()), page_faults: Ok(1) };
+    Native { arch, page_bytes, perf, own: own::tests::plain() }
 }
 
 fn graviton() -> Literal {

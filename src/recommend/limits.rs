@@ -57,8 +57,12 @@ impl Limits {
             }
             _ => {}
         }
-        let kernel = self.kernel.filter(|kernel| *kernel < strategy.kernel());
-        kernel.map(|_| format!("it needs Linux {}", strategy.kernel()))
+        let kernel = self.kernel?;
+        if kernel < strategy.kernel() {
+            return Some(format!("it needs Linux {}", strategy.kernel()));
+        }
+        let (mechanism, broken) = strategy.fault(kernel, self.must_survive_swap)?;
+        Some(format!("{} is {broken}", mechanism.name))
     }
 
     /// Each limit that was set, and what is asked for without it.

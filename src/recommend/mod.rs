@@ -204,6 +204,10 @@ fn conditions(chosen: &Candidate) -> Vec<String> {
     if strategy.kernel() > Kernel::OLDEST {
         conditions.push(format!("needs Linux {} or later", strategy.kernel()));
     }
+    for mechanism in strategy.needs() {
+        let broken = mechanism.broken.iter();
+        conditions.extend(broken.map(|broken| format!("must not run where {} is {broken}", mechanism.name)));
+    }
     let needs: Vec<String> = strategy.needs().map(|mechanism| mechanism.name.to_owned()).collect();
     if !needs.is_empty() {
         conditions.push(format!("needs {}: `resetbench doctor` tries each on a host", needs.join(", ")));
@@ -211,6 +215,7 @@ fn conditions(chosen: &Candidate) -> Vec<String> {
     if let Swap::Diverges { reason } = strategy.swap() {
         conditions.push(format!("must not run on a host with swap: {reason}"));
     }
+    conditions.extend(strategy.conditions().map(|condition| format!("the host {condition}")));
     conditions
 }
 

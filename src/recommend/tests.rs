@@ -203,3 +203,33 @@ fn what_was_not_measured_is_not_known_to_fit() {
         assert_eq!(limits.objection(&candidate).as_deref(), Some("its RSS was not measured"));
     }
 }
+
+#[test]
+fn a_kernel_on_which_a_mechanism_is_broken_rules_out_what_needs_it() {
+    let alone = [("fresh/pooling-scan", 100, 0, 20 * MIB), ("copy/full", 100_000, 0, 20 * MIB)];
+    for (kernel, strategy) in [
+        ("7.2", "fresh/pooling-scan"),
+        ("7.3", "copy/full"),
+        ("7.4", "copy/full"),
+        ("6.7", "fresh/pooling-scan"),
+    ] {
+        let limits = Limits { kernel: kernel.parse().ok(), ..Limits::default() };
+        let answer = answer(&alone, limits);
+        assert_eq!(answer.strategy.as_deref(), Some(strategy), "{kernel}");
+        assert_eq!(answer.excluded.iter().any(|out| out.reason.contains("userfaultfd")), kernel >= "7.3");
+    }
+}
+
+#[test]
+fn what_a_host_must_not_do_is_among_the_conditions() {
+    let told = |strategy| answer(&[(strategy, 100, 0, 20 * MIB)], Limits::default()).conditions;
+    let adaptive = told("adaptive/hot-cold");
+    let foreign = adaptive.iter().find(|told| told.contains("process_vm_writev"));
+    assert!(foreign.is_some_and(|told| told.starts_with("the host must not let another")), "{adaptive:?}");
+    let full = told("copy/full");
+    assert!(!full.iter().any(|told| told.contains("process_vm_writev")), "{full:?}");
+    assert!(full.iter().any(|told| told.starts_with("the host must not reset while")), "{full:?}");
+    let pool = told("fresh/pooling-scan");
+    let broken = "must not run where wasmtime's pool scan is broken on Linux 7.3 and later: ";
+    assert!(pool.iter().any(|told| told.starts_with(broken)), "{pool:?}");
+}

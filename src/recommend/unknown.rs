@@ -24,8 +24,13 @@ pub fn of_run(saved: &Saved) -> Vec<String> {
         "the run was a short one: `resetbench run --profile full` tells more strategies apart".into(),
     );
     say(record.noise.level() == Level::Noisy, format!("the machine was noisy: {}", record.noise.sentence()));
+    let swap = &record.machine.memory.swap;
     say(
-        record.machine.memory.swap_total_bytes == Some(0),
+        swap.hidden().is_some(),
+        "the machine had swap that its /proc/swaps did not list: try `resetbench doctor` on others".into(),
+    );
+    say(
+        record.machine.memory.swap_total_bytes == Some(0) && swap.hidden().is_none(),
         "the machine had no swap: what a reset makes of swapped-out pages is known from the mechanism, not tried".into(),
     );
     say(

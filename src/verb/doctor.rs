@@ -8,6 +8,7 @@ use reset_strategies::sys::mechanism;
 use reset_strategies::{Kernel, Mechanism};
 use serde_json::{Value, json};
 
+use super::list;
 use crate::cli::DoctorArgs;
 use crate::launch::record::wasmtime_version;
 use crate::machine::group::{self, Version};
@@ -37,6 +38,7 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
                     "since": mechanism.since.to_string(),
                     "availability": if outcome.is_ok() { "available" } else { "unavailable" },
                     "reason": outcome.err(),
+                    "broken": list::faults(mechanism).collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -85,10 +87,14 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Since which kernel a mechanism exists, where some that are in use lack it.
+/// Since which kernel a mechanism exists, where some that are in use lack it, and where it is broken since.
 fn since(mechanism: &Mechanism) -> String {
     let recent = mechanism.since > Kernel::OLDEST;
-    if recent { format!("; since Linux {}", mechanism.since) } else { String::new() }
+    let mut words = if recent { format!("; since Linux {}", mechanism.since) } else { String::new() };
+    for broken in mechanism.broken {
+        words += &format!("; broken on {}", broken.kernels());
+    }
+    words
 }
 
 /// What else bears on a measurement, in words.
@@ -99,14 +105,21 @@ fn facts(machine: &Machine) -> Vec<(&'static str, String)> {
         Some(0) => "none: what a reset does to swapped-out pages cannot be tried here".into(),
         Some(bytes) => format!("{} MiB", bytes >> 20),
     };
+    let swap = memory.swap.hidden().map_or(swap, |how| format!("hidden from /proc/swaps, but {how}"));
     let limit = match &machine.cgroup.memory_limit {
         Some(limit) => format!("{} MiB, from {}", limit.bytes >> 20, limit.file),
         None => "none".into(),
     };
     let thp = memory.thp.enabled.clone().unwrap_or_else(|| "unknown".into());
+    let shrinker = match memory.thp.shrink_underused {
+        Some(true) => "; huge pages that hold mostly zeros are split",
+        _ => "",
+    };
     vec![
         ("page size", format!("{} bytes", memory.page_bytes)),
-        ("THP", thp),
+        ("THP", thp + shrinker),
+        ("KSM", memory.ksm.sentence()),
+        ("locked", memory.locked.sentence()),
         ("swap", swap),
         ("cgroup limit", limit),
         ("perf", format!("instructions: {}", probe(&machine.perf.instructions))),

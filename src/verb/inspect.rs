@@ -5,9 +5,10 @@ use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use reset_strategies::{Answer, Judgement, Strategy, Support, registry};
+use reset_strategies::{Answer, Judgement, Strategy, Support, condition, registry};
 use serde_json::{Value, json};
 
+use super::list;
 use crate::cli::InspectArgs;
 use crate::workload::user;
 
@@ -54,6 +55,7 @@ fn as_json(judged: &[Judged]) -> Value {
                 "support": support,
                 "reason": reason,
                 "answers": answers,
+                "conditions": list::conditions(strategy),
             })
         })
         .collect();
@@ -109,6 +111,19 @@ fn as_text(module: &str, judged: &[Judged]) -> String {
             true => writeln!(text, "{name}: everything is brought back"),
             false => write!(text, "{name}: refused, because\n{refusals}"),
         };
+    }
+    text.push_str(&conditions());
+    text
+}
+
+/// What the host must not do, whatever the module is, and under which strategies.
+fn conditions() -> String {
+    let mut text = String::from("\nWhat the host must not do, and what comes of it otherwise\n");
+    for condition in condition::ALL {
+        let whose = registry::all().iter().filter(|strategy| !strategy.is_control());
+        let whose = whose.filter(|strategy| strategy.conditions().any(|stated| stated == condition));
+        let names: Vec<_> = whose.map(|strategy| strategy.name()).collect();
+        let _ = write!(text, "\n{}: {condition}\n", families(&names));
     }
     text
 }

@@ -3,17 +3,18 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use reset_strategies::{Availability, Kernel, Swap, registry};
+use reset_strategies::{Availability, Kernel, Mechanism, Strategy, Swap, condition, registry};
 use serde_json::{Value, json};
 
 use crate::cli::ListArgs;
 use crate::present::table::{Options, hanging};
 use crate::workload::bundled;
 
-/// What each strategy needs and bears, as a table for a page; controls, which nobody chooses, are left out.
+/// What each strategy needs and bears, as a table for a page, and what the conditions are; controls, which nobody
+/// chooses, are left out.
 fn facts() -> String {
     let mut out = String::from(
-        "| strategy | what it does | mechanisms | Linux | survives swap |\n|:--|:--|:--|--:|:--|\n",
+        "| strategy | what it does | mechanisms | Linux | survives swap | conditions |\n|:--|:--|:--|--:|:--|:--|\n",
     );
     for strategy in registry::all().iter().filter(|strategy| !strategy.is_control()) {
         let needs: Vec<_> = strategy.needs().map(|mechanism| mechanism.name).collect();
@@ -21,11 +22,60 @@ fn facts() -> String {
             Swap::Survives => "yes".into(),
             Swap::Diverges { reason } => format!("**no**: {reason}"),
         };
-        let (needs, kernel) = (needs.join(", "), strategy.kernel());
-        let kernel = if kernel > Kernel::OLDEST { kernel.to_string() } else { "any".into() };
-        out += &format!("| `{strategy}` | {} | {needs} | {kernel} | {swap} |\n", strategy.summary());
+        let conditions: Vec<_> = strategy.conditions().map(|condition| condition.name).collect();
+        out += &format!(
+            "| `{strategy}` | {} | {} | {} | {swap} | {} |\n",
+            strategy.summary(),
+            needs.join(", "),
+            kernels(strategy),
+            conditions.join(", ")
+        );
+    }
+    out += "\n| condition | the host must not | otherwise |\n|:--|:--|:--|\n";
+    for condition in condition::ALL {
+        out += &format!("| {} | {} | {} |\n", condition.name, condition.must_not, condition.consequence);
     }
     out
+}
+
+/// The kernels on which a strategy works.
+fn kernels(strategy: &Strategy) -> String {
+    let first = strategy.kernel();
+    let mut words = vec![if first > Kernel::OLDEST { first.to_string() } else { "any".into() }];
+    for broken in strategy.needs().flat_map(|mechanism| mechanism.broken) {
+        words.push(format!("not {}", broken.kernels()));
+    }
+    words.join(", ")
+}
+
+/// The kernels on which a mechanism of a strategy is known to fail, for machines.
+fn broken(strategy: &Strategy) -> Vec<Value> {
+    strategy.needs().flat_map(faults).collect()
+}
+
+/// The kernels on which a mechanism is known to fail, for machines.
+pub(super) fn faults(mechanism: &'static Mechanism) -> impl Iterator<Item = Value> {
+    mechanism.broken.iter().map(|broken| {
+        json!({
+            "mechanism": mechanism.name,
+            "from": broken.from.to_string(),
+            "until": broken.until.map(|kernel| kernel.to_string()),
+            "with_swap": broken.with_swap,
+            "reason": broken.reason,
+        })
+    })
+}
+
+/// What a host must not do under a strategy, for machines.
+pub(super) fn conditions(strategy: &Strategy) -> Vec<Value> {
+    let told = strategy.conditions().map(|condition| {
+        json!({
+            "name": condition.name,
+            "must_not": condition.must_not,
+            "consequence": condition.consequence,
+        })
+    });
+    told.collect()
 }
 
 /// Prints strategies and workloads.
@@ -54,7 +104,9 @@ pub fn run(args: &ListArgs) -> Result<ExitCode> {
                     "availability": availability,
                     "reason": reason,
                     "kernel": strategy.kernel().to_string(),
+                    "broken": broken(strategy),
                     "survives_swap": strategy.swap() == Swap::Survives,
+                    "conditions": conditions(strategy),
                     "mechanisms": strategy.needs().map(|mechanism| mechanism.name).collect::<Vec<_>>(),
                 })
             })

@@ -27,6 +27,7 @@
 //! Linux only, x86-64 and aarch64.
 
 pub mod commit;
+pub mod condition;
 pub mod contract;
 pub mod control;
 pub mod fresh;
@@ -46,6 +47,7 @@ mod plan;
 mod session;
 mod strategy;
 
+pub use condition::Condition;
 pub use error::Error;
 pub use hooks::Hooks;
 pub use judgement::{Answer, Judgement, Support};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use wasmtime::Config;
 
+use crate::condition::{self, Condition};
 use crate::fresh::{self, Fresh};
 use crate::in_place::{self, InPlace};
 use crate::judgement::{Judgement, Support};
@@ -20,6 +21,7 @@ pub struct Strategy {
     control: bool,
     lifecycle: Lifecycle,
     swap: Swap,
+    conditions: &'static [&'static Condition],
 }
 
 /// What a reset makes of pages that the kernel has swapped out.
@@ -70,6 +72,7 @@ impl Strategy {
             control: false,
             lifecycle: Lifecycle::Fresh(fresh),
             swap: Swap::Survives,
+            conditions: &[],
         }
     }
 
@@ -87,6 +90,7 @@ impl Strategy {
             control: false,
             lifecycle: Lifecycle::InPlace(parts),
             swap: Swap::Survives,
+            conditions: &[],
         }
     }
 
@@ -104,12 +108,19 @@ impl Strategy {
             control: true,
             lifecycle: Lifecycle::InPlace(parts),
             swap: Swap::Survives,
+            conditions: &[],
         }
     }
 
     /// The strategy, known to lose track of swapped-out pages.
     pub const fn diverges_when_swapped(mut self, reason: &'static str) -> Self {
         self.swap = Swap::Diverges { reason };
+        self
+    }
+
+    /// The strategy, right only where the host leaves these alone besides what none bears.
+    pub const fn must_not(mut self, conditions: &'static [&'static Condition]) -> Self {
+        self.conditions = conditions;
         self
     }
 
@@ -160,6 +171,11 @@ impl Strategy {
     /// What it makes of pages that were swapped out.
     pub fn swap(&self) -> Swap {
         self.swap
+    }
+
+    /// What the host must not do, with what no strategy bears first.
+    pub fn conditions(&self) -> impl Iterator<Item = &'static Condition> {
+        condition::ALWAYS.iter().chain(self.conditions).copied()
     }
 
     /// Rust that a host can take over: the engine's configuration for a fresh strategy, and the calls of this crate

@@ -49,3 +49,41 @@ fn both_speak_to_people_too() {
     let shown = resetbench().arg("list").assert().success().get_output().stdout.clone();
     assert!(String::from_utf8_lossy(&shown).contains("indexer/utxo"));
 }
+
+#[test]
+fn what_a_host_must_not_do_is_told_of_each_strategy() {
+    let found = json(&["list", "--json"]);
+    let strategies = list(&found, "strategies");
+    for strategy in strategies {
+        let conditions = list(strategy, "conditions");
+        assert!(!conditions.is_empty(), "{strategy}");
+        for condition in conditions {
+            let words = ["name", "must_not", "consequence"].map(|key| text(condition, key).len());
+            assert!(words.iter().all(|len| *len > 5), "{condition}");
+        }
+    }
+    let broken = |name: &str| {
+        let strategy = strategies.iter().find(|s| text(s, "name") == name).expect("a strategy");
+        list(strategy, "broken").iter().map(|range| text(range, "from").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(broken("fresh/pooling-scan"), ["7.3"]);
+    assert_eq!(broken("dirty/uffd-wp"), ["6.7"]);
+    assert!(broken("copy/full").is_empty());
+}
+
+#[test]
+fn doctor_reports_what_decides_soundness() {
+    let found = json(&["doctor", "--json"]);
+    let memory = &found["machine"]["memory"];
+    assert_eq!(memory["ksm"]["asked_for"], false);
+    assert_eq!(memory["locked"]["future"], false);
+    assert!(memory["swap"]["total_bytes"].is_u64(), "{memory}");
+    let mechanisms = list(&found, "mechanisms");
+    let pool = mechanisms.iter().find(|m| text(m, "name") == "wasmtime's pool scan").expect("a mechanism");
+    assert_eq!(list(pool, "broken").len(), 1, "{pool}");
+    let shown = resetbench().arg("doctor").assert().success().get_output().stdout.clone();
+    let shown = String::from_utf8_lossy(&shown);
+    for words in ["KSM", "this process did not ask for it", "locked"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+}

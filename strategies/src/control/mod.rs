@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 
+use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{self, Image, InPlace, Scope};
 use crate::restore::Restorer;
@@ -33,7 +34,8 @@ pub static SECOND_CORE: Strategy = Strategy::control(
     "adaptive/hot-cold on two instances in turn, one being reset by a thread: its work on a second core is not in the cycle",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT, &in_place::SECOND_CORE],
     InPlace { turns: true, ..hot_cold::PARTS },
-);
+)
+.must_not(&[&condition::FOREIGN_WRITES, &condition::PINNED_WRITES, &condition::PINNED_PAGES]);
 
 /// `control/zero-all`: the "fast reset" that was shipped and reverted within hours.
 pub static ZERO_ALL: Strategy = Strategy::control(

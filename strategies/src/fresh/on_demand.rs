@@ -3,6 +3,7 @@
 use wasmtime::InstanceAllocationStrategy;
 
 use super::Fresh;
+use crate::condition;
 use crate::strategy::Strategy;
 
 /// `fresh/on-demand-copy`.
@@ -17,7 +18,8 @@ pub static COPY: Strategy = Strategy::fresh(
         recipe: include_str!("recipes/on_demand_copy.rs"),
         ..Fresh::BASE
     },
-);
+)
+.must_not(&[&condition::PINNED_PAGES]);
 
 /// `fresh/on-demand-cow`.
 pub static COW: Strategy = Strategy::fresh(
@@ -31,4 +33,5 @@ pub static COW: Strategy = Strategy::fresh(
         recipe: include_str!("recipes/on_demand_cow.rs"),
         ..Fresh::BASE
     },
-);
+)
+.must_not(&[&condition::PINNED_PAGES]);

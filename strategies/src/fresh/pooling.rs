@@ -3,10 +3,11 @@
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::Fresh;
+use crate::condition;
 use crate::module::Facts;
 use crate::plan::Options;
 use crate::strategy::Strategy;
-use crate::sys::{pagemap_scan, pool_scan, swap};
+use crate::sys::{ksm, pagemap_scan, pool_scan, swap};
 
 /// `fresh/pooling`.
 pub static DEFAULT: Strategy = Strategy::fresh(
@@ -18,7 +19,8 @@ pub static DEFAULT: Strategy = Strategy::fresh(
         recipe: include_str!("recipes/pooling.rs"),
         ..Fresh::BASE
     },
-);
+)
+.must_not(&[&condition::PINNED_PAGES]);
 
 /// `fresh/pooling-resident`.
 pub static RESIDENT: Strategy = Strategy::fresh(
@@ -34,19 +36,21 @@ pub static RESIDENT: Strategy = Strategy::fresh(
         recipe: include_str!("recipes/pooling_resident.rs"),
         ..Fresh::BASE
     },
-);
+)
+.must_not(&[&condition::PINNED_PAGES]);
 
 /// `fresh/pooling-scan`. wasmtime's scan looks for present pages only, so that a slot keeps what was swapped out
 /// (bytecodealliance/wasmtime#14357): seen on 48.0.8 by `resetbench verify --schedule paged-out`. Unsound with swap.
 pub static SCAN: Strategy = Strategy::fresh(
     "fresh/pooling-scan",
     "pooling allocator that keeps 64 MiB resident and finds pages with PAGEMAP_SCAN: the tuned peer",
-    &[&pagemap_scan::PAGEMAP_SCAN, &pool_scan::POOL_SCAN, &swap::ABSENT],
+    &[&pagemap_scan::PAGEMAP_SCAN, &pool_scan::POOL_SCAN, &swap::ABSENT, &ksm::NOT_ASKED],
     SCANNING,
 )
 .diverges_when_swapped(
     "wasmtime's scan asks for present pages and passes over swapped-out ones (wasmtime #14357)",
-);
+)
+.must_not(&[&condition::PINNED_PAGES, &condition::MERGED_MEMORY]);
 
 /// Keeps pages, and finds them by a scan.
 pub(crate) const SCANNING: Fresh = Fresh {

@@ -5,6 +5,7 @@
 use wasmtime::InstanceAllocationStrategy;
 
 use super::{Fresh, Link};
+use crate::condition;
 use crate::strategy::Strategy;
 
 /// `fresh/relink`.
@@ -20,4 +21,5 @@ pub static STRATEGY: Strategy = Strategy::fresh(
         recipe: include_str!("recipes/relink.rs"),
         ..Fresh::BASE
     },
-);
+)
+.must_not(&[&condition::PINNED_PAGES]);

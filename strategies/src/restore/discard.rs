@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use super::Restorer;
+use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Backing, Image, InPlace};
 use crate::session::Reset;
@@ -43,4 +44,5 @@ pub static MADVISE_COW: Strategy = Strategy::in_place(
     "gives all pages back with MADV_DONTNEED; the image is a private mapping of a memfd",
     &[&page::DISCARD, &memfd::PRIVATE_IMAGE],
     InPlace { restorer: || Box::new(Discard), backing: Backing::CowImage, ..InPlace::BASE },
-);
+)
+.must_not(&[&condition::PINNED_PAGES]);

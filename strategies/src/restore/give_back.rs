@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use super::Restorer;
+use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece};
 use crate::session::Reset;
@@ -53,4 +54,5 @@ pub static MADVISE: Strategy = Strategy::in_place(
     "gives blank pages back with MADV_DONTNEED and copies the image over the others",
     &[&page::DISCARD],
     InPlace { restorer: || Box::new(GiveBack), ..InPlace::BASE },
-);
+)
+.must_not(&[&condition::PINNED_PAGES]);

@@ -40,17 +40,22 @@ impl Broken {
     pub fn covers(&self, kernel: Kernel, swap: bool) -> bool {
         self.from <= kernel && self.until.is_none_or(|until| kernel < until) && (swap || !self.with_swap)
     }
+
+    /// Which kernels, in words: `7.3 and later`, or `6.7 to 6.8 with swap`.
+    pub fn kernels(&self) -> String {
+        let mut words = self.from.to_string();
+        match self.until {
+            Some(until) if until.before() == self.from => {}
+            Some(until) => words += &format!(" to {}", until.before()),
+            None => words += " and later",
+        }
+        words + if self.with_swap { " with swap" } else { "" }
+    }
 }
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "broken on Linux {}", self.from)?;
-        match self.until {
-            Some(until) if until.before() == self.from => {}
-            Some(until) => write!(f, " to {}", until.before())?,
-            None => f.write_str(" and later")?,
-        }
-        write!(f, "{}: {}", if self.with_swap { " with swap" } else { "" }, self.reason)
+        write!(f, "broken on Linux {}: {}", self.kernels(), self.reason)
     }
 }
 
@@ -103,7 +108,7 @@ impl Mechanism {
 }
 
 /// Every mechanism that some strategy or commit policy needs or makes use of, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 18] = [
+pub static ALL: [&Mechanism; 19] = [
     &crate::in_place::SHRINK,
     &crate::in_place::SECOND_CORE,
     &super::page::PROTECT,
@@ -122,6 +127,7 @@ pub static ALL: [&Mechanism; 18] = [
     &crate::commit::lock::LOCK,
     &crate::commit::grown::RESERVED,
     &super::swap::ABSENT,
+    &super::ksm::NOT_ASKED,
 ];
 
 #[cfg(test)]

@@ -5,14 +5,16 @@
 
 pub mod faults;
 mod kernel;
+pub mod ksm;
+pub mod locked;
 pub mod mechanism;
 pub mod memfd;
 pub mod mincore;
 pub mod page;
 pub mod pagemap;
 pub mod pagemap_scan;
-pub(crate) mod process;
 pub mod pool_scan;
+pub(crate) mod process;
 pub mod soft_dirty;
 pub mod swap;
 pub mod userfaultfd;

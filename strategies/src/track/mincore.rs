@@ -8,6 +8,7 @@ use std::io;
 use std::ops::Range;
 
 use super::Tracker;
+use crate::condition;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
@@ -51,4 +52,5 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     "resets the pages that mincore(2) reports resident, and gives blank ones back",
     &[&mincore::MINCORE, &page::DISCARD],
     InPlace { tracker: || Box::new(Mincore::default()), restorer: || Box::new(GiveBack), ..InPlace::BASE },
-);
+)
+.must_not(&[&condition::PINNED_PAGES]);

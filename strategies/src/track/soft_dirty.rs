@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use super::Tracker;
 use super::pagemap::flagged;
+use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
 use crate::session::Reset;
@@ -106,4 +107,5 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     "copies the image over the pages whose soft-dirty bit is set",
     &[&soft_dirty::SOFT_DIRTY, &pagemap::PAGEMAP],
     InPlace { tracker: || Box::new(SoftDirty::default()), ..InPlace::BASE },
-);
+)
+.must_not(&[&condition::CLEARED_BITS, &condition::MERGED_MEMORY]);

@@ -10,6 +10,7 @@ use std::io;
 use std::ops::Range;
 
 use super::Tracker;
+use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
 use crate::session::Reset;
@@ -142,4 +143,5 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     "copies the image over the pages written since the last reset (WP_ASYNC and PAGEMAP_SCAN)",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
     InPlace { tracker: || Box::new(UffdWp::default()), ..InPlace::BASE },
-);
+)
+.must_not(&[&condition::PINNED_WRITES]);

@@ -32,7 +32,7 @@ use std::ops::Range;
 
 use super::Tracker;
 use super::uffd_wp::Protection;
-
+use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece};
 use crate::session::Reset;
@@ -167,4 +167,5 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     "restores pages that are written often, finds the others by their faults, and copies the image back",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
     PARTS,
-);
+)
+.must_not(&[&condition::FOREIGN_WRITES, &condition::PINNED_WRITES, &condition::PINNED_PAGES]);
