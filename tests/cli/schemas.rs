@@ -37,13 +37,14 @@ fn schemas_are_those_of_the_types() {
     schema::<policies::Report>("policies");
 }
 
-/// Without members that are null, which is the same as absent.
+/// Without members that are null, or have no members but such, which is the same as absent.
 fn bare(value: Value) -> Value {
     match value {
         Value::Object(members) => members
             .into_iter()
             .filter(|(_, value)| !value.is_null())
             .map(|(key, value)| (key, bare(value)))
+            .filter(|(_, value)| value.as_object().is_none_or(|members| !members.is_empty()))
             .collect(),
         Value::Array(items) => items.into_iter().map(bare).collect(),
         other => other,

@@ -49,15 +49,6 @@ pub(crate) fn keep_unmerged(map: &MmapRaw) -> io::Result<()> {
     unsupported(map.advise(Advice::Unmergeable))
 }
 
-/// Whether the process has asked for KSM to merge all that can be (`PR_GET_MEMORY_MERGE` of prctl(2), Linux 6.4).
-pub(crate) fn merging_is_on() -> bool {
-    // SAFETY: the call takes numbers only. A kernel that does not know it says -1, and merges nothing on request.
-    unsafe { libc::prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1 }
-}
-
-/// Of `include/uapi/linux/prctl.h`.
-const PR_GET_MEMORY_MERGE: libc::c_int = 68;
-
 /// Keeps the kernel from making huge pages of a mapping.
 pub(crate) fn keep_small(map: &MmapRaw) -> io::Result<()> {
     unsupported(map.advise(Advice::NoHugePage))

@@ -17,7 +17,7 @@ use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
 use crate::session::Reset;
 use crate::strategy::Strategy;
-use crate::sys::page;
+use crate::sys::ksm;
 use crate::sys::pagemap::{self, Pagemap};
 use crate::sys::soft_dirty::{self, ClearRefs, Sentinel};
 
@@ -93,7 +93,7 @@ impl Tracker for SoftDirty {
 /// # Errors
 /// When KSM may merge the pages of this process.
 fn refuse_merging() -> io::Result<()> {
-    if page::merging_is_on() {
+    if ksm::is_asked_for() {
         return Err(io::Error::other(
             "the process has asked KSM to merge its pages (PR_SET_MEMORY_MERGE), which then lose their soft-dirty bits",
         ));

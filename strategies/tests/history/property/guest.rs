@@ -185,9 +185,12 @@ fn next(mut caller: Caller<'_, Host>, result: i32) -> Result<Told> {
                 (COPY, m, a, from as i32, bytes.min(size - from) as i32)
             }
             Does::Across { from } => {
-                let source = self::memory(&mut caller, 0)?.data_size(&caller);
+                // From the first to the second, whichever the step names.
+                let [source, target] = [0, 1].map(|index| self::memory(&mut caller, index));
+                let [source, target] = [source?.data_size(&caller), target?.data_size(&caller)];
+                let (at, bytes) = within(step, target);
                 let from = from as usize % source;
-                (ACROSS, m, a, from as i32, bytes.min(source - from) as i32)
+                (ACROSS, m, at as i32, from as i32, bytes.min(source - from) as i32)
             }
             Does::HostFill | Does::Advise { .. } | Does::Collapse => unreachable!("the host's"),
         });
