@@ -58,10 +58,12 @@ pub fn commit(
     }
 }
 
-/// The policies that commit memory and that a guest does not see.
+/// The policies that commit memory and that a guest does not see. One of them more often than others: under it alone the
+/// kernel does not take pages back (`MADV_DONTNEED` on locked pages in madvise(2)).
 fn hidden() -> Vec<&'static Policy> {
     let hidden = commit::all().iter().copied();
-    hidden.filter(|policy| policy.needs_kept_memory() && !policy.is_visible()).collect()
+    let hidden = hidden.filter(|policy| policy.needs_kept_memory() && !policy.is_visible());
+    hidden.chain([&commit::MLOCK; 3]).collect()
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ impl Schedule {
     /// Whether it needs a process in which no other schedule has run: what others left resident or dirty would hide
     /// what it looks for.
     pub fn is_alone(self) -> bool {
-        matches!(self, Self::Spike | Self::MemoryLimit) || self.is_special()
+        matches!(self, Self::Spike | Self::MemoryLimit | Self::Forked) || self.is_special()
     }
 
     /// Whether its process begins otherwise than those of other schedules: the child is told beforehand.

@@ -211,7 +211,7 @@ impl Restorer for Unasked {
         for piece in runs.iter().flat_map(|run| image.pieces(run.clone())) {
             match piece {
                 Piece::Blank(range) => {
-                    let _answer = pages.discard(range);
+                    let _answer = pages.discard_unlocked(range);
                 }
                 Piece::Filled(range, _) => Copy::default().restore(pages, image, &[range], done)?,
             }
