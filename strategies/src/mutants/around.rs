@@ -17,7 +17,7 @@ use crate::sys::pagemap_scan::{self, Scanner, Select};
 use crate::sys::{faults, mincore};
 use crate::track::Tracker;
 use crate::track::full::Full;
-use crate::track::pagemap::flagged;
+use crate::track::pagemap::{Populated, flagged};
 use crate::track::uffd_wp::Protection;
 
 /// Without a fault nothing was written, where pages are either protected or known. A commit policy makes pages that are
@@ -80,7 +80,7 @@ pub(super) static UNCHECKED_FORK: Strategy = Strategy::in_place(
     "reads the pagemap that was opened when the session was started, whichever process it is in",
     &[&pagemap::PAGEMAP],
     InPlace {
-        tracker: || Box::new(AtStart::default()),
+        tracker: || Box::new(Populated::default()),
         scope: Scope { process: false, ..Scope::ALL },
         ..InPlace::BASE
     },
@@ -298,30 +298,6 @@ impl Tracker for FirstSession {
 impl Drop for FirstSession {
     fn drop(&mut self) {
         let _others = FIRST.compare_exchange(self.base, 0, Ordering::Relaxed, Ordering::Relaxed);
-    }
-}
-
-#[derive(Default)]
-struct AtStart {
-    pagemap: Option<Pagemap>,
-    entries: Vec<u8>,
-}
-
-impl Tracker for AtStart {
-    fn start(&mut self, _: &mut Pages<'_>) -> io::Result<()> {
-        self.pagemap = Some(Pagemap::open()?);
-        Ok(())
-    }
-
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
-        let pagemap = self.pagemap.as_ref().ok_or_else(not_started)?;
-        flagged(pagemap, &mut self.entries, pages, pagemap::PRESENT | pagemap::SWAPPED, runs, done)
     }
 }
 
