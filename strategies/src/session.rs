@@ -203,11 +203,29 @@ pub(crate) fn store<T: 'static>(engine: &Engine, state: T, options: &Options, ho
     store
 }
 
-/// Gives what comes next as much as the options say: instantiation and each block alike.
-pub(crate) fn allow<T: 'static>(store: &mut Store<T>, options: &Options) {
+/// What an instantiation or a block may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    deadline: u64,
+    /// Absent where the engine does not count it.
+    fuel: Option<u64>,
+}
+
+/// Gives what comes next as much as the options say, and returns it, to be given again.
+pub(crate) fn allow<T: 'static>(store: &mut Store<T>, options: &Options) -> Allowance {
     store.set_epoch_deadline(options.deadline);
-    // An error only says that this engine does not count fuel.
-    let _ = store.set_fuel(options.fuel);
+    Allowance {
+        deadline: options.deadline,
+        fuel: store.set_fuel(options.fuel).is_ok().then_some(options.fuel),
+    }
+}
+
+impl Allowance {
+    /// Gives it to the next block. An engine that counts no fuel is not asked: making its error takes longer than some resets.
+    pub(crate) fn give<T: 'static>(self, store: &mut Store<T>) -> Result<(), Error> {
+        store.set_epoch_deadline(self.deadline);
+        self.fuel.map_or(Ok(()), |fuel| store.set_fuel(fuel)).map_err(Error::engine("cannot set the fuel"))
+    }
 }
 
 /// Looks the entry point up, if there is to be one.

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::module::{Facts, Item, export_name};
 use crate::plan::Options;
-use crate::session::{self, Reset};
+use crate::session::{self, Allowance, Reset};
 use crate::strategy::Strategy;
 use crate::track::Learned;
 
@@ -47,6 +47,7 @@ struct Live<T: 'static> {
     memories: Memories,
     globals: Vec<(Global, Val)>,
     tables: Vec<(Table, Vec<Ref>)>,
+    allowance: Allowance,
 }
 
 impl<T: 'static> InPlaceSession<T> {
@@ -162,20 +163,20 @@ impl<T: 'static> InPlaceSession<T> {
                     .map_err(Error::engine("the limiter does not allow what the module begins with"))?;
             }
         }
-        self.allow();
-        Ok(())
+        self.allow()
     }
 
     /// Gives the next block its deadline and fuel.
-    pub(super) fn allow(&mut self) {
-        let Template { parts, options, hooks, .. } = &self.template;
+    pub(super) fn allow(&mut self) -> Result<(), Error> {
+        let Template { parts, hooks, .. } = &self.template;
         if parts.scope.allowances {
-            session::allow(&mut self.live.store, options);
+            self.live.allowance.give(&mut self.live.store)?;
             if let Some(epoch) = hooks.epoch {
                 // The host may have put a trap in its place.
                 self.live.store.epoch_deadline_callback(epoch);
             }
         }
+        Ok(())
     }
 }
 
@@ -230,8 +231,8 @@ impl<T: 'static> Template<T> {
         let globals = self.snapshot_globals(parts.scope.globals, instance, &mut store)?;
         let tables =
             if parts.scope.tables { self.snapshot_tables(instance, &mut store)? } else { Vec::new() };
-        session::allow(&mut store, options);
-        Ok(Live { store, instance, start, memories, globals, tables })
+        let allowance = session::allow(&mut store, options);
+        Ok(Live { store, instance, start, memories, globals, tables, allowance })
     }
 
     /// Tries out, in a store that is thrown away, that instantiation calls no function of the host which a fresh instance

@@ -62,7 +62,7 @@ impl<T: 'static> Turns<T> {
         mem::swap(&mut self.awake, &mut self.asleep);
         self.awake.put(memories)?;
         // What it was given a block ago counts from then.
-        self.awake.allow();
+        self.awake.allow()?;
         Ok(Reset { instances: renewed, ..done })
     }
 }
