@@ -99,7 +99,17 @@ fn nights_of_other_machines_do_not_count() {
     let others = fs::read_to_string(case.history()).unwrap().replace(CLASS, "aarch64-other-4c-linux6.6-4k");
     fs::write(case.history(), others).unwrap();
     let found = case.night(|run| run.strategy *= 1.05).code(1);
-    found.stdout(contains("no earlier quiet night of machine class")).stdout(contains("(20 of others)"));
+    found
+        .stdout(contains("no earlier quiet night of machine class"))
+        .stdout(contains("(0 noisy ones, 20 of others)"));
+}
+
+#[test]
+fn noisy_nights_of_the_same_machine_are_not_taken_for_others() {
+    let case = Case::new(&wobbling(0.06));
+    let noisy = fs::read_to_string(case.history()).unwrap().replace("\"noisy\":false", "\"noisy\":true");
+    fs::write(case.history(), noisy).unwrap();
+    case.night(|_| {}).stdout(contains("(20 noisy ones, 0 of others)"));
 }
 
 #[test]

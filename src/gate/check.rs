@@ -103,10 +103,11 @@ pub fn check(baseline: &Saved, night: &Saved, history: &History) -> Result<Repor
     notes.extend(history.notes.iter().cloned());
     match history.quiet(night).count() {
         0 => notes.push(format!(
-            "no earlier quiet night of machine class `{}` in the history ({} of others): every threshold is its floor, and \
-             only intervals that do not overlap count",
+            "no earlier quiet night of machine class `{}` in the history ({} noisy ones, {} of others): every threshold is \
+             its floor, and only intervals that do not overlap count",
             classes[1],
-            history.len()
+            history.noisy(night).count(),
+            history.len() - history.noisy(night).count()
         )),
         nights => notes.push(format!("thresholds rest on {nights} earlier quiet nights at most")),
     }

@@ -170,6 +170,11 @@ impl History {
         self.alike(saved).filter(|night| !night.noisy)
     }
 
+    /// Nights of the machine class that count for no threshold.
+    pub fn noisy<'a>(&'a self, saved: &'a Saved) -> impl Iterator<Item = &'a Night> {
+        self.alike(saved).filter(|night| night.noisy)
+    }
+
     fn alike<'a>(&'a self, saved: &'a Saved) -> impl Iterator<Item = &'a Night> {
         let class = &saved.record.machine.class;
         self.nights.iter().filter(move |night| night.class == *class && !night.same_run(saved))
