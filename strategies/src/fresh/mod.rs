@@ -61,12 +61,15 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Judgement> {
         }
     }
     // All other imports belong to a store, and each instance has a new one.
-    for (index, _) in facts.memories.iter().enumerate().filter(|(_, memory)| memory.imported && memory.shared)
-    {
+    for (index, memory) in facts.memories.iter().enumerate().filter(|(_, memory)| memory.shared) {
+        let reason = if memory.imported {
+            "is imported and shared, so that it outlives every store"
+        } else {
+            "is shared, which wasmtime makes on demand only, and only where a host asks for it (Config::shared_memory)"
+        };
         let name = format!("memory {index}");
         for judgement in judgements.iter_mut().filter(|judgement| judgement.construct == name) {
-            let reason = "is imported and shared, so that it outlives every store".into();
-            judgement.answer = Answer::Refused { reason };
+            judgement.answer = Answer::Refused { reason: reason.into() };
         }
     }
     judgements
