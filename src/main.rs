@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use resetbench::cli::{Cli, Verb};
+use resetbench::machine::inherited;
 use resetbench::verb;
 
 fn main() -> ExitCode {
+    inherited::restore();
     let cli = Cli::parse();
     let result = match cli.verb {
         Verb::Doctor(args) => verb::doctor::run(&args),

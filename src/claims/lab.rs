@@ -91,7 +91,7 @@ impl<'a> Lab<'a> {
         let workload = bundled::named(workload, &chosen)?;
         let staged = staging::stage(&self.staging.join("runs"), &workload)?;
         let spec = Spec::new(strategy, &workload, &staged, TIMEOUT);
-        let binary = std::env::current_exe().context("cannot find this program")?;
+        let binary = crate::launch::program()?;
         let (cell, _) = process::Cell::start(binary.as_os_str(), spec).context(strategy.to_owned())?;
         Ok(cell)
     }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use reset_strategies::commit::{self, Policy, room};
 use reset_strategies::registry;
 use serde_json::Value;
@@ -36,7 +36,7 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// When this program cannot be found, to be started as children.
     pub fn new(staging: PathBuf, interrupted: &'a AtomicBool) -> Result<Self> {
-        let binary = std::env::current_exe().context("cannot find this program")?.into();
+        let binary = crate::launch::program()?.into();
         Ok(Self { binary, staging, interrupted, staged: BTreeMap::new(), references: BTreeMap::new() })
     }
 

@@ -19,3 +19,22 @@ pub mod record;
 pub mod runner;
 pub mod staging;
 mod waste;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// This program, to be started again as a child.
+///
+/// It is the file that is running and not the one that has its path now: whoever builds anew in the middle of a run would
+/// otherwise have the rest of it measured with another program (proc(5), `/proc/pid/exe`).
+///
+/// # Errors
+/// When there is neither.
+pub fn program() -> Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() {
+        return Ok(running);
+    }
+    std::env::current_exe().context("cannot find this program: is /proc mounted?")
+}

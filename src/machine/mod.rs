@@ -11,6 +11,7 @@ pub mod clock;
 mod cpu;
 mod frequency;
 pub mod group;
+pub mod inherited;
 mod limits;
 mod memory;
 mod noise;
@@ -21,6 +22,7 @@ mod virtualisation;
 
 use std::collections::BTreeMap;
 
+use reset_strategies::sys::memory::Memory as SystemMemory;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -154,14 +156,19 @@ pub(crate) fn cgroup_headroom() -> Option<u64> {
     cgroup::headroom(&System)
 }
 
-/// Bytes that can be had without swapping, now.
-pub(crate) fn available_bytes() -> std::io::Result<Option<u64>> {
-    System.text("/proc/meminfo").map(|text| memory::available(&text))
+/// Bytes that can be had without swapping, now. Where `/proc/meminfo` is hidden, as by `subset=pid`, it is what is free at
+/// once, by sysinfo(2).
+///
+/// # Errors
+/// When the kernel says neither.
+pub(crate) fn available_bytes() -> std::io::Result<u64> {
+    let named = System.text("/proc/meminfo").ok().and_then(|text| memory::available(&text));
+    named.map_or_else(|| SystemMemory::read().map(|memory| memory.free_bytes), Ok)
 }
 
 /// Bytes that this process and its children can have, now; `None` when the kernel does not say.
 pub(crate) fn room_bytes() -> Option<u64> {
-    let available = available_bytes().ok().flatten();
+    let available = available_bytes().ok();
     [available, cgroup_headroom()].into_iter().flatten().min()
 }
 

@@ -4,6 +4,7 @@
 //! `/proc/swaps` and `/proc/vmstat` (proc(5)); prctl(2), mlockall(2), madvise(2) and sysinfo(2), which are asked
 //! and tried.
 
+use reset_strategies::sys::memory::Memory;
 use reset_strategies::sys::{ksm, locked, swap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,7 @@ impl Tried {
         Self {
             merging: ksm::is_asked_for(),
             maps_locked: locked::maps_locked().map_err(|e| format!("a page just mapped: {e}")),
-            swap_bytes: swap::total_bytes().map_err(|e| format!("sysinfo: {e}")),
+            swap_bytes: Memory::read().map(|memory| memory.swap_bytes).map_err(|e| format!("sysinfo: {e}")),
             page_left: swap::takes_a_page(),
         }
     }

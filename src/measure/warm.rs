@@ -23,10 +23,8 @@ use crate::machine;
 /// Why no memory was warmed.
 #[derive(Debug, Error)]
 pub enum WarmError {
-    #[error("/proc/meminfo: {0}")]
-    Meminfo(#[source] io::Error),
-    #[error("/proc/meminfo names neither MemAvailable nor MemFree")]
-    Available,
+    #[error("neither /proc/meminfo nor sysinfo says how much memory there is: {0}")]
+    Available(#[source] io::Error),
     #[error(
         "cannot map {bytes} bytes to warm them: {source} (RLIMIT_AS, RLIMIT_DATA and vm.overcommit_memory decide)"
     )]
@@ -77,8 +75,7 @@ pub fn warm(bytes: u64) -> Result<Warmed, WarmError> {
 /// # Errors
 /// As for [`warm`].
 pub fn hold(bytes: u64) -> Result<Held, WarmError> {
-    let meminfo = machine::available_bytes().map_err(WarmError::Meminfo)?;
-    let available = meminfo.ok_or(WarmError::Available)?;
+    let available = machine::available_bytes().map_err(WarmError::Available)?;
     let page = procfs::page_size();
     let (allowed, bound) = bounded(bytes, page, available, machine::cgroup_headroom());
     let start = Instant::now();

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path as FilePath;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use reset_strategies::commit;
 use serde_json::Value;
 
@@ -83,7 +83,7 @@ impl Bench {
         let large = generate::module(seed, generate::LARGE_BYTES);
         let small = generate::module(seed, 0);
         Ok(Self {
-            binary: std::env::current_exe().context("cannot find this program")?.into(),
+            binary: crate::launch::program()?.into(),
             large: Files::prepare(staging.join("large"), &large, true)?,
             small: Files::prepare(staging.join("small"), &small, true)?,
         })

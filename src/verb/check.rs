@@ -112,7 +112,7 @@ fn again(night: &Path, number: u32, command: &[String]) -> Result<PathBuf> {
     let folder = PathBuf::from(folder);
     ensure!(!folder.exists(), "{} is there already: was this night checked before?", folder.display());
     eprintln!("running again: resetbench {}", command.join(" "));
-    let program = std::env::current_exe().context("cannot find this program")?;
+    let program = crate::launch::program()?;
     let status = Command::new(program)
         .args(command)
         .arg("--quiet")

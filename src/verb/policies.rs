@@ -75,7 +75,7 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
         blocks: args.blocks_count,
         seed,
         timeout: Duration::from_secs(args.timeout),
-        binary: std::env::current_exe().context("cannot find this program")?.into(),
+        binary: crate::launch::program()?.into(),
         staging: staging.path().into(),
         run: &name,
         rows: RowWriter::create(&folder.join("rows.ndjson"))?,

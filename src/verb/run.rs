@@ -80,7 +80,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let mut runner = Runner {
         plan: &plan,
         run: &name,
-        binary: std::env::current_exe().context("cannot find this program")?.into(),
+        binary: crate::launch::program()?.into(),
         staging: staging.path().into(),
         rows: RowWriter::create(&folder.join("rows.ndjson"))?,
         progress: &progress,

@@ -134,7 +134,7 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
     };
     let folder = tempfile::tempdir().context("cannot make a folder for rows")?;
     let rows = folder.path().join("rows.ndjson");
-    let program: OsString = std::env::current_exe().context("cannot find this program")?.into();
+    let program: OsString = crate::launch::program()?.into();
     Runner {
         plan: &plan,
         run: "trust",

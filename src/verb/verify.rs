@@ -41,7 +41,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
             Profile::Full => 100_000,
         }),
         timeout: Duration::from_secs(args.timeout),
-        binary: std::env::current_exe().context("cannot find this program")?.into(),
+        binary: crate::launch::program()?.into(),
         staging: staging.path().into(),
         progress: &progress,
         interrupted: &interrupted,

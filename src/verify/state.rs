@@ -28,6 +28,8 @@ impl Fresh {
         let options = child::options();
         let mut config = Config::new();
         (options.configure)(&mut config);
+        // Plainer still, and a memfd is not to be had everywhere.
+        config.memory_init_cow(false);
         let engine = Engine::new(&config).map_err(anyhow::Error::from)?;
         let (module, _) = cache::module(compiled, &engine, &instrument(wasm, &facts)?)?;
         let mut linker = Linker::new(&engine);

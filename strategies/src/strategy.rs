@@ -10,7 +10,7 @@ use crate::in_place::{self, InPlace};
 use crate::judgement::{Judgement, Support};
 use crate::module::Facts;
 use crate::plan::Options;
-use crate::sys::{Broken, Kernel, Mechanism};
+use crate::sys::{Broken, Kernel, Mechanism, code};
 
 /// One way to reset, named `family/variant`.
 #[derive(Debug)]
@@ -187,9 +187,9 @@ impl Strategy {
         }
     }
 
-    /// Probes every mechanism that it needs.
+    /// Probes every mechanism that it needs, and before them what any compiled module needs.
     pub fn availability(&self) -> Availability {
-        for mechanism in self.needs() {
+        for mechanism in [&code::EXECUTABLE].into_iter().chain(self.needs()) {
             if let Err(reason) = mechanism.available() {
                 return Availability::Unavailable { reason: format!("{}: {reason}", mechanism.name) };
             }

@@ -5,6 +5,7 @@ use wasmtime::InstanceAllocationStrategy;
 use super::Fresh;
 use crate::condition;
 use crate::strategy::Strategy;
+use crate::sys::memfd;
 
 /// `fresh/on-demand-copy`.
 pub static COPY: Strategy = Strategy::fresh(
@@ -25,7 +26,7 @@ pub static COPY: Strategy = Strategy::fresh(
 pub static COW: Strategy = Strategy::fresh(
     "fresh/on-demand-cow",
     "InstancePre, memory mapped per block, data image mapped copy-on-write",
-    &[],
+    &[&memfd::PRIVATE_IMAGE],
     Fresh {
         configure: |config, _, _| {
             config.allocation_strategy(InstanceAllocationStrategy::OnDemand).memory_init_cow(true);

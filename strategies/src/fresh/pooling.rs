@@ -7,13 +7,13 @@ use crate::condition;
 use crate::module::Facts;
 use crate::plan::Options;
 use crate::strategy::Strategy;
-use crate::sys::{ksm, pagemap_scan, pool_scan, swap};
+use crate::sys::{ksm, memfd, pagemap_scan, pool_scan, swap};
 
 /// `fresh/pooling`.
 pub static DEFAULT: Strategy = Strategy::fresh(
     "fresh/pooling",
     "InstancePre, pooling allocator as it comes: MADV_DONTNEED on the whole slot",
-    &[],
+    &[&memfd::PRIVATE_IMAGE],
     Fresh {
         configure: |config, facts, options| pool(config, facts, options, |_| ()),
         recipe: include_str!("recipes/pooling.rs"),
@@ -26,7 +26,7 @@ pub static DEFAULT: Strategy = Strategy::fresh(
 pub static RESIDENT: Strategy = Strategy::fresh(
     "fresh/pooling-resident",
     "pooling allocator that keeps 64 MiB of each slot resident and zeroes it",
-    &[],
+    &[&memfd::PRIVATE_IMAGE],
     Fresh {
         configure: |config, facts, options| {
             pool(config, facts, options, |pool| {
@@ -44,7 +44,13 @@ pub static RESIDENT: Strategy = Strategy::fresh(
 pub static SCAN: Strategy = Strategy::fresh(
     "fresh/pooling-scan",
     "pooling allocator that keeps 64 MiB resident and finds pages with PAGEMAP_SCAN: the tuned peer",
-    &[&pagemap_scan::PAGEMAP_SCAN, &pool_scan::POOL_SCAN, &swap::ABSENT, &ksm::NOT_ASKED],
+    &[
+        &memfd::PRIVATE_IMAGE,
+        &pagemap_scan::PAGEMAP_SCAN,
+        &pool_scan::POOL_SCAN,
+        &swap::ABSENT,
+        &ksm::NOT_ASKED,
+    ],
     SCANNING,
 )
 .diverges_when_swapped(
@@ -67,6 +73,10 @@ pub(crate) const SCANNING: Fresh = Fresh {
 /// As many elements as wasmtime allows a table in the first place.
 const MOST_ELEMENTS: u64 = 10_000_000;
 
+/// More than the own state of any valid module takes: a million globals of 16 bytes, and as much for everything else. The
+/// pool compares with it, and reserves nothing.
+const MOST_INSTANCE_BYTES: usize = 1 << 28;
+
 /// A pool that is just large enough: wasmtime's defaults reserve room for a thousand instances.
 fn pool(
     config: &mut Config,
@@ -87,7 +97,7 @@ fn pool(
         .max_tables_per_module(tables.max(1))
         // Room to grow, as the other strategies have.
         .table_elements(elements.clamp(20_000, MOST_ELEMENTS) as usize)
-        .max_core_instance_size(1 << 20)
+        .max_core_instance_size(MOST_INSTANCE_BYTES)
         .max_memory_size(1 << 32);
     tune(&mut pool);
     config.memory_init_cow(true);

@@ -7,12 +7,13 @@ use wasmtime::InstanceAllocationStrategy;
 use super::{Fresh, Link};
 use crate::condition;
 use crate::strategy::Strategy;
+use crate::sys::memfd;
 
 /// `fresh/relink`.
 pub static STRATEGY: Strategy = Strategy::fresh(
     "fresh/relink",
     "a new store and Linker::instantiate per block, on demand, with copy-on-write images",
-    &[],
+    &[&memfd::PRIVATE_IMAGE],
     Fresh {
         link: Link::PerBlock,
         configure: |config, _, _| {

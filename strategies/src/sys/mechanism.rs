@@ -108,7 +108,8 @@ impl Mechanism {
 }
 
 /// Every mechanism that some strategy or commit policy needs or makes use of, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 19] = [
+pub static ALL: [&Mechanism; 20] = [
+    &super::code::EXECUTABLE,
     &crate::in_place::SHRINK,
     &crate::in_place::SECOND_CORE,
     &super::page::PROTECT,

@@ -3,12 +3,14 @@
 //! A probe performs the mechanism on a page of its own and checks the effect: that a header or a kernel version
 //! promises it proves nothing inside a container.
 
+pub mod code;
 pub mod faults;
 mod kernel;
 pub mod ksm;
 pub mod locked;
 pub mod mechanism;
 pub mod memfd;
+pub mod memory;
 pub mod mincore;
 pub mod page;
 pub mod pagemap;

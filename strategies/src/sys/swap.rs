@@ -3,30 +3,19 @@
 
 use std::io;
 
+use super::memory::Memory;
 use super::page::{self, Scratch};
 use super::pagemap::{self, Pagemap};
 use super::{Mechanism, checked};
 
 /// Whether the machine has swap now. It may be switched on and off at any time.
 ///
-/// sysinfo(2) needs no `/proc`, and what is mounted over `/proc/swaps` hides nothing from it.
+/// What is mounted over `/proc/swaps` hides nothing from sysinfo(2).
 ///
 /// # Errors
 /// When the system call is refused.
 pub fn is_on() -> io::Result<bool> {
-    Ok(total_bytes()? > 0)
-}
-
-/// The size of all swap areas in bytes, by sysinfo(2).
-///
-/// # Errors
-/// When the system call is refused.
-pub fn total_bytes() -> io::Result<u64> {
-    // SAFETY: all zeros is a value of this struct of numbers.
-    let mut info: libc::sysinfo = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes one `struct sysinfo`, which `info` is.
-    checked(unsafe { libc::sysinfo(&raw mut info) })?;
-    Ok(info.totalswap.saturating_mul(info.mem_unit.into()))
+    Ok(Memory::read()?.swap_bytes > 0)
 }
 
 /// Whether a page of this process leaves memory when that is asked for (`MADV_PAGEOUT` of madvise(2), Linux 5.4), which

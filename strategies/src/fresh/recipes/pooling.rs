@@ -4,7 +4,7 @@ fn config() -> wasmtime::Config {
     let mut pool = wasmtime::PoolingAllocationConfig::new();
     // Room for each store that lives at once, and for a memory that grows to all that 32-bit addresses reach.
     pool.total_core_instances(1).total_memories(1).total_tables(1).max_memory_size(1 << 32);
-    pool.table_elements(20_000).max_core_instance_size(1 << 20);
+    pool.table_elements(20_000).max_core_instance_size(1 << 28);
     config.memory_init_cow(true);
     config.allocation_strategy(wasmtime::InstanceAllocationStrategy::Pooling(pool));
     config

@@ -1,0 +1,225 @@
+//! Odd surroundings: what the program inherits, and what a container hides or refuses.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use assert_cmd::cargo::cargo_bin;
+
+use crate::common::read;
+
+/// A run of the program after `prepare` was called in the new process.
+///
+/// `prepare` runs between fork(2) and execve(2): it makes system calls only.
+fn after(prepare: fn() -> io::Result<()>, arguments: &[&str]) -> Output {
+    let mut command = Command::new(cargo_bin("resetbench"));
+    command.args(arguments).env("NO_COLOR", "1");
+    // SAFETY: what the tests below hand over allocates nothing and takes no lock.
+    unsafe { command.pre_exec(prepare) };
+    command.output().unwrap()
+}
+
+fn checked(result: libc::c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// A system call that is answered with an error from now on (seccomp(2)).
+fn refuse(call: libc::c_long, error: libc::c_int) -> io::Result<()> {
+    let statement = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut filter = [
+        // The number of the call is the first field of `struct seccomp_data`.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, 0, 1),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | error as u32, 0, 0),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the kernel copies the program, which lives until the call returns.
+    unsafe {
+        checked(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+        checked(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0, 0))
+    }
+}
+
+#[test]
+fn children_are_waited_for_where_sigchld_was_inherited_as_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let prepare = || {
+        // SAFETY: no handler is installed.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        Ok(())
+    };
+    for verb in ["startup", "determinism"] {
+        let out = out.join(verb);
+        let output = after(prepare, &[verb, "--profile", "smoke", "-q", "--out", out.to_str().unwrap()]);
+        assert!(output.status.success(), "{verb}: {}", told(&output));
+        assert!(!told(&output).contains("No child processes"), "{}", told(&output));
+    }
+}
+
+#[test]
+fn a_blocked_signal_still_ends_the_run() {
+    let prepare = || {
+        let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: sigfillset writes a whole set, which sigprocmask reads.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            checked(libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut()))
+        }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(cargo_bin("resetbench"));
+    command.args(["run", "--profile", "full", "-q", "--out"]).arg(folder.path().join("out"));
+    // SAFETY: as above.
+    unsafe { command.pre_exec(prepare) };
+    let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let rows = folder.path().join("out/rows.ndjson");
+    let began = Instant::now();
+    while !rows.exists() && began.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // SAFETY: the child has not been waited for, so that its number is still its own.
+    checked(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }).unwrap();
+    // A full run takes twenty minutes: one that ends within two has heard the signal.
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > Duration::from_secs(240) {
+            child.kill().unwrap();
+            panic!("SIGTERM was not heard");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(read(&folder.path().join("out/run.json"))["interrupted"], true);
+}
+
+#[test]
+fn a_limit_on_file_sizes_is_an_error_and_not_the_end_without_a_word() {
+    let prepare = || {
+        let limit = libc::rlimit { rlim_cur: 16 << 10, rlim_max: 16 << 10 };
+        // SAFETY: the kernel reads one `rlimit`.
+        checked(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) })
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = ["run", "--profile", "smoke", "-q", "-w", "stress/noop", "-s", "copy/full", "--out"];
+    let output = after(prepare, &[&run[..], &[out.to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(1), "{:?}: {}", output.status, told(&output));
+    assert!(told(&output).contains("File too large"), "{}", told(&output));
+}
+
+#[test]
+fn few_descriptors_are_raised_to_as_many_as_are_allowed() {
+    let prepare = || {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the kernel writes and reads one `rlimit`.
+        unsafe {
+            checked(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit))?;
+            limit.rlim_cur = 12;
+            checked(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit))
+        }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = ["run", "--profile", "smoke", "-q", "-w", "stress/noop", "--out"];
+    let output = after(prepare, &[&run[..], &[out.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(!told(&output).contains("Too many open files"), "{}", told(&output));
+}
+
+#[test]
+fn a_host_that_refuses_memfd_has_strategies_unavailable_and_none_broken() {
+    let output = after(
+        || refuse(libc::SYS_memfd_create, libc::EPERM),
+        &[
+            "verify",
+            "--profile",
+            "smoke",
+            "--seed",
+            "1",
+            "-w",
+            "foreign/c",
+            "--schedule",
+            "in-order",
+            "--json",
+        ],
+    );
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", told(&output)));
+    for cell in report["cells"].as_array().unwrap() {
+        let outcome = cell["equivalence"].as_str().unwrap();
+        let known = ["equivalent", "unavailable"].contains(&outcome) || cell["control"] == true;
+        assert!(known, "{cell}");
+        if outcome == "unavailable" {
+            assert!(!cell["reason"].as_str().unwrap().is_empty(), "{cell}");
+        }
+    }
+    let of = |name: &str| {
+        report["cells"].as_array().unwrap().iter().find(|cell| cell["strategy"] == name).unwrap()
+    };
+    assert!(of("fresh/relink")["reason"].as_str().unwrap().contains("memfd"), "{}", of("fresh/relink"));
+    assert_eq!(of("fresh/on-demand-copy")["equivalence"], "equivalent");
+    assert!(output.status.success(), "{}", told(&output));
+}
+
+#[test]
+fn memory_that_must_not_become_executable_is_told_with_its_remedy() {
+    /// `PR_SET_MDWE` and `PR_MDWE_REFUSE_EXEC_GAIN` of `linux/prctl.h` (Linux 6.3).
+    const SET_MDWE: libc::c_int = 65;
+    // SAFETY: the call takes numbers only.
+    let supported = unsafe { libc::prctl(66, 0, 0, 0, 0) } >= 0;
+    if !supported {
+        eprintln!("NOT TESTED HERE: this kernel has no PR_SET_MDWE (Linux 6.3)");
+        return;
+    }
+    // SAFETY: the call takes numbers only.
+    let prepare = || checked(unsafe { libc::prctl(SET_MDWE, 1, 0, 0, 0) });
+    for (arguments, code) in [
+        (&["doctor"][..], 0),
+        (&["verify", "--profile", "smoke", "-w", "foreign/c", "-s", "copy/full"][..], 1),
+    ] {
+        let output = after(prepare, arguments);
+        let said = told(&output).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains("MemoryDenyWriteExecute"), "{said}");
+    }
+}
+
+#[test]
+fn a_proc_that_shows_processes_only_is_enough() {
+    let prepare = || {
+        // SAFETY: all strings end in a zero byte and outlive the calls.
+        unsafe {
+            checked(libc::unshare(libc::CLONE_NEWNS))?;
+            let private = libc::MS_REC | libc::MS_PRIVATE;
+            checked(libc::mount(
+                c"none".as_ptr(),
+                c"/".as_ptr(),
+                std::ptr::null(),
+                private,
+                std::ptr::null(),
+            ))?;
+            let (proc, options) = (c"proc".as_ptr(), c"subset=pid".as_ptr());
+            checked(libc::mount(proc, c"/proc".as_ptr(), proc, 0, options.cast()))
+        }
+    };
+    let mut trial = Command::new("true");
+    // SAFETY: as above.
+    unsafe { trial.pre_exec(prepare) };
+    if let Err(error) = trial.status() {
+        eprintln!("NOT TESTED HERE: no /proc of its own (needs root): {error}");
+        return;
+    }
+    let verify = ["verify", "--profile", "smoke", "--seed", "1", "-w", "foreign/c", "--schedule", "in-order"];
+    let output = after(prepare, &verify);
+    assert!(output.status.success(), "{}", told(&output));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = ["run", "--profile", "smoke", "-q", "-w", "foreign/c", "-s", "copy/full", "--out"];
+    let output = after(prepare, &[&run[..], &[out.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", told(&output));
+}
