@@ -307,6 +307,10 @@ pub struct RecommendArgs {
     #[arg(long, value_name = "VERSION")]
     pub kernel: Option<Kernel>,
 
+    /// Recommend also where most blocks fail; the times are then those of failing.
+    #[arg(long)]
+    pub failing_blocks: bool,
+
     /// How to print it.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Spelling,

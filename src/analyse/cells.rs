@@ -100,6 +100,7 @@ impl<'a> Bench<'a> {
             control: *control,
             equivalence: *equivalence,
             reason: reason.clone(),
+            outcomes: evidence.outcomes.clone().filter(|_| sound),
             execute_ns: quantiles(Phase::Execute),
             reset_ns: quantiles(Phase::Reset),
             cycle_ns: *cycle,

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::Unfit;
 use super::ending::Ending;
 use super::learned::Learned;
+use super::outcomes::Outcomes;
 use super::paired::{Round, Rounds};
 use super::quantile::{quantile, sort};
 use super::summary::Equivalence;
@@ -46,6 +47,8 @@ pub struct Evidence {
     troubles: BTreeSet<(u32, &'static str, String)>,
     /// Instruments that failed, by metric, and why: their figures are absent, the others stand.
     unmeasured: BTreeSet<(String, String)>,
+    /// How the blocks of the trace ended.
+    pub outcomes: Option<Outcomes>,
     times: BTreeMap<Phase, Times>,
     /// How its timing ended, and after which launches, batch by batch.
     endings: Vec<(Ending, Range<u32>)>,
@@ -203,6 +206,12 @@ impl Evidence {
         let samples = || if row.samples.is_empty() { row.value.as_slice() } else { &row.samples };
         match (row.phase, row.metric.as_str()) {
             (Phase::Verify, EQUIVALENCE) => self.verified = true,
+            (Phase::Verify, metric) => {
+                let mut outcomes = self.outcomes.clone().unwrap_or_default();
+                if outcomes.take(metric, row.value.unwrap_or(0), row.error.as_deref()) {
+                    self.outcomes = Some(outcomes);
+                }
+            }
             (Phase::Execute | Phase::Reset | Phase::Cycle, TIME) => self.add_time(row, samples())?,
             (Phase::Cycle, MINOR_FAULTS) => self.minor_faults.extend(samples()),
             (Phase::Cycle, metric) => {

@@ -8,6 +8,7 @@
 //! | rows of `rows.ndjson`, with the line named that cannot be read | [`rows_file`] |
 //! | rows by cell; which cells may have figures | [`evidence`] |
 //! | distributions, overhead, faults, memory, startup of a cell | [`figures`], [`quantile`] |
+//! | how the blocks ended | [`outcomes`] |
 //! | whether memory grows in a long run | [`growth`], [`student`] |
 //! | ratios of two contenders within the same round | [`paired`] |
 //! | interval of a ratio, launches being the unit | [`bootstrap`], [`student`] |
@@ -40,6 +41,7 @@ pub mod evidence;
 pub mod figures;
 pub mod growth;
 pub mod learned;
+pub mod outcomes;
 pub mod paired;
 pub mod quantile;
 pub mod rows_file;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ending::Ending;
 use super::learned::Learned;
+use super::outcomes::Outcomes;
 use super::standing::Standing;
 use super::verdict::More;
 use crate::measure::row::Params;
@@ -57,6 +58,9 @@ pub struct Cell {
     /// For an equivalent cell, what went wrong in one of its launches although the figures stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How the blocks of the trace ended. Absent from cells that are not equivalent, and from rows older than this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcomes: Option<Outcomes>,
     pub execute_ns: Option<Quantiles>,
     pub reset_ns: Option<Quantiles>,
     pub cycle_ns: Option<Quantiles>,

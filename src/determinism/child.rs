@@ -75,7 +75,9 @@ pub fn serve(spec: &Spec) -> Result<ExitCode> {
         let result = session.execute();
         match host::outcome(result, session.store_mut()?.data().log()) {
             Outcome::Completed => {}
-            Outcome::Trapped(reason) => return say(&Line::Trapped { block, reason }),
+            Outcome::Trapped(reason) | Outcome::Failed(reason) => {
+                return say(&Line::Trapped { block, reason });
+            }
             Outcome::TimedOut => bail!("block {block} was interrupted, which nobody asked for"),
         }
     }

@@ -424,7 +424,7 @@ impl Cell {
                     self.ground.spec.timeout_ms
                 )
             }
-            Outcome::Completed | Outcome::Trapped(_) => Ok(()),
+            Outcome::Completed | Outcome::Trapped(_) | Outcome::Failed(_) => Ok(()),
         }
     }
 }

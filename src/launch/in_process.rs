@@ -19,7 +19,7 @@ use super::folder;
 use super::plan::{Contender, Plan};
 use super::protocol::{Reference, Spec, Verified};
 use super::record::{Record, WorkloadRecord};
-use super::runner::{REFERENCE, SAMPLE_EVERY, residency};
+use super::runner::{REFERENCE, SAMPLE_EVERY, outcomes, residency};
 use super::staging::{self, Staged};
 use crate::analyse::quantile::median;
 use crate::machine;
@@ -141,6 +141,8 @@ impl Bench {
             bail!("{} on {} diverged: {difference}", contender.name, course.workload.name);
         }
         self.rows.write(&row)?;
+        outcomes::rows(&row, &outcomes::of(&course.reference, &course.workload))
+            .try_for_each(|row| self.rows.write(&row))?;
         // Another one is timed: what the verification has touched stays resident, and some strategies would pay for it.
         drop(cell);
         let cell = self.start(course, strategy)?;

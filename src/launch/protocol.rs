@@ -12,7 +12,7 @@ use crate::measure::row::{Phase, Unit};
 use crate::verify::policy::Policy;
 use crate::verify::schedule::Script;
 use crate::workload::Workload;
-use crate::workload::host::Outcome;
+use crate::workload::host::{self, Outcome};
 
 /// Which cell a child runs, and where its files are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -171,6 +171,13 @@ pub struct Observed {
     pub outcome: Outcome,
     /// SHA-256 of everything that it flushed.
     pub flushed: String,
+}
+
+impl Observed {
+    /// Whether no byte was flushed.
+    pub fn flushed_nothing(&self) -> bool {
+        self.flushed == host::digest_of_nothing()
+    }
 }
 
 /// The outcome of the untimed comparison.

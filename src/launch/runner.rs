@@ -6,6 +6,7 @@
 
 mod length;
 mod long_run;
+pub(super) mod outcomes;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -142,6 +143,9 @@ impl<'a> Runner<'a> {
         let mut lane = Lane { workload, staged: &staged, launch: 0 };
         let mut order = self.plan.order(index);
         let Some(reference) = self.reference(&lane)? else { return Ok(()) };
+        if let Some(warning) = outcomes::of(&reference, workload).warning() {
+            self.progress.warn(&format!("{}: {warning}", workload.name));
+        }
         let contenders = self.verify(&lane, &reference)?;
         let verified = began.elapsed();
         let memory = self.plan.effort.memory_pass * u32::try_from(contenders.len())?;
@@ -229,6 +233,7 @@ impl<'a> Runner<'a> {
     /// Checks every cell in a child of its own; only those that pass are timed.
     fn verify(&mut self, lane: &Lane<'_>, reference: &Reference) -> Result<Vec<Contender<'a>>> {
         let mut contenders = Vec::new();
+        let outcomes = outcomes::of(reference, lane.workload);
         for plan in &self.plan.contenders {
             if self.stopped() {
                 break;
@@ -251,6 +256,8 @@ impl<'a> Runner<'a> {
                 continue;
             }
             self.outcome(lane, strategy, Status::Ok, None)?;
+            let row = self.row(lane, strategy, Turn::default(), Phase::Verify);
+            outcomes::rows(&row, &outcomes).try_for_each(|row| self.rows.write(&row))?;
             contenders.push(Contender::new(strategy, plan, verified));
         }
         Ok(contenders)

@@ -50,7 +50,7 @@ pub struct Row {
     pub at_ns: Option<u64>,
     /// The outcome of the whole cell in this launch.
     pub status: Status,
-    /// Why `status` is not `ok`.
+    /// Why `status` is not `ok`; in a row that counts blocks which did not complete, how the first of them ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -176,6 +176,7 @@ pub fn empty(strategy: &str, workload: &str, equivalence: Equivalence, reason: O
         ratio_to_baseline: None,
         regret: None,
         regret_by_mean: None,
+        outcomes: None,
         verdict: Verdict::None,
         sentence: String::new(),
         more: None,

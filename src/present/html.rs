@@ -173,6 +173,7 @@ fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
     let next = timed.filter(|cell| cell.cycle().is_some()).find(|cell| cell.name() != best.name());
     html! {
         p.winner { (named(best.name(), palette)) }
+        @if let Some(warning) = group.warning() { p.warning { strong { "Warning: " } (sentence(&warning)) "." } }
         @if let Some(answer) = group.answer().filter(|_| !group.tied().is_empty()) { p { (sentence(&answer)) "." } }
         @if let Some(words) = best.sentence() { p { (sentence(words)) } }
         @if let Some(by_mean) = group.by_mean { p.warning { (sentence(&by_mean.sentence)) } }

@@ -14,7 +14,8 @@ pub fn table(group: &Group) -> String {
         return "No cells.\n".into();
     }
     let sheet = Sheet::new(group);
-    let mut out = String::from("| strategy |");
+    let warning = group.warning().map(|warning| format!("**Warning: {}.**\n\n", sentence(&warning)));
+    let mut out = warning.unwrap_or_default() + "| strategy |";
     for (kind, column) in &sheet.columns {
         let unit = if column.unit.is_empty() { String::new() } else { format!(" ({})", column.unit) };
         out += &format!(" {}{unit} |", kind.name());

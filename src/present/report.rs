@@ -308,7 +308,10 @@ pub fn markdown(book: &Book) -> String {
             Some((best, answer)) => {
                 let why = best.sentence().into_iter().chain(group.by_mean.map(|by_mean| &*by_mean.sentence));
                 let why: String = why.map(|words| format!(" {}", sentence(words))).collect();
-                format!("best is {}.{why}", sentence(&answer))
+                let warning = group
+                    .warning()
+                    .map_or_else(String::new, |words| format!("**Warning: {}.** ", sentence(&words)));
+                format!("{warning}best is {}.{why}", sentence(&answer))
             }
             None => "no sound strategy has a time here.".into(),
         };

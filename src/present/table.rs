@@ -57,6 +57,9 @@ pub fn table(group: &Group, options: Options) -> String {
     }
     // The backticks are for Markdown.
     let plain = |words: &str| printable(&words.replace('`', ""));
+    if let Some(warning) = group.warning() {
+        out += &wrap(&plain(&format!("WARNING: {warning}.")), width, "  ");
+    }
     match group.best().zip(group.answer()) {
         Some((best, answer)) => {
             out += &wrap(&plain(&format!("best sound strategy: {answer}")), width, "  ");

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::prose::enumerated;
 use crate::analyse::ending::Ending;
 use crate::analyse::learned::Learned;
+use crate::analyse::outcomes::Outcomes;
 use crate::analyse::standing::{self, ByMean};
 use crate::analyse::summary::{
     Cell, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary, Verdict,
@@ -167,6 +168,8 @@ pub struct Group<'a> {
     pub method: Method,
     /// Who takes less than the best over whole traces.
     pub by_mean: Option<&'a ByMean>,
+    /// How the blocks ended, if the rows say.
+    pub outcomes: Option<&'a Outcomes>,
     /// Whether the run holds this workload at other parameters too, so that the name alone would be ambiguous.
     pub several: bool,
     /// In the order of the summary.
@@ -191,10 +194,14 @@ impl<'a> Group<'a> {
                         .iter()
                         .find(|standing| standing.workload == cell.workload && standing.params == cell.params)
                         .and_then(|standing| standing.by_mean.as_ref()),
+                    outcomes: None,
                     several: false,
                     cells: vec![Shown::new(cell)],
                 }),
             }
+        }
+        for group in &mut groups {
+            group.outcomes = group.cells.iter().find_map(|shown| shown.cell.outcomes.as_ref());
         }
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for group in &groups {
@@ -241,6 +248,11 @@ impl<'a> Group<'a> {
         let others = self.sorted(false, |cell| cell.cycle().map(|q| q.p50)).into_iter();
         let timed = others.filter(|cell| cell.cycle().is_some() && cell.name() != best.name());
         timed.filter(|cell| standing::ties(cell.regret().as_ref())).collect()
+    }
+
+    /// What has to be known about the blocks before any of the times is read.
+    pub fn warning(&self) -> Option<String> {
+        self.outcomes?.warning()
     }
 
     /// The best and all that are tied with it, names in backticks: `a/b`, tied with `c/d` and `e/f`.

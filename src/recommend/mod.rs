@@ -93,11 +93,17 @@ pub struct Excluded {
     pub reason: String,
 }
 
-/// Recommends a strategy for each of these workloads of a run.
+/// Recommends a strategy for each of these workloads of a run; for one whose blocks mostly fail only if that is asked
+/// for with `failing_blocks`.
 ///
 /// # Errors
 /// When the rows are unfit, or the run is no result.
-pub fn recommend(saved: &Saved, workloads: &[&Group], limits: &Limits) -> Result<Recommendations> {
+pub fn recommend(
+    saved: &Saved,
+    workloads: &[&Group],
+    limits: &Limits,
+    failing_blocks: bool,
+) -> Result<Recommendations> {
     likeness::unplanted(saved)?;
     let rows = saved.groups()?;
     let recommendations = workloads
@@ -105,7 +111,7 @@ pub fn recommend(saved: &Saved, workloads: &[&Group], limits: &Limits) -> Result
         .map(|group| {
             let here =
                 rows.iter().find(|rows| rows.workload == group.workload && rows.params == *group.params);
-            one(group, &Field::new(here), limits)
+            one(group, &Field::new(here), limits, failing_blocks)
         })
         .collect();
     Ok(Recommendations {
@@ -118,7 +124,7 @@ pub fn recommend(saved: &Saved, workloads: &[&Group], limits: &Limits) -> Result
     })
 }
 
-fn one(group: &Group, field: &Field, limits: &Limits) -> Recommendation {
+fn one(group: &Group, field: &Field, limits: &Limits, failing_blocks: bool) -> Recommendation {
     let sound: Vec<Candidate> = Candidate::all(group);
     let under = |limits: &Limits| -> Vec<Candidate> {
         sound.iter().copied().filter(|candidate| limits.objection(candidate).is_none()).collect()
@@ -144,6 +150,14 @@ fn one(group: &Group, field: &Field, limits: &Limits) -> Recommendation {
         unknown: unknown::of_workload(group),
     };
     let choose = |limits: &Limits| field.choose(&under(limits)).map(|choice| choice.chosen.name().to_owned());
+    if let Some(outcomes) = group.outcomes.filter(|outcomes| outcomes.mostly_fail() && !failing_blocks) {
+        answer.because = format!(
+            "{}. `--failing-blocks` has one recommended all the same.",
+            outcomes.warning().unwrap_or_default()
+        );
+        return answer;
+    }
+    answer.unknown.extend(group.warning());
     let Some(choice) = field.choose(&fitting) else {
         answer.changes = relaxed(limits, None, choose);
         return answer;

@@ -64,7 +64,7 @@ fn answer_to(rows: &[Row], made: &[Made], limits: Limits) -> Recommendation {
     };
     let summary = summarise(rows, &facts).unwrap();
     let gathered = evidence::gather("r", rows).unwrap();
-    one(&Group::all(&summary)[0], &Field::new(gathered.first()), &limits)
+    one(&Group::all(&summary)[0], &Field::new(gathered.first()), &limits, false)
 }
 
 const CLEAR: [Made; 4] = [

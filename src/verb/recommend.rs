@@ -37,7 +37,7 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
     let groups = Group::all(&saved.summary);
     let all: Vec<&Group> = groups.iter().collect();
     let chosen = matching("workload", &args.workloads, &all, |group| group.workload.to_owned())?;
-    let found = recommend(&saved, &chosen, &limits)?;
+    let found = recommend(&saved, &chosen, &limits, args.failing_blocks)?;
     let level = saved.summary.method.level;
     match if args.json { Spelling::Json } else { args.format } {
         Spelling::Json => println!("{}", serde_json::to_string_pretty(&found)?),

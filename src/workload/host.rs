@@ -70,8 +70,10 @@ struct Interrupt {
 pub enum Outcome {
     /// `_start` returned.
     Completed,
-    /// The guest trapped, or a host function refused its arguments.
+    /// The guest trapped.
     Trapped(String),
+    /// A function of the host ended it: the guest aborted, or gave arguments that the host cannot use.
+    Failed(String),
     /// The epoch deadline passed.
     TimedOut,
 }
@@ -81,6 +83,7 @@ impl fmt::Display for Outcome {
         match self {
             Self::Completed => f.write_str("completed"),
             Self::Trapped(reason) => write!(f, "trapped ({reason})"),
+            Self::Failed(reason) => write!(f, "failed ({reason})"),
             Self::TimedOut => f.write_str("timed out"),
         }
     }
@@ -138,6 +141,11 @@ impl BlockState {
     }
 }
 
+/// SHA-256 of nothing, in hex: what a block has flushed that flushed nothing.
+pub fn digest_of_nothing() -> String {
+    hex(&Sha256::digest([]))
+}
+
 /// SHA-256 over all keys and values of a store, in key order, each preceded by its length.
 pub fn digest(store: &Store) -> String {
     let mut entries: Vec<_> = store.iter().collect();
@@ -162,7 +170,9 @@ pub fn outcome(result: Result<()>, log: &str) -> Outcome {
         Err(error) if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) => Outcome::TimedOut,
         Err(error) => {
             let cause = error.root_cause().to_string();
-            Outcome::Trapped(if log.is_empty() { cause } else { format!("{cause}; logged: {log}") })
+            let ended =
+                if error.downcast_ref::<Trap>().is_some() { Outcome::Trapped } else { Outcome::Failed };
+            ended(if log.is_empty() { cause } else { format!("{cause}; logged: {log}") })
         }
     }
 }

@@ -3,8 +3,10 @@
 mod bad_input;
 mod common;
 mod documents;
+mod environment;
 mod length;
 mod list;
+mod outcomes;
 mod recommend;
 mod run;
 mod schemas;

@@ -1,6 +1,7 @@
 //! JUnit XML: a suite per workload and a case per strategy. A case fails when a strategy that claims to be sound is not
 //! equal to a fresh instance; what could not run here is skipped, with the reason.
 
+use crate::analyse::outcomes::Outcomes;
 use crate::analyse::saved::Saved;
 use crate::analyse::summary::{Cell, Equivalence};
 use crate::gate::compare::word;
@@ -46,7 +47,12 @@ fn case(cell: &Cell) -> (State, String) {
     let reason = cell.reason.clone().unwrap_or_else(|| cell.sentence.clone());
     let (state, inner) = match cell.equivalence {
         Equivalence::Equivalent => {
-            (State::Passed, format!("      <system-out>{}</system-out>\n", escape(&cell.sentence)))
+            let warning = cell.outcomes.as_ref().and_then(Outcomes::warning);
+            let warning = warning.map_or_else(String::new, |words| format!("Warning: {words}. "));
+            (
+                State::Passed,
+                format!("      <system-out>{}{}</system-out>\n", escape(&warning), escape(&cell.sentence)),
+            )
         }
         Equivalence::Diverged if !cell.control => {
             (State::Failed, format!("      <failure message=\"{}\" type=\"diverged\"/>\n", escape(&reason)))

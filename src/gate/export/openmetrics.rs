@@ -16,7 +16,7 @@ struct Family {
     samples: fn(&Cell) -> Vec<(&'static str, f64)>,
 }
 
-const FAMILIES: [Family; 5] = [
+const FAMILIES: [Family; 6] = [
     Family {
         name: "resetbench_cycle_seconds",
         unit: "seconds",
@@ -70,6 +70,22 @@ const FAMILIES: [Family; 5] = [
             Equivalence::Equivalent => vec![("", 1.0)],
             Equivalence::Diverged => vec![("", 0.0)],
             _ => Vec::new(),
+        },
+    },
+    Family {
+        name: "resetbench_blocks",
+        unit: "",
+        help: "Blocks of the trace by how they ended.",
+        samples: |cell| {
+            let by_outcome = |o: &crate::analyse::outcomes::Outcomes| {
+                vec![
+                    (r#",outcome="completed""#, o.completed as f64),
+                    (r#",outcome="trapped""#, o.trapped as f64),
+                    (r#",outcome="failed""#, o.failed as f64),
+                    (r#",outcome="timed-out""#, o.timed_out as f64),
+                ]
+            };
+            cell.outcomes.as_ref().map(by_outcome).unwrap_or_default()
         },
     },
 ];
