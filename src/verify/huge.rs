@@ -15,8 +15,7 @@ use crate::workload::host::BlockState;
 /// # Errors
 /// When there was something to make one of, and the kernel made none.
 pub fn collapse(session: &mut Session<BlockState>, split: bool) -> io::Result<usize> {
-    let (page, mut made, mut failed) = (sys::page::size(), 0, None);
-    let huge = page / size_of::<u64>() * page;
+    let (page, huge, mut made, mut failed) = (sys::page::size(), sys::page::huge(), 0, None);
     let memories = memories(session).map_err(io::Error::other)?;
     let store = session.store_mut().map_err(io::Error::other)?;
     for memory in memories {

@@ -66,8 +66,8 @@ fn advise(start: usize, bytes: usize, advice: libc::c_int) {
 
 /// Makes huge pages of the memory, and has each split by advice about one of its pages.
 fn split(base: usize, advice: libc::c_int) {
-    let huge = 2 << 20;
-    for start in (base.next_multiple_of(huge)..base + FILLED - huge).step_by(huge) {
+    let huge = page::huge();
+    for start in (base.next_multiple_of(huge)..base + FILLED.saturating_sub(huge)).step_by(huge) {
         advise(start, huge, libc::MADV_COLLAPSE);
         advise(start + 5 * page::size(), page::size(), advice);
     }

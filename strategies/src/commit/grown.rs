@@ -52,18 +52,50 @@ pub static MODULE_MIN_MAX: Policy = Policy::new(
 pub static RESERVED: Mechanism = Mechanism::new("MAP_HUGETLB", "maps huge pages reserved beforehand", || {
     let (bytes, flags) = (page::huge(), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | huge());
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping at an address of the kernel's choice.
+    // SAFETY: a new mapping at an address of the kernel's choice. Nothing of it is touched, whatever its size.
     let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, -1, 0) };
     if at == libc::MAP_FAILED {
         let error = io::Error::last_os_error();
-        let reserved = std::fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap_or_default();
-        return Err(format!(
-            "{error}; vm.nr_hugepages is {}; reserve N pages of {} MiB with: sysctl vm.nr_hugepages=N",
-            reserved.trim(),
-            bytes >> 20
-        ));
+        let reserved = std::fs::read_to_string(reservation(bytes));
+        return Err(unreserved(&error, bytes, reserved.ok().as_deref()));
     }
     // SAFETY: the mapping was just made, and nothing refers to it.
-    checked(unsafe { libc::munmap(at, bytes) }).map_err(|e| format!("munmap: {e}"))?;
+    checked(unsafe { libc::munmap(at, bytes) }).map_err(|e| format!("munmap of {} MiB: {e}", bytes >> 20))?;
     Ok(())
 });
+
+/// The file that says how many huge pages of that size are reserved; `vm.nr_hugepages` speaks of the size that the system
+/// prefers, which may be another.
+fn reservation(bytes: usize) -> String {
+    format!("/sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages", bytes >> 10)
+}
+
+/// Why no huge page could be had, given what [`reservation`] holds.
+fn unreserved(error: &io::Error, bytes: usize, reserved: Option<&str>) -> String {
+    let (file, mebibytes) = (reservation(bytes), bytes >> 20);
+    match reserved {
+        Some(reserved) => format!(
+            "{error}; {} huge pages of {mebibytes} MiB are reserved; reserve N with: echo N > {file}",
+            reserved.trim()
+        ),
+        None => {
+            format!("{error}; the kernel has no huge pages of {mebibytes} MiB to reserve ({file} is missing)")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_names_pages_of_this_machine() {
+        let error = io::Error::from_raw_os_error(libc::ENOMEM);
+        let told = unreserved(&error, 32 << 20, Some("0\n"));
+        assert!(told.ends_with(
+            "; 0 huge pages of 32 MiB are reserved; reserve N with: echo N > \
+             /sys/kernel/mm/hugepages/hugepages-32768kB/nr_hugepages"
+        ));
+        assert!(unreserved(&error, 512 << 20, None).contains("no huge pages of 512 MiB"));
+    }
+}

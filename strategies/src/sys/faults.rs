@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 
 use super::page::{self, Scratch};
 use super::pagemap_scan::Scanner;
-use super::userfaultfd::Userfaultfd;
+use super::userfaultfd::{self, Userfaultfd};
 use super::{Mechanism, checked};
 
 /// Faults of all threads since the process began, minor and major.
@@ -31,7 +31,7 @@ pub static COUNT: Mechanism =
         let scratch = Scratch::pages(1)?;
         let start = scratch.map.as_ptr().addr();
         let addresses = start..start + page::size();
-        let uffd = Userfaultfd::open().map_err(|e| format!("userfaultfd: {e}"))?;
+        let uffd = Userfaultfd::open().map_err(userfaultfd::why)?;
         uffd.write_protect(addresses.clone()).map_err(|e| format!("UFFDIO_REGISTER: {e}"))?;
         let mut scanner = Scanner::open().map_err(|e| format!("/proc/self/pagemap: {e}"))?;
         for (write, what) in [(1, "an absent page"), (2, "a write-protected page")] {

@@ -103,7 +103,19 @@ impl Mechanism {
         {
             return Err(broken.to_string());
         }
-        (self.probe)()
+        (self.probe)().map_err(|reason| told(reason, self.since, Kernel::running()))
+    }
+}
+
+/// Why a mechanism is missing, with the kernel that brought it where this one is older: what a kernel makes of a request
+/// that it does not know is not always what a probe foresees.
+fn told(reason: String, since: Kernel, running: Option<Kernel>) -> String {
+    let came = format!("Linux {since}");
+    match running {
+        Some(running) if running < since && !reason.contains(&came) => {
+            format!("{reason}; it came with {came}, and this is {running}")
+        }
+        _ => reason,
     }
 }
 
@@ -157,6 +169,18 @@ mod tests {
         }
         assert!(pool.broken[0].to_string().starts_with("broken on Linux 7.3 and later: "));
         assert!(tracker.broken[0].to_string().starts_with("broken on Linux 6.7 to 6.8 with swap: "));
+    }
+
+    #[test]
+    fn an_older_kernel_is_told_which_one_brought_it() {
+        let told = |reason: &str, running: Option<&str>| {
+            told(reason.into(), Kernel::new(6, 7), running.map(|kernel| kernel.parse().unwrap()))
+        };
+        let odd = "userfaultfd: Invalid argument";
+        assert_eq!(told(odd, Some("5.10")), format!("{odd}; it came with Linux 6.7, and this is 5.10"));
+        assert_eq!(told(odd, Some("6.7")), odd);
+        assert_eq!(told(odd, None), odd);
+        assert_eq!(told("it came with Linux 6.7", Some("6.1")), "it came with Linux 6.7", "once");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, RemapOptions, UncheckedAdvice};
 
-use super::{Mechanism, checked, pagemap_scan};
+use super::{Mechanism, checked};
 
 /// The size of an OS page in bytes, read once at run time: 4 KiB on x86-64, up to 64 KiB on aarch64.
 pub fn size() -> usize {
@@ -18,10 +18,37 @@ pub fn size() -> usize {
     })
 }
 
-/// What one entry of the last but one level of a page table spans in bytes, and so the size of a huge page: 2 MiB with
-/// pages of 4 KiB.
-pub(crate) fn huge() -> usize {
-    size() / size_of::<u64>() * size()
+/// The size of a huge page in bytes, read once at run time: 2 MiB with pages of 4 KiB, 32 MiB with those of 16 KiB, and
+/// 512 MiB with those of 64 KiB.
+pub fn huge() -> usize {
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        let said = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
+        huge_size(&said.unwrap_or_default(), size())
+    })
+}
+
+/// What the kernel says, or what one entry of the last but one level of a page table spans where it says nothing.
+fn huge_size(said: &str, page: usize) -> usize {
+    let said = said.trim().parse().ok().filter(|bytes: &usize| bytes.is_power_of_two() && *bytes > page);
+    said.unwrap_or(page / size_of::<u64>() * page)
+}
+
+/// The largest huge page that is written to try whether one can be made: those of 64 KiB pages would take half a gigabyte
+/// for every probe.
+const LARGEST_TRIED: usize = 64 << 20;
+
+/// # Errors
+/// In words, where a huge page is too large to be tried.
+fn tried(huge: usize) -> Result<usize, String> {
+    if huge <= LARGEST_TRIED {
+        return Ok(huge);
+    }
+    Err(format!(
+        "a huge page is {} MiB here, more than a memory has that blocks grow bit by bit; with pages of 4 or 16 KiB it is \
+         2 or 32 MiB",
+        huge >> 20
+    ))
 }
 
 /// Reserves `bytes` of private anonymous address space that is not accounted as swap.
@@ -229,22 +256,81 @@ pub static FREE: Mechanism = Mechanism::new("MADV_FREE", "offers pages to the ke
 })
 .since(4, 5);
 
-/// madvise(2) with `MADV_COLLAPSE`, Linux 6.1. Whether a huge page came of it is asked of `PAGEMAP_SCAN`.
+/// madvise(2) with `MADV_COLLAPSE`, Linux 6.1. Whether a huge page came of it is asked of smaps, which is older than all
+/// else that could tell.
 pub static COLLAPSE: Mechanism =
     Mechanism::new("MADV_COLLAPSE", "makes huge pages of what blocks grow a memory by", || {
-        let scratch = Scratch::pages(2 * huge() / size())?;
+        let huge = tried(huge())?;
+        let scratch = Scratch::pages(2 * huge / size())?;
         let start = scratch.map.as_ptr().addr();
-        let first = (start.next_multiple_of(huge()) - start) / size();
-        let pages = first..first + huge() / size();
+        let first = (start.next_multiple_of(huge) - start) / size();
+        let pages = first..first + huge / size();
+        let bytes = pages.start * size()..pages.end * size();
+        // It changes nothing but that no neighbour has the same flags: the kernel counts what it counts of this part alone.
+        scratch
+            .map
+            .advise_range(Advice::DontDump, bytes.start, bytes.len())
+            .map_err(|e| format!("MADV_DONTDUMP: {e}"))?;
         pages.clone().for_each(|page| scratch.write(page, 7));
-        collapse(&scratch.map, pages.start * size()..pages.end * size())
-            .map_err(|e| format!("madvise: {e}; it takes Linux 6.1, and 2 MiB of memory in one piece"))?;
+        collapse(&scratch.map, bytes.clone()).map_err(|e| {
+            format!("madvise: {e}; it takes Linux 6.1, and {} MiB of memory in one piece", huge >> 20)
+        })?;
         if pages.clone().any(|page| scratch.read(page) != 7) {
             return Err("MADV_COLLAPSE lost a page's content".into());
         }
-        match pagemap_scan::huge_pages(&scratch)? {
-            huge if huge == pages.len() => Ok(()),
-            huge => Err(format!("{huge} of {} pages became part of a huge page", pages.len())),
+        let smaps =
+            std::fs::read_to_string("/proc/self/smaps").map_err(|e| format!("/proc/self/smaps: {e}"))?;
+        match anonymous_huge(&smaps, start + bytes.start..start + bytes.end) {
+            Some(made) if made == huge => Ok(()),
+            Some(made) => Err(format!("{} of {} KiB became a huge page", made >> 10, huge >> 10)),
+            None => Err("/proc/self/smaps does not list what was made a huge page".into()),
         }
     })
     .since(6, 1);
+
+/// Bytes of a mapping that huge pages map, by the text of smaps (proc_pid_smaps(5)); `None` where it lists no mapping of
+/// just these addresses.
+fn anonymous_huge(smaps: &str, addresses: Range<usize>) -> Option<usize> {
+    let head = format!("{:08x}-{:08x} ", addresses.start, addresses.end);
+    let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&head));
+    let said = lines.find_map(|line| line.strip_prefix("AnonHugePages:"))?;
+    let kib: usize = said.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_says_how_large_a_huge_page_is() {
+        assert_eq!(huge_size("2097152\n", 4 << 10), 2 << 20);
+        assert_eq!(huge_size("33554432\n", 16 << 10), 32 << 20);
+        assert_eq!(huge_size("", 16 << 10), 32 << 20, "a kernel without transparent huge pages");
+        for odd in ["0", "4096", "many", "2097153"] {
+            assert_eq!(huge_size(odd, 4 << 10), 2 << 20, "{odd}");
+        }
+        assert_eq!(huge_size("", 64 << 10), 512 << 20);
+    }
+
+    #[test]
+    fn half_a_gigabyte_is_not_written_to_try_a_huge_page() {
+        assert_eq!(tried(2 << 20), Ok(2 << 20));
+        assert_eq!(tried(32 << 20), Ok(32 << 20));
+        let reason = tried(512 << 20).unwrap_err();
+        assert!(reason.starts_with("a huge page is 512 MiB here"), "{reason}");
+    }
+
+    #[test]
+    fn smaps_counts_the_huge_pages_of_one_mapping() {
+        let smaps = "7f0000000000-7f0000200000 rw-p 00000000 00:00 0 \nSize:               2048 kB\n\
+                     AnonHugePages:         0 kB\nVmFlags: rd wr\n\
+                     7f0000200000-7f0000400000 rw-p 00000000 00:00 0 \nSize:               2048 kB\n\
+                     AnonHugePages:      2048 kB\nVmFlags: rd wr dd\n";
+        let of = |start: usize, end: usize| anonymous_huge(smaps, start..end);
+        assert_eq!(of(0x7f00_0000_0000, 0x7f00_0020_0000), Some(0));
+        assert_eq!(of(0x7f00_0020_0000, 0x7f00_0040_0000), Some(2 << 20));
+        assert_eq!(of(0x7f00_0000_0000, 0x7f00_0040_0000), None);
+        assert_eq!(anonymous_huge("", 0..4096), None);
+    }
+}

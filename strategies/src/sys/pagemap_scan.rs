@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 
 use super::mechanism::Broken;
 use super::page::{self, Scratch};
-use super::userfaultfd::Userfaultfd;
+use super::userfaultfd::{self, Userfaultfd};
 use super::{Kernel, Mechanism, checked};
 
 /// `_IOWR('f', 16, struct pm_scan_arg)`.
@@ -228,12 +228,6 @@ pub(super) fn pages_of(
     Ok(pages)
 }
 
-/// How many of these pages are mapped as parts of huge ones.
-pub(crate) fn huge_pages(scratch: &Scratch) -> Result<usize, String> {
-    let mut scanner = Scanner::open().map_err(|e| format!("/proc/self/pagemap: {e}"))?;
-    Ok(pages_of(scratch, &mut scanner, Select::Huge)?.len())
-}
-
 /// `PAGEMAP_SCAN` for populated pages.
 pub static PAGEMAP_SCAN: Mechanism =
     Mechanism::new("PAGEMAP_SCAN", "finds populated pages in one call", || {
@@ -262,15 +256,7 @@ pub static WRITE_PROTECT: Mechanism =
     Mechanism::new("userfaultfd WP_ASYNC", "finds pages written since the last reset", || {
         let scratch = Scratch::pages(5)?;
         let start = scratch.map.as_ptr().addr();
-        let uffd = Userfaultfd::open().map_err(|e| match e.raw_os_error() {
-            Some(libc::EPERM) => "userfaultfd is not permitted here (seccomp, or \
-                                  vm.unprivileged_userfaultfd on kernels before 5.11)"
-                .to_owned(),
-            Some(libc::EINVAL) => {
-                "the kernel has no UFFD_FEATURE_WP_ASYNC: it came with Linux 6.7".to_owned()
-            }
-            _ => format!("userfaultfd: {e}"),
-        })?;
+        let uffd = Userfaultfd::open().map_err(userfaultfd::why)?;
         uffd.write_protect(start..start + scratch.map.len()).map_err(|e| format!("UFFDIO_REGISTER: {e}"))?;
         for page in 0..3 {
             scratch.write(page, 7);

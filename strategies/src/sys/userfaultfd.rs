@@ -67,3 +67,33 @@ impl Userfaultfd {
         Ok(())
     }
 }
+
+/// Why there is no such descriptor, with the remedy.
+pub(crate) fn why(error: io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => {
+            "userfaultfd is not permitted here (seccomp, or vm.unprivileged_userfaultfd on kernels \
+                              before 5.11)"
+                .into()
+        }
+        Some(libc::EINVAL) => "the kernel has no UFFD_FEATURE_WP_ASYNC: it came with Linux 6.7".into(),
+        Some(libc::ENOSYS) => {
+            "the kernel has no userfaultfd: it takes CONFIG_USERFAULTFD, and seccomp to allow it".into()
+        }
+        _ => format!("userfaultfd: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_names_the_kernel_that_has_it() {
+        let told = |code| why(io::Error::from_raw_os_error(code));
+        assert!(told(libc::EINVAL).contains("Linux 6.7"), "{}", told(libc::EINVAL));
+        assert!(told(libc::EPERM).contains("vm.unprivileged_userfaultfd"));
+        assert!(told(libc::ENOSYS).contains("CONFIG_USERFAULTFD"));
+        assert!(told(libc::ENOMEM).starts_with("userfaultfd: "));
+    }
+}
