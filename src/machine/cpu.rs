@@ -7,6 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::arm;
 use super::source::{Facts, number};
 
 /// The processor as this process sees it.
@@ -98,7 +99,7 @@ pub(crate) fn cpuinfo(text: &str) -> CpuInfo {
 
     let Some(implementer) = first("CPU implementer") else { return CpuInfo::default() };
     let parts = all("CPU part");
-    let names: Option<Vec<&str>> = parts.iter().map(|part| arm_core(implementer, part)).collect();
+    let names: Option<Vec<&str>> = parts.iter().map(|part| arm::core(implementer, part)).collect();
     CpuInfo {
         model: names.filter(|names| !names.is_empty()).map(|names| names.join(" + ")),
         revision: (!parts.is_empty()).then(|| {
@@ -106,26 +107,6 @@ pub(crate) fn cpuinfo(text: &str) -> CpuInfo {
         }),
         hypervisor: None,
     }
-}
-
-/// Names of the ARM cores that run servers and CI machines, from the "Main ID Register" tables of the vendors
-/// (the same table as util-linux `lscpu-arm.c`). `None` for others: then the numbers stand for themselves.
-fn arm_core(implementer: &str, part: &str) -> Option<&'static str> {
-    Some(match (implementer, part) {
-        ("0x41", "0xd03") => "ARM Cortex-A53",
-        ("0x41", "0xd05") => "ARM Cortex-A55",
-        ("0x41", "0xd08") => "ARM Cortex-A72",
-        ("0x41", "0xd0b") => "ARM Cortex-A76",
-        ("0x41", "0xd0c") => "ARM Neoverse-N1",
-        ("0x41", "0xd40") => "ARM Neoverse-V1",
-        ("0x41", "0xd49") => "ARM Neoverse-N2",
-        ("0x41", "0xd4f") => "ARM Neoverse-V2",
-        ("0x41", "0xd84") => "ARM Neoverse-V3",
-        ("0x41", "0xd8e") => "ARM Neoverse-N3",
-        ("0xc0", "0xac3") => "Ampere-1",
-        ("0xc0", "0xac4") => "Ampere-1a",
-        _ => return None,
-    })
 }
 
 /// How many CPUs a list such as `0-3,8,10-11` names. `None` when it is odd or empty.
@@ -189,6 +170,13 @@ mod tests {
         let info = cpuinfo(&text);
         assert_eq!(info.model.as_deref(), Some("ARM Cortex-A53 + ARM Cortex-A72"));
         assert_eq!(info.revision.as_deref(), Some("41-d03-d08"));
+    }
+
+    #[test]
+    fn an_emulated_arm_core_has_a_name() {
+        let text = ARM.replace("0x41", "0x00").replace("0xd0c", "0x051");
+        let info = cpuinfo(&text);
+        assert_eq!((info.model.as_deref(), info.revision.as_deref()), (Some("QEMU max"), Some("00-051")));
     }
 
     #[test]

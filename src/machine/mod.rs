@@ -6,6 +6,7 @@
 //! Each topic has a file; parsers work on text behind the `source::Files` seam, so that they are tested on
 //! literal machines of both architectures.
 
+mod arm;
 mod cgroup;
 pub mod clock;
 mod cpu;
@@ -16,6 +17,7 @@ mod limits;
 mod memory;
 mod noise;
 mod own;
+pub mod pace;
 pub(crate) mod perf;
 mod source;
 mod virtualisation;
@@ -136,7 +138,11 @@ impl Machine {
 
     /// The machine in one line, for captions.
     pub fn sentence(&self) -> String {
-        let mut parts = vec![self.cpu.model.clone().unwrap_or_else(|| format!("unnamed {} CPU", self.arch))];
+        let unnamed = || match &self.cpu.revision {
+            Some(revision) => format!("{} CPU {revision}", self.arch),
+            None => format!("unnamed {} CPU", self.arch),
+        };
+        let mut parts = vec![self.cpu.model.clone().unwrap_or_else(unnamed)];
         parts.extend(
             self.cpu.online.map(|cores| format!("{cores} core{}", if cores == 1 { "" } else { "s" })),
         );

@@ -1,7 +1,8 @@
 //! Whether a hypervisor stands between this kernel and the hardware, and whether it takes free memory back.
 //!
 //! Sources: the `hypervisor` flag of `/proc/cpuinfo` (x86 only), DMI strings in `/sys/class/dmi/id`,
-//! `/sys/hypervisor/type` (Xen), the device tree's `hypervisor` node (ARM), and the features negotiated by a
+//! `/sys/hypervisor/type` (Xen), the device tree (ARM; its `hypervisor` node, and `linux,dummy-virt`, by which QEMU,
+//! Firecracker, crosvm and others call the machine that they make up), and the features negotiated by a
 //! virtio balloon (virtio 1.2, 5.5.3: bit 5 is free page reporting).
 //!
 //! Free page reporting matters to anyone who times page faults: pages that the guest freed go back to the
@@ -30,7 +31,12 @@ impl Virtualisation {
     /// `flag` is what the CPU itself says.
     pub(crate) fn read(facts: &mut Facts, flag: Option<bool>) -> Self {
         let vendor = facts.read("virtualisation.vendor", "/sys/class/dmi/id/sys_vendor", line);
-        let product = facts.read("virtualisation.product", "/sys/class/dmi/id/product_name", line);
+        let product = facts
+            .read("virtualisation.product", "/sys/class/dmi/id/product_name", line)
+            .or_else(|| tree(facts.files, "model").into_iter().next());
+        if product.is_some() {
+            facts.absent.remove("virtualisation.product");
+        }
         let hypervisor = flag.or_else(|| hypervisor(facts.files, vendor.as_deref(), product.as_deref()));
         if hypervisor.is_none() {
             facts.miss("virtualisation.hypervisor", "neither the CPU's flags nor the firmware tell");
@@ -46,6 +52,11 @@ impl Virtualisation {
 /// What systems without a CPU flag show.
 fn hypervisor(files: &dyn Files, vendor: Option<&str>, product: Option<&str>) -> Option<bool> {
     if files.text("/sys/hypervisor/type").is_ok() || files.names("/proc/device-tree/hypervisor").is_ok() {
+        return Some(true);
+    }
+    let made_up = ["linux,dummy-virt", "linux,kvm", "xen,"];
+    let compatible = tree(files, "compatible");
+    if compatible.iter().any(|name| made_up.iter().any(|known| name.starts_with(known))) {
         return Some(true);
     }
     // Bare-metal offers of the clouds carry the vendor's name too, and say "metal" in the product.
@@ -67,6 +78,12 @@ fn hypervisor(files: &dyn Files, vendor: Option<&str>, product: Option<&str>) ->
         return Some(true);
     }
     if names(&cloud) { (!product.contains("metal")).then_some(true) } else { Some(false) }
+}
+
+/// A property of the device tree's root: strings that end in a zero byte each.
+fn tree(files: &dyn Files, property: &str) -> Vec<String> {
+    let text = files.text(&format!("/proc/device-tree/{property}")).unwrap_or_default();
+    text.split('\0').filter_map(line).collect()
 }
 
 /// Looks at every virtio device of type 5, the balloon.
@@ -122,6 +139,20 @@ mod tests {
         assert_eq!(read(&dmi("Ampere(TM)\n", "Mt. Jade\n"), None).hypervisor, Some(false));
         let tree = Literal(vec![("/proc/device-tree/hypervisor/compatible", "linux,kvm")]);
         assert_eq!(read(&tree, None).hypervisor, Some(true));
+    }
+
+    #[test]
+    fn an_arm_guest_without_firmware_is_told_by_its_device_tree() {
+        let tree = |compatible, model| {
+            Literal(vec![("/proc/device-tree/compatible", compatible), ("/proc/device-tree/model", model)])
+        };
+        let guest = read(&tree("linux,dummy-virt\0", "linux,dummy-virt\0"), None);
+        assert_eq!((guest.hypervisor, guest.product.as_deref()), (Some(true), Some("linux,dummy-virt")));
+        let xen = read(&tree("xen,xenvm-4.17\0xen,xenvm\0", ""), None);
+        assert_eq!((xen.hypervisor, xen.product), (Some(true), None));
+        let board = read(&tree("raspberrypi,4-model-b\0brcm,bcm2711\0", "Raspberry Pi 4 Model B\0"), None);
+        assert_eq!(board.product.as_deref(), Some("Raspberry Pi 4 Model B"));
+        assert_eq!(board.hypervisor, None, "no sign of one, and no vendor that is known to have none");
     }
 
     #[test]
