@@ -132,9 +132,10 @@ pub struct RunArgs {
     #[arg(short, long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,
 
-    /// How long one block may take before it counts as timed out, in seconds.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
-    pub timeout: u64,
+    /// How long one block may take before it counts as timed out, in seconds: 60 unless it is given, and more on a machine
+    /// that is seen to be slow.
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
 
     /// After all else, run each cell for at least so many blocks more, and say whether its memory grows (10,000 or
     /// more are advised). Takes its time beyond the profile's.
@@ -205,9 +206,9 @@ pub struct VerifyArgs {
     #[arg(short, long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,
 
-    /// How long one block may take, in seconds.
-    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
+    /// How long one block may take, in seconds: 10 unless it is given, and more on a machine that is seen to be slow.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
 
     /// Draw all schedules from this seed instead of a new one.
     #[arg(long)]
@@ -504,9 +505,9 @@ pub struct PoliciesArgs {
     #[arg(short, long = "param", value_name = "NAME=VALUE", requires = "workloads")]
     pub params: Vec<String>,
 
-    /// How long one block may take, in seconds.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
+    /// How long one block may take, in seconds: 60 unless it is given, and more on a machine that is seen to be slow.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
 
     /// Draw all orders from this seed instead of a new one.
     #[arg(long)]

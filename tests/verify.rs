@@ -105,6 +105,43 @@ fn a_policy_shows_what_leaks_and_is_no_failure() {
 }
 
 #[test]
+fn a_schedule_that_cannot_run_proves_nothing_and_says_so() {
+    let wanted = ["-w", "foreign/c", "-s", "copy/full", "--schedule", "memory-limit"];
+    let output = verify(&wanted);
+    let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if text.contains("memory-limit  not run in 1 cells") {
+        assert!(
+            text.contains("copy/full   -") && text.contains("  - copy/full on foreign/c: memory-limit: "),
+            "{text}"
+        );
+        assert!(
+            said.contains("warning: nothing was compared for copy/full on foreign/c: memory-limit: "),
+            "{said}"
+        );
+        assert!(said.contains("error: the schedule `memory-limit` ran nowhere: "), "{said}");
+        assert_eq!(output.status.code(), Some(1));
+        eprintln!("NOT TESTED HERE: memory-limit itself, for it did not run: {said}");
+        return;
+    }
+    // A process so small has pages pushed out all the same.
+    assert!(output.status.success() && text.contains("copy/full   ="), "{text}{said}");
+    let ran = json(&verify(&[&wanted[..], &["--json"]].concat()))["schedules"][0].clone();
+    assert!(ran["cells"] == 1 && ran["blocks"].as_u64().unwrap() > 0, "{ran:#}");
+}
+
+#[test]
+fn a_schedule_that_is_not_for_a_strategy_is_no_proof_of_it() {
+    let output = verify(&["-w", "foreign/c", "-s", "fresh/relink", "--schedule", "committed"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.contains("warning: nothing was compared for fresh/relink on foreign/c: committed: "),
+        "{said}"
+    );
+    assert!(said.contains("error: the schedule `committed` ran nowhere: nothing to commit"), "{said}");
+}
+
+#[test]
 fn a_bad_command_line_says_so() {
     for (arguments, reason) in [
         (&["--policy", "sometimes"][..], "a policy is `every`, `above=BYTES` or `on-failure`"),

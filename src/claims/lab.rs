@@ -14,12 +14,13 @@ use crate::launch::protocol::{Reply, Request, Spec};
 use crate::launch::runner::REFERENCE;
 use crate::launch::staging;
 use crate::machine::group::Version;
+use crate::machine::pace::patience;
 use crate::measure::row::Params;
 use crate::startup::bench::Bench;
 use crate::verify::schedule::Script;
 use crate::workload::bundled;
 
-/// How long a block may take, which none does.
+/// How long a block may take on an ordinary machine, which none does.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Executions and resets of one cell, in nanoseconds per block.
@@ -90,7 +91,7 @@ impl<'a> Lab<'a> {
             .collect();
         let workload = bundled::named(workload, &chosen)?;
         let staged = staging::stage(&self.staging.join("runs"), &workload)?;
-        let spec = Spec::new(strategy, &workload, &staged, TIMEOUT);
+        let spec = Spec::new(strategy, &workload, &staged, patience(TIMEOUT));
         let binary = crate::launch::program()?;
         let (cell, _) = process::Cell::start(binary.as_os_str(), spec).context(strategy.to_owned())?;
         Ok(cell)

@@ -8,12 +8,14 @@ use super::environment::{Environment, Kind};
 use super::{Case, Guest, Mitigation};
 use crate::launch::plan::Profile;
 use crate::machine::group::Version;
+use crate::machine::pace;
 
 /// What seed 000 documents as the minimum, and what every policy commits: all that a 32-bit memory can be.
 pub const REQUIREMENT: u64 = commit::WHOLE_MEMORY;
 
-/// How long a single case may take: committing a whole memory on a cold virtual machine takes a quarter of this.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a single case may take on an ordinary machine: committing a whole memory on a cold virtual one takes a quarter
+/// of this.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The policies that mitigations are combined with: the one that does nothing, and the one that is meant to help.
 const ENDS: [&str; 2] = ["lazy", "canary"];
@@ -23,13 +25,18 @@ const MITIGATIONS: [Mitigation; 5] =
 
 const GUESTS: [Guest; 3] = [Guest::Allocate, Guest::AllocateRising, Guest::Lru];
 
-/// Time for all cases; what does not fit is listed as not run.
+/// How long a single case may take here.
+pub fn patience() -> Duration {
+    pace::patience(PATIENCE)
+}
+
+/// Time for all cases, more on a slow machine; what does not fit is listed as not run.
 pub fn budget(profile: Profile) -> Duration {
-    match profile {
+    pace::patience(match profile {
         Profile::Smoke => Duration::from_secs(60),
         Profile::Quick => Duration::from_secs(270),
         Profile::Full => Duration::from_secs(7_200),
-    }
+    })
 }
 
 /// The limits of a profile, unless they are given. The version of control groups that has no memory controller here is

@@ -63,7 +63,7 @@ impl<'a> Runner<'a> {
         {
             return Ok(process::not_run(shortage.to_string()));
         }
-        process::run(&self.binary, case.environment, &spec, plan::PATIENCE, self.interrupted)
+        process::run(&self.binary, case.environment, &spec, plan::patience(), self.interrupted)
     }
 
     fn stage(&mut self, case: &Case) -> Result<&(Workload, Staged)> {

@@ -15,6 +15,7 @@ use super::protocol::{Observed, Refusal, Reply, Request, Spec};
 use super::waste::Waste;
 use super::{counters, follow, staging};
 use crate::machine::clock;
+use crate::machine::group::Joined;
 use crate::measure::warm;
 use crate::verify::schedule::Schedule;
 use crate::verify::state::Fresh;
@@ -320,6 +321,15 @@ impl Cell {
     /// When it cannot start.
     pub fn another(&self) -> Result<Self> {
         Self::on(&self.ground, &mut Stages::here())
+    }
+
+    /// The control group of this process.
+    ///
+    /// # Errors
+    /// When it has none of its own.
+    pub fn group(&self) -> io::Result<Joined> {
+        let members = self.ground.spec.group.as_deref();
+        Joined::by(members.ok_or_else(|| io::Error::other("the process has no control group of its own"))?)
     }
 
     /// Whether no other session lives in this process.

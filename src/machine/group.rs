@@ -10,10 +10,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use procfs::process::{MountInfo, Process};
 
+use super::pace::patience;
+
 /// Names of groups begin with this, then the process that made them.
 const PREFIX: &str = "resetbench-";
 
-/// How long the kernel may take to let go of a group whose processes have ended.
+/// How long the kernel may take to let go of a group whose processes have ended, on an ordinary machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The version of a hierarchy.
@@ -131,14 +133,108 @@ impl Group {
         text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
     }
 
-    /// The largest amount of memory that was charged.
-    pub fn peak_bytes(&self) -> Option<u64> {
-        let name = match self.version {
-            Version::V1 => "memory.max_usage_in_bytes",
-            Version::V2 => "memory.peak",
-        };
-        fs::read_to_string(self.folder.join(name)).ok()?.trim().parse().ok()
+    /// The largest amount of memory that was charged; before Linux 5.19, which brought `memory.peak`, version 2 says only
+    /// what is charged now.
+    ///
+    /// # Errors
+    /// When the kernel says neither.
+    pub fn most_bytes(&self) -> Result<u64> {
+        most_bytes(self.version, |name| fs::read_to_string(self.folder.join(name))).with_context(|| {
+            format!("the kernel does not say how much memory {} held", self.folder.display())
+        })
     }
+}
+
+fn most_bytes(version: Version, read: impl Fn(&str) -> io::Result<String>) -> Result<u64> {
+    let number = |name: &str| -> Result<u64> {
+        let text = read(name).with_context(|| name.to_owned())?;
+        text.trim().parse().with_context(|| format!("{name} is `{}`", text.trim()))
+    };
+    match version {
+        Version::V1 => number("memory.max_usage_in_bytes"),
+        Version::V2 => number("memory.peak")
+            .or_else(|_| number("memory.current"))
+            .context("memory.peak came with Linux 5.19, and there is no memory.current instead"),
+    }
+}
+
+/// The group that this process has joined, seen from within.
+#[derive(Debug)]
+pub struct Joined {
+    version: Version,
+    folder: PathBuf,
+}
+
+impl Joined {
+    /// The group whose file of members that is.
+    ///
+    /// # Errors
+    /// When it is no file of a group with a memory controller.
+    pub fn by(members: &Path) -> io::Result<Self> {
+        let folder = members.parent().unwrap_or(members).to_owned();
+        for (version, name) in [(Version::V1, "memory.limit_in_bytes"), (Version::V2, "memory.max")] {
+            if folder.join(name).exists() {
+                return Ok(Self { version, folder });
+            }
+        }
+        let what = format!("{} has no memory controller", folder.display());
+        Err(io::Error::new(io::ErrorKind::NotFound, what))
+    }
+
+    /// Has the kernel push out as much as it can of what the group holds; the limit stays as it is.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn push_out(&self) -> io::Result<()> {
+        match self.version {
+            // A limit below what is held is reached for, and refused where that cannot be reached (`mem_cgroup_resize_max`
+            // in `mm/memcontrol-v1.c`).
+            Version::V1 => {
+                let limit = self.read("memory.limit_in_bytes")?;
+                let reached = self.write("memory.limit_in_bytes", "0");
+                self.write("memory.limit_in_bytes", limit.trim())?;
+                match reached {
+                    Err(error) if error.raw_os_error() != Some(libc::EBUSY) => Err(error),
+                    _ => Ok(()),
+                }
+            }
+            Version::V2 => {
+                let held: u64 = self.read("memory.current")?.trim().parse().unwrap_or(u64::MAX);
+                match self.write("memory.reclaim", &held.to_string()) {
+                    // Less than that was to be had.
+                    Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(()),
+                    // It came with Linux 5.19. Before, a threshold does the same, high enough that this process is not
+                    // held up for having crossed it before it is lifted.
+                    Err(_) => {
+                        let lowered = self.write("memory.high", &(held / 4).to_string());
+                        lowered.and(self.write("memory.high", "max"))
+                    }
+                    Ok(()) => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// What the group has in swap; `None` where the kernel does not account for it.
+    pub fn swapped_bytes(&self) -> Option<u64> {
+        match self.version {
+            Version::V1 => swap_of(&self.read("memory.stat").ok()?),
+            Version::V2 => self.read("memory.swap.current").ok()?.trim().parse().ok(),
+        }
+    }
+
+    fn read(&self, name: &str) -> io::Result<String> {
+        fs::read_to_string(self.folder.join(name))
+    }
+
+    fn write(&self, name: &str, value: &str) -> io::Result<()> {
+        fs::write(self.folder.join(name), value)
+    }
+}
+
+/// The line `swap 4096` of `memory.stat`.
+fn swap_of(stat: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix("swap ")?.trim().parse().ok())
 }
 
 impl Drop for Group {
@@ -151,7 +247,7 @@ impl Drop for Group {
 
 /// Kills what is left in a group, and removes it.
 fn remove(folder: &Path) -> io::Result<()> {
-    let until = std::time::Instant::now() + PATIENCE;
+    let until = std::time::Instant::now() + patience(PATIENCE);
     loop {
         // Only what we put there and its children can be in a group of ours.
         for pid in fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
@@ -223,4 +319,36 @@ fn find_v2() -> Result<PathBuf> {
         );
     }
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn most(version: Version, files: &[(&str, &str)]) -> Result<u64, String> {
+        let read = |name: &str| {
+            let found = files.iter().find(|(known, _)| *known == name);
+            found
+                .map(|(_, text)| (*text).to_owned())
+                .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
+        };
+        most_bytes(version, read).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn what_a_group_has_held_is_what_its_kernel_says() {
+        assert_eq!(most(Version::V1, &[("memory.max_usage_in_bytes", "4096\n")]), Ok(4096));
+        let both = [("memory.peak", "8192\n"), ("memory.current", "4096\n")];
+        assert_eq!(most(Version::V2, &both), Ok(8192));
+        assert_eq!(most(Version::V2, &both[1..]), Ok(4096), "as before Linux 5.19");
+        let none = most(Version::V2, &[]).unwrap_err();
+        assert!(none.starts_with("memory.peak came with Linux 5.19"), "{none}");
+        assert!(most(Version::V1, &[("memory.max_usage_in_bytes", "much")]).unwrap_err().contains("`much`"));
+    }
+
+    #[test]
+    fn swap_is_a_line_of_its_own() {
+        assert_eq!(swap_of("cache 1\nswapcached 7\nswap 8192\ntotal_swap 9\n"), Some(8192));
+        assert_eq!(swap_of("cache 1\ntotal_swap 9\n"), None);
+    }
 }

@@ -325,12 +325,13 @@ impl Judged {
         Self {
             equivalence: match difference.is_some() || consequence.is_some() {
                 true => Equivalence::Diverged,
+                false if blocks == 0 => Equivalence::NotRun,
                 false => Equivalence::Equivalent,
             },
             verified_blocks: blocks,
             first_difference: difference,
             consequence,
-            reason: None,
+            reason: (blocks == 0).then(|| "no block was compared".into()),
         }
     }
 

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reset_strategies::{Strategy, registry};
@@ -14,7 +13,7 @@ use crate::analyse::summary::Equivalence;
 use crate::cli::PoliciesArgs;
 use crate::launch::folder;
 use crate::launch::record::wasmtime_version;
-use crate::machine::{self, Machine};
+use crate::machine::{self, Machine, pace};
 use crate::measure::writer::RowWriter;
 use crate::policies::bench::Bench;
 use crate::policies::report::{Cell, Report};
@@ -74,7 +73,7 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
         launches: args.launches,
         blocks: args.blocks_count,
         seed,
-        timeout: Duration::from_secs(args.timeout),
+        timeout: pace::seconds(args.timeout, 60),
         binary: crate::launch::program()?.into(),
         staging: staging.path().into(),
         run: &name,

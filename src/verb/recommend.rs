@@ -64,7 +64,7 @@ fn fresh(args: &RecommendArgs) -> RunArgs {
         filter: Filter::default(),
         own: args.own.clone(),
         params: Vec::new(),
-        timeout: 60,
+        timeout: None,
         long_blocks: None,
         aa: false,
         explain: false,

@@ -19,7 +19,7 @@ use crate::launch::plan::{Contender, Effort, Plan};
 use crate::launch::record::Record;
 use crate::launch::runner::Runner;
 use crate::launch::{folder, harness, landscape};
-use crate::machine;
+use crate::machine::{self, pace};
 use crate::measure::row::Params;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
@@ -63,7 +63,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
         workloads: if wanted.is_some() { Vec::new() } else { usual(args)? },
         effort: Effort { budget, long_blocks: args.long_blocks, ..effort },
         seed: args.seed.unwrap_or_else(rand::random),
-        timeout: Duration::from_secs(args.timeout),
+        timeout: pace::seconds(args.timeout, 60),
     };
     let interrupted = Arc::new(AtomicBool::new(false));
     watch_for_interrupt(&interrupted)?;

@@ -21,6 +21,7 @@ use crate::analyse::{Facts, SEED, rows_file, summarise};
 use crate::cli::TrustArgs;
 use crate::launch::plan::{Contender, Effort, Plan, Planted, PlantedIn};
 use crate::launch::runner::Runner;
+use crate::machine::pace;
 use crate::measure::row::Params;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
@@ -130,7 +131,7 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
         workloads: Vec::new(),
         effort,
         seed: rand::random(),
-        timeout: Duration::from_secs(10),
+        timeout: pace::seconds(None, 10),
     };
     let folder = tempfile::tempdir().context("cannot make a folder for rows")?;
     let rows = folder.path().join("rows.ndjson");

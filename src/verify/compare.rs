@@ -97,6 +97,7 @@ fn unseen(schedule: Schedule, hindrance: Option<String>) -> Option<String> {
             let reason = pressure::swap().err().unwrap_or_else(small);
             Some(format!("no page could be pushed out: {reason}"))
         }
+        Schedule::MemoryLimit => Some("nothing was swapped out under the limit (is swap full?)".into()),
         Schedule::SplitHuge => Some(format!("no huge page could be made: {}", small())),
         Schedule::FailingGrowth => Some("no growth has failed".into()),
         _ => None,
@@ -155,7 +156,7 @@ impl Run<'_> {
         for (at, (step, expected)) in self.steps.iter().zip(&expected.blocks).enumerate() {
             let (mut observed, failed) = run(self.cell, self.script.id(at), step)?;
             self.seen += failed;
-            if let Some(difference) = self.push_out() {
+            if let Some(difference) = self.push_out().or_else(|| self.squeeze()) {
                 return Ok(Some(difference));
             }
             self.split(at);
@@ -306,6 +307,22 @@ impl Run<'_> {
                 None
             }
             Err(error) => Some(Difference::Unreachable(format!("MADV_PAGEOUT: {error}"))),
+        }
+    }
+
+    /// Has what the block has written pushed out before its reset, as a limit does that other blocks have used up.
+    fn squeeze(&mut self) -> Option<Difference> {
+        if self.script.schedule != Schedule::MemoryLimit {
+            return None;
+        }
+        let squeezed =
+            self.cell.group().and_then(|group| pressure::squeeze_out(&mut self.cell.session, &group));
+        match squeezed {
+            Ok(pages) => {
+                self.seen += pages as u64;
+                None
+            }
+            Err(error) => Some(Difference::Unreachable(format!("nothing can be pushed out: {error}"))),
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use reset_strategies::{Session, sys};
 
 use super::state::memories;
+use crate::machine::pace::patience;
 use crate::workload::host::BlockState;
 
 /// Exit codes of the child.
@@ -13,8 +15,9 @@ const RIGHT: libc::c_int = 0;
 const WRONG: libc::c_int = 1;
 const PANICKED: libc::c_int = 2;
 
-/// Seconds after which a reset that waits for a thread of the parent is given up: it would wait for ever.
-const PATIENCE: libc::c_uint = 10;
+/// How long a reset may wait for a thread of the parent on an ordinary machine: then it is given up, since it would wait
+/// for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Forks, and has the child reset the session twice, the second time after it has written to every page; for those who
 /// know blocks by name, that is one named `block`. Each reset has to return an error or to be right, by what `look` finds.
@@ -27,6 +30,7 @@ pub fn reset(
     look: impl Fn(&mut Session<BlockState>) -> Option<String>,
 ) -> io::Result<Result<(), String>> {
     let (mut from, mut to) = io::pipe()?;
+    let seconds = libc::c_uint::try_from(patience(PATIENCE).as_secs()).unwrap_or(libc::c_uint::MAX);
     // SAFETY: the child has this thread only. It resets and compares, for which it needs the allocator, which the C
     // library keeps usable after fork(2), and locks that no other thread of this process takes; then it ends by _exit(2),
     // without running any destructor or handler of the parent's.
@@ -34,7 +38,7 @@ pub fn reset(
         -1 => return Err(io::Error::last_os_error()),
         0 => {
             // SAFETY: the signal ends the child, if anything has to.
-            unsafe { libc::alarm(PATIENCE) };
+            unsafe { libc::alarm(seconds) };
             let found = catch_unwind(AssertUnwindSafe(|| attempt(session, block, look)));
             let code = match found {
                 Ok(None) => RIGHT,

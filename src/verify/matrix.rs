@@ -12,7 +12,7 @@ use reset_strategies::module::Facts;
 use reset_strategies::{Availability, Lifecycle, Strategy, Support};
 
 use super::policy::Policy;
-use super::pressure::{self, is_swapped, swap};
+use super::pressure::{self, swap};
 use super::report::{CellReport, Ran, Report};
 use super::schedule::{Schedule, Script};
 use crate::analyse::summary::Equivalence;
@@ -173,7 +173,7 @@ impl Matrix<'_> {
             ..not_run(strategy, lane.workload, String::new())
         };
         match self.schedules(lane, strategy, &mut report) {
-            None => {}
+            None => report.settle(),
             Some(End::Diverged(schedule, difference)) => {
                 self.progress.note(&format!("{}: {strategy} diverges: {difference}", lane.workload.name));
                 report.equivalence = Equivalence::Diverged;
@@ -240,7 +240,7 @@ impl Matrix<'_> {
         };
         for (script, expected) in scripts {
             let name = script.schedule;
-            if let Some(Err(reason)) = group.map(pressure::squeeze) {
+            if let Some(Err(reason)) = group.map(pressure::limit) {
                 report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) });
                 continue;
             }
@@ -257,10 +257,7 @@ impl Matrix<'_> {
                 }
                 Err(ended) => return Some(End::Ended(ended)),
             };
-            let Verified { blocks, difference, consequence, mut not_run, .. } = verified;
-            if group.is_some() && !is_swapped(cell.pid()) {
-                not_run = Some("nothing was swapped out under the limit".into());
-            }
+            let Verified { blocks, difference, consequence, not_run, .. } = verified;
             report.blocks += blocks;
             report.schedules.push(Ran { name, blocks, not_run });
             if report.consequence.is_none() {

@@ -6,7 +6,7 @@ use procfs::process::Process;
 use reset_strategies::{Session, sys};
 
 use super::state::memories;
-use crate::machine::group::{Group, Version};
+use crate::machine::group::{Group, Joined, Version};
 use crate::workload::host::BlockState;
 
 /// Pushes the pages of a session's memories out, and says how many left. Where there is no swap, pages of a private
@@ -15,23 +15,43 @@ use crate::workload::host::BlockState;
 /// # Errors
 /// When the kernel knows no `MADV_PAGEOUT`, which came with Linux 5.4.
 pub fn page_out(session: &mut Session<BlockState>) -> io::Result<usize> {
-    let memories = memories(session).map_err(io::Error::other)?;
-    let store = session.store_mut().map_err(io::Error::other)?;
-    let mut left = 0;
-    for memory in memories {
-        let (start, length) = (memory.data_ptr(&store), memory.data_size(&store));
-        if length == 0 {
-            continue;
-        }
-        let before = resident(start, length)?;
-        // SAFETY: the range is the memory that the store owns, and reclaiming a page keeps its content.
+    let ranges = ranges(session)?;
+    let before = resident_in(&ranges)?;
+    for &(start, length) in &ranges {
+        // SAFETY: the range is a memory that the store owns, and reclaiming a page keeps its content.
         let advised = unsafe { libc::madvise(start.cast(), length, libc::MADV_PAGEOUT) };
         if advised != 0 {
             return Err(io::Error::last_os_error());
         }
-        left += before.saturating_sub(resident(start, length)?);
     }
-    Ok(left)
+    Ok(before.saturating_sub(resident_in(&ranges)?))
+}
+
+/// Has the kernel push out what the group of this process holds, and says how many pages of the session's memories left
+/// for swap.
+///
+/// # Errors
+/// When the group's files cannot be written.
+pub fn squeeze_out(session: &mut Session<BlockState>, group: &Joined) -> io::Result<usize> {
+    let ranges = ranges(session)?;
+    let before = resident_in(&ranges)?;
+    group.push_out()?;
+    let left = before.saturating_sub(resident_in(&ranges)?);
+    // Pages of an image file may go without swap.
+    let swapped = group.swapped_bytes().map_or_else(|| is_swapped(std::process::id()), |bytes| bytes > 0);
+    Ok(if swapped { left } else { 0 })
+}
+
+/// Where the memories of a session that are not empty begin, and how long each is.
+fn ranges(session: &mut Session<BlockState>) -> io::Result<Vec<(*mut u8, usize)>> {
+    let memories = memories(session).map_err(io::Error::other)?;
+    let store = session.store_mut().map_err(io::Error::other)?;
+    let ranges = memories.iter().map(|memory| (memory.data_ptr(&store), memory.data_size(&store)));
+    Ok(ranges.filter(|(_, length)| *length > 0).collect())
+}
+
+fn resident_in(ranges: &[(*mut u8, usize)]) -> io::Result<usize> {
+    ranges.iter().map(|&(start, length)| resident(start, length)).sum()
 }
 
 /// Pages of a range that have physical memory.
@@ -57,7 +77,7 @@ pub fn swap() -> Result<(), String> {
 const LEAST: u64 = 16 << 20;
 
 /// Whether a process has pages in swap.
-pub fn is_swapped(pid: u32) -> bool {
+fn is_swapped(pid: u32) -> bool {
     let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
     process.and_then(|process| process.status().ok()?.vmswap).is_some_and(|kib| kib > 0)
 }
@@ -71,16 +91,14 @@ pub fn group() -> Result<Group, String> {
     Group::make(Version::in_use()).map_err(|error| format!("{error:#}"))
 }
 
-/// Limits a group to half of the most that it has held.
+/// Limits a group to half of the most that it has held, or to what every process can live on if that is more: small
+/// processes feel the limit when they are [squeezed](squeeze_out) only.
 ///
 /// # Errors
-/// In words, when that is too little to live on, or the kernel cannot push so much out.
-pub fn squeeze(group: &Group) -> Result<(), String> {
-    let peak = group.peak_bytes().ok_or("the kernel does not say how much memory the process held")?;
-    if peak / 2 < LEAST {
-        return Err("a process so small cannot live on half of its memory".into());
-    }
-    group.limit(peak / 2).map_err(|error| format!("{error:#}"))
+/// In words, when nobody says what it has held, or the kernel cannot push so much out.
+pub fn limit(group: &Group) -> Result<(), String> {
+    let most = group.most_bytes().map_err(|error| format!("{error:#}"))?;
+    group.limit((most / 2).max(LEAST)).map_err(|error| format!("{error:#}"))
 }
 
 #[cfg(test)]

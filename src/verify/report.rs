@@ -1,7 +1,5 @@
 //! What was verified, as files and other programs read it.
 
-use std::process::ExitCode;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -99,17 +97,67 @@ impl Report {
         self.cells.iter().filter(|cell| !cell.control && cell.equivalence == Equivalence::Diverged)
     }
 
-    /// Cells about which nothing can be said, although nobody refused them.
+    /// Cells about which nothing can be said, although nobody refused them and there was something to compare.
     pub fn unjudged(&self) -> impl Iterator<Item = &CellReport> {
-        self.cells.iter().filter(|cell| cell.equivalence == Equivalence::NotRun)
+        self.cells.iter().filter(|cell| cell.equivalence == Equivalence::NotRun && !cell.is_uncompared())
     }
 
-    /// 1 when a strategy that claims to be sound diverges under resets after every block, or when a cell could not be
-    /// judged. Under any other policy differences are the answer and no failure.
-    pub fn exit_code(&self) -> ExitCode {
-        let proven = self.policy != "every" || self.unsound().next().is_none();
-        let judged = self.unjudged().next().is_none() && self.cells.iter().any(|cell| cell.blocks > 0);
-        if proven && judged { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    /// Cells in which none of the schedules could be what it is about.
+    pub fn uncompared(&self) -> impl Iterator<Item = &CellReport> {
+        self.cells.iter().filter(|cell| cell.is_uncompared())
+    }
+
+    /// What makes a verification a failure, a sentence each: a strategy that claims to be sound and diverges under resets
+    /// after every block, a cell that could not be judged, one of the `chosen` schedules that ran nowhere, and nothing
+    /// compared at all. Under any other policy differences are the answer and no failure.
+    pub fn failures(&self, chosen: &[Schedule]) -> Vec<String> {
+        let mut failures = Vec::new();
+        for cell in self.unsound().filter(|_| self.policy == "every") {
+            let difference = cell.first_difference.as_deref().unwrap_or_default();
+            failures.push(format!("{} is not equal to a fresh instance: {difference}", cell.place()));
+        }
+        for cell in self.unjudged() {
+            let reason = cell.reason.as_deref().unwrap_or_default();
+            failures.push(format!("{} could not be verified: {reason}", cell.place()));
+        }
+        let idle = |schedule: &&ScheduleReport| schedule.cells == 0 && chosen.contains(&schedule.name);
+        for schedule in self.schedules.iter().filter(idle) {
+            let reasons: Vec<_> = schedule.not_run.iter().map(|not_run| not_run.reason.as_str()).collect();
+            let reasons = if reasons.is_empty() { "no cell came to it".into() } else { reasons.join("; ") };
+            failures.push(format!("the schedule `{}` ran nowhere: {reasons}", schedule.name));
+        }
+        if failures.is_empty() && self.cells.iter().all(|cell| cell.blocks == 0) {
+            failures.push("no block was compared: every cell is refused, unavailable or not run".into());
+        }
+        failures
+    }
+}
+
+impl CellReport {
+    /// Strategy and workload in words.
+    pub fn place(&self) -> String {
+        format!("{} on {}", self.strategy, self.workload)
+    }
+
+    /// Ends a cell in which nothing differed. Where nothing was compared, nothing is known of it.
+    pub fn settle(&mut self) {
+        if self.blocks > 0 {
+            return;
+        }
+        let reasons: Vec<_> = (self.schedules.iter())
+            .filter_map(|ran| Some(format!("{}: {}", ran.name, ran.not_run.as_deref()?)))
+            .collect();
+        self.equivalence = Equivalence::NotRun;
+        self.reason = Some(match reasons.is_empty() {
+            true => "there are no blocks to compare".into(),
+            false => reasons.join("; "),
+        });
+    }
+
+    fn is_uncompared(&self) -> bool {
+        self.equivalence == Equivalence::NotRun
+            && !self.schedules.is_empty()
+            && self.schedules.iter().all(|ran| ran.not_run.is_some())
     }
 }
 
@@ -173,14 +221,44 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_is_about_claims() {
-        use Equivalence::{Diverged, Equivalent, NotRun};
-        let code = |policy, cells: &[_]| format!("{:?}", report(policy, cells).exit_code());
-        let (fine, wrong) = (format!("{:?}", ExitCode::SUCCESS), format!("{:?}", ExitCode::FAILURE));
-        assert_eq!(code("every", &[(Equivalent, false), (Diverged, true)]), fine, "a control is caught");
-        assert_eq!(code("every", &[(Diverged, false)]), wrong);
-        assert_eq!(code("on-failure", &[(Diverged, false)]), fine, "as it has to be");
-        assert_eq!(code("every", &[(Equivalent, false), (NotRun, false)]), wrong, "nothing is known");
-        assert_eq!(code("every", &[]), wrong, "nothing was verified");
+    fn failures_are_about_claims() {
+        use Equivalence::{Diverged, Equivalent, NotRun, Refused};
+        let failures = |policy, cells: &[_]| report(policy, cells).failures(&[]);
+        assert!(
+            failures("every", &[(Equivalent, false), (Diverged, true)]).is_empty(),
+            "a control is caught"
+        );
+        let unsound = failures("every", &[(Diverged, false)]);
+        assert_eq!(unsound, ["dirty/mincore on foreign/c is not equal to a fresh instance: "]);
+        assert!(failures("on-failure", &[(Diverged, false)]).is_empty(), "as it has to be");
+        assert_eq!(failures("every", &[(Equivalent, false), (NotRun, false)]).len(), 1, "nothing is known");
+        assert_eq!(failures("every", &[]).len(), 1, "nothing was verified");
+        let refused = CellReport { blocks: 0, ..cell(Refused, false) };
+        let refused = Report::new(1, "every".into(), &Schedule::ALL, vec![refused]).failures(&[]);
+        assert_eq!(refused, ["no block was compared: every cell is refused, unavailable or not run"]);
+    }
+
+    #[test]
+    fn what_compared_nothing_is_not_run_and_no_equivalent() {
+        let no_swap = Ran { name: Schedule::MemoryLimit, blocks: 0, not_run: Some("no swap".into()) };
+        let mut idle =
+            CellReport { blocks: 0, schedules: vec![no_swap], ..cell(Equivalence::Equivalent, false) };
+        idle.settle();
+        assert_eq!(idle.equivalence, Equivalence::NotRun);
+        assert_eq!(idle.reason.as_deref(), Some("memory-limit: no swap"));
+        let mut fine = cell(Equivalence::Equivalent, false);
+        fine.settle();
+        assert_eq!(fine.equivalence, Equivalence::Equivalent);
+        let mut empty = CellReport { blocks: 0, schedules: Vec::new(), ..fine.clone() };
+        empty.settle();
+        assert_eq!(empty.equivalence, Equivalence::NotRun);
+
+        let report = Report::new(1, "every".into(), &Schedule::ALL, vec![idle.clone(), fine]);
+        assert_eq!(report.uncompared().count(), 1);
+        assert!(report.failures(&[]).is_empty(), "others have compared something");
+        let asked_for = report.failures(&[Schedule::InOrder, Schedule::MemoryLimit]);
+        assert_eq!(asked_for, ["the schedule `memory-limit` ran nowhere: no swap"]);
+        let alone = Report::new(1, "every".into(), &Schedule::ALL, vec![idle]);
+        assert_eq!(alone.failures(&[]).len(), 1);
     }
 }

@@ -31,7 +31,7 @@ pub enum Schedule {
     Spike,
     /// Pages pushed out with `MADV_PAGEOUT` before and after each reset.
     PagedOut,
-    /// All of it under a memory limit with swap behind it.
+    /// All of it under a memory limit with swap behind it, and everything pushed out that can be before each reset.
     MemoryLimit,
     /// A commit policy before the first block, then blocks that grow the memory by more than those before them.
     Committed,
@@ -78,7 +78,7 @@ impl Schedule {
             Self::HostAccess => "the host reads every page and writes to one before each block",
             Self::Spike => "a large block followed by quiet ones",
             Self::PagedOut => "pages pushed out with MADV_PAGEOUT around each reset",
-            Self::MemoryLimit => "under a memory limit, with swap",
+            Self::MemoryLimit => "under a memory limit with swap, pushed out before each reset",
             Self::Committed => "memory committed beforehand, and growth that differs from block to block",
             Self::TwoSessions => "two sessions in the process, both executed before either is reset",
             Self::FailingGrowth => "in every second block growth fails half-way",
