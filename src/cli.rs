@@ -62,6 +62,8 @@ pub enum Verb {
     Claims(ClaimsArgs),
     /// Measure startup: compiled on the spot or ahead of time, and with what memory committed.
     Startup(StartupArgs),
+    /// Print what was seen on which kernel, or collect what was.
+    Kernels(KernelsArgs),
     /// Print completions for a shell.
     Completions(CompletionsArgs),
     /// Print the manual page.
@@ -341,6 +343,39 @@ pub enum Spelling {
     Markdown,
     /// For a program.
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct KernelsArgs {
+    #[command(subcommand)]
+    pub verb: Option<KernelsVerb>,
+
+    /// How to print it.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Spelling,
+
+    /// Print JSON; the same as `--format json`.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KernelsVerb {
+    /// Make a file of each boot that the kernel matrix left.
+    ///
+    /// Exits with 1 when a strategy that claims to be sound differed from a fresh instance on one of them.
+    Collect(CollectArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct CollectArgs {
+    /// The folder that holds a folder for each boot, with `cell.json` and what `doctor`, `verify` and `determinism` printed.
+    pub folder: PathBuf,
+
+    /// Where to write a file for each, named after it.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ pub mod claims;
 pub mod cli;
 pub mod determinism;
 pub mod gate;
+pub mod kernels;
 pub mod launch;
 pub mod machine;
 pub mod measure;

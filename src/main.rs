@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Verb::Policies(args) => verb::policies::run(&args),
         Verb::Claims(args) => verb::claims::run(&args),
         Verb::Startup(args) => verb::startup::run(&args),
+        Verb::Kernels(args) => verb::kernels::run(&args),
         Verb::Completions(args) => verb::manual::completions(&args),
         Verb::Man => verb::manual::man(),
         Verb::Start(args) => verb::start::run(&args),

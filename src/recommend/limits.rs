@@ -7,6 +7,8 @@ use reset_strategies::{Kernel, Swap};
 use serde::{Serialize, Serializer};
 
 use super::choice::Candidate;
+use crate::kernels;
+use crate::kernels::seen::{self, Host};
 use crate::present::units::{bytes, ns};
 
 /// The limits that a strategy has to keep; absent ones do not limit.
@@ -21,6 +23,9 @@ pub struct Limits {
     /// The kernel that the host has.
     #[serde(serialize_with = "as_text")]
     pub kernel: Option<Kernel>,
+    /// The architecture of the run, whose boots speak for the host's kernel; all do where it is not known.
+    #[serde(skip)]
+    pub arch: Option<&'static str>,
 }
 
 fn as_text<S: Serializer>(kernel: &Option<Kernel>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -44,6 +49,11 @@ impl Limits {
             .or_else(|| self.objection_to_facts(candidate))
     }
 
+    /// The host as the boots of kernels know it.
+    pub fn host(&self) -> Option<Host<'static>> {
+        Some(Host { kernel: self.kernel?, arch: self.arch, swap: self.must_survive_swap })
+    }
+
     fn objection_to_facts(&self, candidate: &Candidate) -> Option<String> {
         if !self.must_survive_swap && self.kernel.is_none() {
             return None;
@@ -57,12 +67,16 @@ impl Limits {
             }
             _ => {}
         }
-        let kernel = self.kernel?;
-        if kernel < strategy.kernel() {
-            return Some(format!("it needs Linux {}", strategy.kernel()));
-        }
-        let (mechanism, broken) = strategy.fault(kernel, self.must_survive_swap)?;
-        Some(format!("{} is {broken}", mechanism.name))
+        let host = self.host()?;
+        let known = if host.kernel < strategy.kernel() {
+            Some(format!("it needs Linux {}", strategy.kernel()))
+        } else {
+            let fault = strategy.fault(host.kernel, host.swap);
+            fault.map(|(mechanism, broken)| format!("{} is {broken}", mechanism.name))
+        };
+        let told = [known, seen::objection(kernels::all(), strategy.name(), &host)];
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     /// Each limit that was set, and what is asked for without it.

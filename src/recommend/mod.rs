@@ -26,6 +26,7 @@ use crate::analyse::saved::Saved;
 use crate::analyse::standing::ByMean;
 use crate::analyse::summary::Ratio;
 use crate::gate::likeness;
+use crate::kernels::{self, seen};
 use crate::measure::row::Params;
 use crate::present::units::{bytes, ns};
 use crate::present::view::Group;
@@ -114,13 +115,15 @@ pub fn recommend(
             one(group, &Field::new(here), limits, failing_blocks)
         })
         .collect();
+    let mut unknown = unknown::of_run(saved);
+    unknown.extend(unknown::of_kernel(limits));
     Ok(Recommendations {
         schema: SCHEMA,
         run: saved.record.run.clone(),
         machine: saved.record.machine.sentence(),
         limits: *limits,
         recommendations,
-        unknown: unknown::of_run(saved),
+        unknown,
     })
 }
 
@@ -171,6 +174,8 @@ fn one(group: &Group, field: &Field, limits: &Limits, failing_blocks: bool) -> R
     answer.tied = choice.tied.iter().map(|tied| tied.name().to_owned()).collect();
     answer.by_mean = field.by_mean(&chosen, &fitting);
     answer.conditions = conditions(&chosen);
+    let seen = limits.host().and_then(|host| seen::approval(kernels::all(), chosen.name(), &host));
+    answer.conditions.extend(seen);
     answer.runner_up = runner_up.map(|other| other.name().into());
     answer.runner_up_ratio = runner_up.and_then(|other| field.ratio(&other, &chosen));
     answer.changes = tightened(limits, &chosen, choose);

@@ -1,7 +1,9 @@
 //! What a result cannot know, said beside every recommendation made from it.
 
+use super::limits::Limits;
 use crate::analyse::saved::Saved;
 use crate::analyse::summary::Equivalence;
+use crate::kernels::{self, seen};
 use crate::launch::plan::Profile;
 use crate::machine::Level;
 use crate::present::view::Group;
@@ -50,6 +52,18 @@ pub fn of_run(saved: &Saved) -> Vec<String> {
         ),
     );
     unknown
+}
+
+/// Whether anything was tried on the kernel that is asked for.
+pub fn of_kernel(limits: &Limits) -> Option<String> {
+    let host = limits.host()?;
+    (!seen::is_known(kernels::all(), &host)).then(|| {
+        format!(
+            "what strategies do on Linux {}: it is not among the kernels of `resetbench kernels`, so that only what is known \
+             of mechanisms rules any out",
+            host.kernel
+        )
+    })
 }
 
 /// What holds of one workload: who might have been better, but has no time.

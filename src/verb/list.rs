@@ -6,7 +6,9 @@ use anyhow::Result;
 use reset_strategies::{Availability, Kernel, Mechanism, Strategy, Swap, condition, registry};
 use serde_json::{Value, json};
 
+use crate::analyse::summary::Equivalence;
 use crate::cli::ListArgs;
+use crate::kernels::{self, seen};
 use crate::present::table::{Options, hanging};
 use crate::workload::bundled;
 
@@ -14,7 +16,8 @@ use crate::workload::bundled;
 /// chooses, are left out.
 fn facts() -> String {
     let mut out = String::from(
-        "| strategy | what it does | mechanisms | Linux | survives swap | conditions |\n|:--|:--|:--|--:|:--|:--|\n",
+        "| strategy | what it does | mechanisms | Linux | seen right on | survives swap | conditions |\n\
+         |:--|:--|:--|--:|:--|:--|:--|\n",
     );
     for strategy in registry::all().iter().filter(|strategy| !strategy.is_control()) {
         let needs: Vec<_> = strategy.needs().map(|mechanism| mechanism.name).collect();
@@ -24,10 +27,11 @@ fn facts() -> String {
         };
         let conditions: Vec<_> = strategy.conditions().map(|condition| condition.name).collect();
         out += &format!(
-            "| `{strategy}` | {} | {} | {} | {swap} | {} |\n",
+            "| `{strategy}` | {} | {} | {} | {} | {swap} | {} |\n",
             strategy.summary(),
             needs.join(", "),
-            kernels(strategy),
+            works_on(strategy),
+            seen_right(strategy),
             conditions.join(", ")
         );
     }
@@ -39,13 +43,41 @@ fn facts() -> String {
 }
 
 /// The kernels on which a strategy works.
-fn kernels(strategy: &Strategy) -> String {
+fn works_on(strategy: &Strategy) -> String {
     let first = strategy.kernel();
     let mut words = vec![if first > Kernel::OLDEST { first.to_string() } else { "any".into() }];
     for broken in strategy.needs().flat_map(|mechanism| mechanism.broken) {
         words.push(format!("not {}", broken.kernels()));
     }
     words.join(", ")
+}
+
+/// The kernels on which a strategy was seen to be right, and those on which it was not.
+fn seen_right(strategy: &Strategy) -> String {
+    let on = |equivalence| seen::kernels(kernels::all(), strategy.name(), equivalence);
+    let (right, wrong) = (on(Equivalence::Equivalent), on(Equivalence::Diverged));
+    match (right.is_empty(), wrong.is_empty()) {
+        (true, true) => "-".into(),
+        (false, true) => right,
+        (true, false) => format!("**wrong** on {wrong}"),
+        (false, false) => format!("{right}; **wrong** on {wrong}"),
+    }
+}
+
+/// What came of a strategy in each boot, for machines.
+fn boots(strategy: &Strategy) -> Vec<Value> {
+    let seen = kernels::all().iter().filter_map(|cell| {
+        let seen = cell.strategy(strategy.name())?;
+        Some(json!({
+            "boot": cell.boot.cell,
+            "kernel": cell.boot.kernel,
+            "arch": cell.boot.arch,
+            "page_size": cell.boot.page_size,
+            "equivalence": seen.equivalence,
+            "reason": seen.reason,
+        }))
+    });
+    seen.collect()
 }
 
 /// The kernels on which a mechanism of a strategy is known to fail, for machines.
@@ -105,6 +137,7 @@ pub fn run(args: &ListArgs) -> Result<ExitCode> {
                     "reason": reason,
                     "kernel": strategy.kernel().to_string(),
                     "broken": broken(strategy),
+                    "seen": boots(strategy),
                     "survives_swap": strategy.swap() == Swap::Survives,
                     "conditions": conditions(strategy),
                     "mechanisms": strategy.needs().map(|mechanism| mechanism.name).collect::<Vec<_>>(),

@@ -9,6 +9,7 @@ pub mod determinism;
 pub mod doctor;
 pub mod export;
 pub mod inspect;
+pub mod kernels;
 pub mod list;
 pub mod manual;
 pub mod merge;

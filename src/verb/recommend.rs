@@ -8,6 +8,7 @@ use super::run::measure;
 use super::select::matching;
 use crate::analyse::saved::Saved;
 use crate::cli::{Filter, RecommendArgs, RunArgs, Spelling, Suite, Survive};
+use crate::kernels;
 use crate::present::table::Options;
 use crate::present::view::Group;
 use crate::recommend::limits::Limits;
@@ -27,13 +28,14 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
             }
         },
     };
+    let saved = Saved::read(&folder)?;
     let limits = Limits {
         max_rss: args.max_rss,
         max_startup_ns: args.max_startup.map(|limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)),
         must_survive_swap: args.must_survive.contains(&Survive::Swap),
         kernel: args.kernel,
+        arch: kernels::arch(&saved.record.machine.arch),
     };
-    let saved = Saved::read(&folder)?;
     let groups = Group::all(&saved.summary);
     let all: Vec<&Group> = groups.iter().collect();
     let chosen = matching("workload", &args.workloads, &all, |group| group.workload.to_owned())?;

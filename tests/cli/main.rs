@@ -4,6 +4,7 @@ mod bad_input;
 mod common;
 mod documents;
 mod environment;
+mod kernels;
 mod length;
 mod list;
 mod outcomes;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use resetbench::analyse::rows_file;
 use resetbench::analyse::summary::Summary;
+use resetbench::kernels;
 use resetbench::launch::record::Record;
 use resetbench::measure::row::Row;
 use resetbench::policies::report as policies;
@@ -35,6 +36,7 @@ fn schemas_are_those_of_the_types() {
     schema::<Summary>("summary");
     schema::<Row>("row");
     schema::<policies::Report>("policies");
+    schema::<kernels::Cell>("kernel");
 }
 
 /// Without members that are null, or have no members but such, which is the same as absent.
@@ -59,6 +61,25 @@ fn described<T: Serialize + DeserializeOwned>(value: Value, what: &str) {
         bare(again) == bare(value),
         "{what}: it has members that its schema does not speak of, or lacks some"
     );
+}
+
+#[test]
+fn committed_boots_are_as_their_schema_says_and_are_all_built_in() {
+    let folder = root().join("results/kernels");
+    let files = folder.read_dir().expect("results/kernels").map(|entry| entry.expect("an entry").path());
+    let files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
+    for file in &files {
+        let cell = read(file);
+        let name = cell["boot"]["cell"].as_str().expect("a name").to_owned();
+        assert_eq!(file.file_stem().and_then(|stem| stem.to_str()), Some(name.as_str()));
+        described::<kernels::Cell>(cell, &file.display().to_string());
+    }
+    assert_eq!(kernels::all().len(), files.len());
+    for cell in kernels::all() {
+        let unsound: Vec<_> = cell.unsound().map(|seen| seen.strategy.as_str()).collect();
+        eprintln!("{}: {} strategies, unsound: {unsound:?}", cell.boot.cell, cell.strategies.len());
+    }
 }
 
 #[test]
