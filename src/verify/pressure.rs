@@ -27,6 +27,9 @@ pub fn page_out(session: &mut Session<BlockState>) -> io::Result<usize> {
     Ok(before.saturating_sub(resident_in(&ranges)?))
 }
 
+/// How often it is tried to push anything out.
+const ATTEMPTS: usize = 4;
+
 /// Has the kernel push out what the group of this process holds, and says how many pages of the session's memories left
 /// for swap.
 ///
@@ -35,8 +38,15 @@ pub fn page_out(session: &mut Session<BlockState>) -> io::Result<usize> {
 pub fn squeeze_out(session: &mut Session<BlockState>, group: &Joined) -> io::Result<usize> {
     let ranges = ranges(session)?;
     let before = resident_in(&ranges)?;
-    group.push_out()?;
-    let left = before.saturating_sub(resident_in(&ranges)?);
+    let mut left = 0;
+    // Pages that another processor has just taken note of cannot leave yet: a few are all that a small block writes.
+    for _ in 0..ATTEMPTS {
+        group.push_out()?;
+        left = before.saturating_sub(resident_in(&ranges)?);
+        if left > 0 {
+            break;
+        }
+    }
     // Pages of an image file may go without swap.
     let swapped = group.swapped_bytes().map_or_else(|| is_swapped(std::process::id()), |bytes| bytes > 0);
     Ok(if swapped { left } else { 0 })
