@@ -191,6 +191,8 @@ impl Joined {
             // in `mm/memcontrol-v1.c`).
             Version::V1 => {
                 let limit = self.read("memory.limit_in_bytes")?;
+                // This alone takes note of what other processors have just brought, and tells less of a failure.
+                let _noted = self.write("memory.force_empty", "0");
                 let reached = self.write("memory.limit_in_bytes", "0");
                 self.write("memory.limit_in_bytes", limit.trim())?;
                 match reached {

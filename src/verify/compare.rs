@@ -97,7 +97,10 @@ fn unseen(schedule: Schedule, hindrance: Option<String>) -> Option<String> {
             let reason = pressure::swap().err().unwrap_or_else(small);
             Some(format!("no page could be pushed out: {reason}"))
         }
-        Schedule::MemoryLimit => Some("nothing was swapped out under the limit (is swap full?)".into()),
+        Schedule::MemoryLimit => Some(
+            "nothing was swapped out under the limit: the memories hold next to nothing, or swap is full"
+                .into(),
+        ),
         Schedule::SplitHuge => Some(format!("no huge page could be made: {}", small())),
         Schedule::FailingGrowth => Some("no growth has failed".into()),
         _ => None,

@@ -39,7 +39,7 @@ pub fn squeeze_out(session: &mut Session<BlockState>, group: &Joined) -> io::Res
     let ranges = ranges(session)?;
     let before = resident_in(&ranges)?;
     let mut left = 0;
-    // Pages that another processor has just taken note of cannot leave yet: a few are all that a small block writes.
+    // Pages that another processor has just brought may be left out once: a few are all that a small block writes.
     for _ in 0..ATTEMPTS {
         group.push_out()?;
         left = before.saturating_sub(resident_in(&ranges)?);

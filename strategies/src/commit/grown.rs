@@ -56,7 +56,7 @@ pub static RESERVED: Mechanism = Mechanism::new("MAP_HUGETLB", "maps huge pages 
     let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, -1, 0) };
     if at == libc::MAP_FAILED {
         let error = io::Error::last_os_error();
-        let reserved = std::fs::read_to_string(reservation(bytes));
+        let reserved = std::fs::read_to_string(reservation(bytes) + "/nr_hugepages");
         return Err(unreserved(&error, bytes, reserved.ok().as_deref()));
     }
     // SAFETY: the mapping was just made, and nothing refers to it.
@@ -64,22 +64,24 @@ pub static RESERVED: Mechanism = Mechanism::new("MAP_HUGETLB", "maps huge pages 
     Ok(())
 });
 
-/// The file that says how many huge pages of that size are reserved; `vm.nr_hugepages` speaks of the size that the system
-/// prefers, which may be another.
+/// The folder that says in `nr_hugepages` how many huge pages of that size are reserved; `vm.nr_hugepages` speaks of the
+/// size that the system prefers, which may be another.
 fn reservation(bytes: usize) -> String {
-    format!("/sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages", bytes >> 10)
+    format!("/sys/kernel/mm/hugepages/hugepages-{}kB", bytes >> 10)
 }
 
 /// Why no huge page could be had, given what [`reservation`] holds.
 fn unreserved(error: &io::Error, bytes: usize, reserved: Option<&str>) -> String {
-    let (file, mebibytes) = (reservation(bytes), bytes >> 20);
+    let (folder, mebibytes) = (reservation(bytes), bytes >> 20);
     match reserved {
         Some(reserved) => format!(
-            "{error}; {} huge pages of {mebibytes} MiB are reserved; reserve N with: echo N > {file}",
+            "{error}; {} huge pages of {mebibytes} MiB are reserved: write how many there should be to nr_hugepages in {folder}",
             reserved.trim()
         ),
         None => {
-            format!("{error}; the kernel has no huge pages of {mebibytes} MiB to reserve ({file} is missing)")
+            format!(
+                "{error}; the kernel has no huge pages of {mebibytes} MiB to reserve ({folder} is missing)"
+            )
         }
     }
 }
@@ -93,8 +95,8 @@ mod tests {
         let error = io::Error::from_raw_os_error(libc::ENOMEM);
         let told = unreserved(&error, 32 << 20, Some("0\n"));
         assert!(told.ends_with(
-            "; 0 huge pages of 32 MiB are reserved; reserve N with: echo N > \
-             /sys/kernel/mm/hugepages/hugepages-32768kB/nr_hugepages"
+            "; 0 huge pages of 32 MiB are reserved: write how many there should be to nr_hugepages in \
+             /sys/kernel/mm/hugepages/hugepages-32768kB"
         ));
         assert!(unreserved(&error, 512 << 20, None).contains("no huge pages of 512 MiB"));
     }
