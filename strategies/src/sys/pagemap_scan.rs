@@ -30,6 +30,7 @@ pub(crate) mod category {
     /// huge page is split (Linux 6.12) and where KSM merges such pages (`use_zero_pages`).
     pub(crate) const PFNZERO: u64 = 1 << 5;
     /// Part of a huge page that is mapped as a whole.
+    #[cfg(feature = "mutants")]
     pub(crate) const HUGE: u64 = 1 << 6;
 }
 
@@ -74,7 +75,8 @@ pub(crate) enum Select {
     Unprotected,
     /// What wasmtime 48 resets in a slot of its pool (`sys/unix/pagemap.rs`).
     Pool,
-    /// Mapped as part of a huge page.
+    /// Mapped as part of a huge page: what a wrong reset looks for.
+    #[cfg(feature = "mutants")]
     Huge,
 }
 
@@ -90,6 +92,7 @@ impl Select {
                 let absent = category::PFNZERO | category::FILE;
                 (category::WRITTEN | category::PRESENT | absent, absent, 0)
             }
+            #[cfg(feature = "mutants")]
             Self::Huge => (category::HUGE, 0, 0),
         }
     }
