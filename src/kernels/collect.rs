@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::boot::Boot;
+use super::boot::{Boot, Step};
 use super::{Cell, DeterminismSeen, DifferenceSeen, MechanismSeen, SCHEMA, StrategySeen};
 use crate::analyse::summary::Equivalence;
 use crate::determinism;
@@ -91,10 +91,23 @@ fn cell(folder: &Path) -> Result<Cell> {
             Err(error) => cell.troubles.push(format!("{name}: {error:#}")),
         }
     }
-    if cell.is_complete() && cell.strategies.is_empty() {
-        cell.troubles.push("no strategy was verified".into());
+    let Cell { boot, troubles, strategies, .. } = &mut cell;
+    troubles.extend(boot.steps.iter().filter_map(trouble));
+    if strategies.is_empty() && boot.steps.iter().any(|step| step.name.starts_with("verify")) {
+        troubles.push("no strategy was verified".into());
     }
     Ok(cell)
+}
+
+/// How a step ended, where that was not well.
+fn trouble(step: &Step) -> Option<String> {
+    let Step { name, exit, output, .. } = step;
+    let see = output.as_ref().map_or_else(String::new, |output| format!(" ({output})"));
+    match exit {
+        Some(0) => None,
+        Some(code) => Some(format!("{name} ended with exit code {code}{see}")),
+        None => Some(format!("{name} did not end by itself{see}")),
+    }
 }
 
 fn named(folder: &Path) -> Result<BTreeSet<String>> {
