@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod kernels;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use crate::gate::export::Format;
 use crate::launch::plan::Profile;
 use crate::recommend::limits;
 use crate::verify::policy::Policy;
+pub use kernels::{CollectArgs, KernelsArgs, KernelsVerb};
 
 /// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.
 ///
@@ -343,39 +346,6 @@ pub enum Spelling {
     Markdown,
     /// For a program.
     Json,
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct KernelsArgs {
-    #[command(subcommand)]
-    pub verb: Option<KernelsVerb>,
-
-    /// How to print it.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Spelling,
-
-    /// Print JSON; the same as `--format json`.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum KernelsVerb {
-    /// Make a file of each boot that the kernel matrix left.
-    ///
-    /// Exits with 1 when a strategy that claims to be sound differed from a fresh instance on one of them.
-    Collect(CollectArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct CollectArgs {
-    /// The folder that holds a folder for each boot, with `cell.json` and what `doctor`, `verify` and `determinism` printed.
-    pub folder: PathBuf,
-
-    /// Where to write a file for each, named after it.
-    #[arg(long, value_name = "FOLDER")]
-    pub out: PathBuf,
 }
 
 #[derive(Debug, Args)]
