@@ -2,17 +2,24 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The folder that is asked for, or one named by the time.
+/// The folder that is asked for, or one named by the time: also where what is asked for has no name of its own, such as
+/// `.` or `/`, and is a folder to write into.
 pub fn wanted(asked: Option<&Path>) -> PathBuf {
-    let default = || {
-        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-        Path::new("resetbench-results").join(now.replace(':', "").trim_end_matches('Z'))
-    };
-    asked.map_or_else(default, Path::to_path_buf)
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let named = now.replace(':', "");
+    let named = named.trim_end_matches('Z');
+    match asked {
+        None => Path::new("resetbench-results").join(named),
+        // Without a slash at its end, behind which a number would be a folder in it.
+        Some(asked) => match asked.components().next_back() {
+            Some(Component::Normal(_)) => asked.components().collect(),
+            _ => asked.join(named),
+        },
+    }
 }
 
 /// Makes a folder that did not exist: the one asked for, or that name with the next free number.
@@ -42,4 +49,20 @@ pub fn fresh(wanted: &Path) -> Result<PathBuf> {
         }
     }
     unreachable!("there is always a next number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_use_gets_a_number_beside_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let at = |name: &str| parent.path().join(name);
+        for (asked, made) in [("out", "out"), ("out/", "out-2"), ("out/.", "out-3"), ("in/out", "in/out")] {
+            assert_eq!(fresh(&wanted(Some(&at(asked)))).unwrap(), at(made));
+        }
+        let inside = fresh(&wanted(Some(&at("out/..")))).unwrap();
+        assert_eq!(inside.parent().unwrap().canonicalize().unwrap(), parent.path().canonicalize().unwrap());
+    }
 }

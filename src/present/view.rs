@@ -276,14 +276,21 @@ impl<'a> Group<'a> {
     }
 }
 
-/// A title as part of a file name: runs of anything but letters, digits, `.` and `_` become `-`.
+/// The longest slug: with what is put before and after it, a file name has to stay below the 255 bytes of Linux.
+const LONGEST_SLUG: usize = 120;
+
+/// A title as part of a file name: runs of anything but letters, digits, `.` and `_` become `-`, and what is too long is cut
+/// off; whoever needs slugs to differ has to see to it.
 pub fn slug(title: &str) -> String {
     let slug: String = title
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' })
         .collect();
     let parts: Vec<&str> = slug.split('-').filter(|part| part.chars().any(|c| c != '.')).collect();
-    if parts.is_empty() { "unnamed".into() } else { parts.join("-") }
+    let mut slug = if parts.is_empty() { "unnamed".into() } else { parts.join("-") };
+    // Of ASCII only.
+    slug.truncate(LONGEST_SLUG);
+    slug
 }
 
 /// A JSON value without the quotes of a string.
@@ -364,5 +371,7 @@ mod tests {
         let summary = fixture::odd();
         let groups = Group::all(&summary);
         assert_eq!(groups[0].slug(), "script-alert-2-script-co");
+        assert_eq!(slug(&"é/".repeat(300)), "unnamed");
+        assert_eq!(slug(&"a/".repeat(300)).len(), LONGEST_SLUG);
     }
 }
