@@ -5,6 +5,7 @@ mod kernels;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use reset_strategies::Kernel;
 
@@ -244,20 +245,21 @@ pub struct Filter {
 /// The user's own indexer and blocks.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Own {
-    /// Run this module instead of the bundled ones. It must speak the metashrew ABI.
+    /// Run this module, binary or text (.wat), instead of the bundled ones. It must speak the metashrew ABI.
     #[arg(long, value_name = "FILE")]
     pub module: Option<PathBuf>,
 
-    /// Give indexers these blocks: a file or folder of raw or hex blocks, or Bitcoin Core's blk*.dat files.
+    /// Give indexers these blocks: a file or folder of raw or hex blocks, or Bitcoin Core's blk*.dat files; packed with
+    /// gzip, zstd or xz, or not. They get the heights that their coinbases state, in the order of their chain.
     #[arg(long, value_name = "PATH")]
     pub blocks: Option<PathBuf>,
 
-    /// The height of the first of these blocks.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub start_height: u32,
+    /// Begin at the block of this height. Where none of them states it, the first block is given it, whatever it states.
+    #[arg(long, value_name = "N", requires = "blocks")]
+    pub start_height: Option<u32>,
 
     /// Use at most so many of these blocks.
-    #[arg(long, default_value_t = 16, value_name = "N")]
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub limit: usize,
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use reset_strategies::module::{Facts, Item};
+use resetbench::workload::blocks::Trace;
 use resetbench::workload::host::{self, BlockState, Outcome, Shared};
 use resetbench::workload::{bundled, definition::Definition};
 use sha2::{Digest, Sha256};
@@ -55,7 +56,7 @@ fn guests_flush_what_their_folder_expects() {
     for (definition, module) in guests() {
         let mut params = definition.params.clone();
         params.extend(definition.expect.params.clone());
-        let workload = definition.workload(module, params, Some(&[])).unwrap();
+        let workload = definition.workload(module, params, Some(&Trace::mainnet())).unwrap();
         let engine = Engine::default();
         let mut linker = Linker::new(&engine);
         host::link(&mut linker).unwrap();

@@ -13,6 +13,7 @@ use super::summary::{self, Summary};
 use super::{Facts, SEED, Unfit, rows_file, summarise};
 use crate::launch::record::Record;
 use crate::measure::row::Row;
+use crate::workload::one_block;
 
 /// The files of a run, and what follows from them.
 #[derive(Clone, Debug)]
@@ -43,6 +44,9 @@ impl Saved {
         };
         let mut summary = summarise(&file.rows, &facts(&record))?;
         summary.notes.extend(file.notes);
+        let one: Vec<&str> =
+            record.workloads.iter().filter(|w| w.repeats_one_block()).map(|w| &*w.name).collect();
+        summary.notes.extend((!one.is_empty()).then(|| one_block(&one)));
         Ok(Self { record, rows: file.rows, summary })
     }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, SCHEMA, word};
-use crate::launch::record::wasmtime_version;
+use crate::launch::record::{command_line, wasmtime_version};
 use crate::machine::Machine;
 use crate::present::figures::determinism as figure;
 
@@ -29,7 +29,7 @@ impl Report {
         let machine = Machine::read();
         Self {
             schema: SCHEMA,
-            command: format!("resetbench {}", std::env::args().skip(1).collect::<Vec<_>>().join(" ")),
+            command: command_line(),
             machine: machine.sentence(),
             wasmtime: wasmtime_version().into(),
             overcommit: machine.memory.overcommit.map(word).unwrap_or_else(|| "unknown".into()),

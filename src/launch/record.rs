@@ -16,7 +16,8 @@ use super::harness::Harness;
 use super::plan::{AGAIN, Contender, Plan, Planted, Profile};
 use crate::machine::{Machine, Noise};
 use crate::measure::row::Params;
-use crate::workload::{Workload, host};
+use crate::present::prose::printable;
+use crate::workload::{Heights, Workload, host};
 
 /// Version of `run.json`. Keys may be added freely; renaming one raises it.
 pub const SCHEMA: u32 = 1;
@@ -85,6 +86,10 @@ pub struct WorkloadRecord {
     pub module_sha256: String,
     pub module_bytes: u64,
     pub blocks: u64,
+    /// The first block's height, and how it is known. Absent where inputs are no blocks of a chain, and from records older
+    /// than this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heights: Option<Heights>,
     /// Of all blocks one after the other.
     pub trace_sha256: String,
     pub trace_bytes: u64,
@@ -169,6 +174,11 @@ impl StrategyRecord {
 }
 
 impl WorkloadRecord {
+    /// Whether its trace was a single block of a chain, which was run again and again.
+    pub fn repeats_one_block(&self) -> bool {
+        self.heights.is_some() && self.blocks == 1
+    }
+
     /// Describes a workload.
     pub fn new(workload: &Workload) -> Self {
         let mut trace = Sha256::new();
@@ -181,6 +191,7 @@ impl WorkloadRecord {
             module_sha256: host::hex(&Sha256::digest(&workload.module)),
             module_bytes: workload.module.len() as u64,
             blocks: workload.trace.len() as u64,
+            heights: workload.heights,
             trace_sha256: host::hex(&trace.finalize()),
             trace_bytes: workload.trace.iter().map(|input| input.len() as u64).sum(),
         }
@@ -215,6 +226,12 @@ fn configuration(strategy: &Strategy) -> String {
         }
     }
     text
+}
+
+/// What was typed, without the path of the program. Of names that are not UTF-8, what cannot be shown is lost.
+pub fn command_line() -> String {
+    let words = std::env::args_os().skip(1).map(|word| printable(&word.to_string_lossy()));
+    ["resetbench".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// The version of wasmtime that is linked in.

@@ -1,7 +1,6 @@
 //! `inspect`: what a module can change, and which strategies bring it back.
 
 use std::fmt::Write;
-use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -10,15 +9,15 @@ use serde_json::{Value, json};
 
 use super::list;
 use crate::cli::InspectArgs;
-use crate::workload::user;
+use crate::workload::{module_file, user};
 
 /// Prints the soundness table of a module.
 ///
 /// # Errors
 /// When the file cannot be read or is not a valid module. A refusal is an answer and no error.
 pub fn run(args: &InspectArgs) -> Result<ExitCode> {
-    let shown = args.module.display();
-    let wasm = fs::read(&args.module).with_context(|| format!("cannot read the module {shown}"))?;
+    let shown = module_file::shown(&args.module);
+    let wasm = module_file::read(&args.module)?;
     let facts = user::valid(&wasm).with_context(|| format!("{shown} cannot be judged"))?;
     let judged: Vec<_> = registry::all()
         .iter()
@@ -27,7 +26,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     if args.json {
         println!("{:#}", as_json(&judged));
     } else {
-        print!("{}", as_text(&shown.to_string(), &judged));
+        print!("{}", as_text(&shown, &judged));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use super::select::matching;
 use crate::analyse::summary::Equivalence;
 use crate::cli::PoliciesArgs;
 use crate::launch::folder;
-use crate::launch::record::wasmtime_version;
+use crate::launch::record::{command_line, wasmtime_version};
 use crate::machine::{self, Machine, pace};
 use crate::measure::writer::RowWriter;
 use crate::policies::bench::Bench;
@@ -92,7 +92,7 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
     let stopped = interrupted.load(Ordering::Relaxed);
     let report = Report {
         schema: SCHEMA,
-        command: format!("resetbench {}", std::env::args().skip(1).collect::<Vec<_>>().join(" ")),
+        command: command_line(),
         machine: Machine::read().sentence(),
         wasmtime: wasmtime_version().into(),
         seed,

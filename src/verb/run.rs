@@ -7,26 +7,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use reset_strategies::registry;
 use serde_json::Value;
 
 use super::report::Files;
-use super::select::matching;
+use super::select::{matching, nearest};
 use crate::analyse::summary::{Cell, Equivalence};
 use crate::cli::{Filter, Own, RunArgs, Suite};
 use crate::launch::plan::{Contender, Effort, Plan};
-use crate::launch::record::Record;
+use crate::launch::record::{Record, command_line};
 use crate::launch::runner::Runner;
 use crate::launch::{folder, harness, landscape};
 use crate::machine::{self, pace};
 use crate::measure::row::Params;
 use crate::measure::writer::RowWriter;
+use crate::present::prose::printable;
 use crate::progress::Progress;
-use crate::workload::blocks::{self, Block};
+use crate::workload::blocks::{self, Trace};
 use crate::workload::definition::Definition;
 use crate::workload::landscape::Part;
-use crate::workload::{Workload, bundled, user};
+use crate::workload::{Workload, bundled, one_block, user};
 
 /// The exit code of a run that was stopped by Ctrl-C, as shells have it.
 pub(super) const INTERRUPTED: u8 = 130;
@@ -72,9 +73,8 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     announce(&progress, &plan, &folder);
 
-    let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     let noise = machine::noise(WATCH);
-    let mut record = Record::new(&name, args.profile, &plan, format!("resetbench {command}"), noise);
+    let mut record = Record::new(&name, args.profile, &plan, command_line(), noise);
     record.write(&folder.join("run.json"))?;
     let staging = tempfile::tempdir().context("cannot make a folder for the children's files")?;
     let mut runner = Runner {
@@ -203,12 +203,31 @@ pub(super) fn workloads(
     quick: bool,
     usual: impl Fn(&Definition) -> bool,
 ) -> Result<Vec<Workload>> {
+    let found = chosen_workloads(filter, own, chosen, quick, usual)?;
+    let one: Vec<&str> = found
+        .iter()
+        .filter(|workload| workload.repeats_one_block())
+        .map(|workload| &*workload.name)
+        .collect();
+    if !one.is_empty() {
+        eprintln!("note: {}", one_block(&one));
+    }
+    Ok(found)
+}
+
+fn chosen_workloads(
+    filter: &Filter,
+    own: &Own,
+    chosen: &[String],
+    quick: bool,
+    usual: impl Fn(&Definition) -> bool,
+) -> Result<Vec<Workload>> {
     let given = given_blocks(own)?;
     if let Some(module) = &own.module {
         if !filter.workloads.is_empty() {
             bail!("--module runs your own indexer: it cannot be combined with --workload");
         }
-        return Ok(vec![user::workload(module, given.as_deref())?]);
+        return Ok(vec![user::workload(module, given.as_ref())?]);
     }
     let chosen = params(chosen)?;
     let mut named = Vec::new();
@@ -227,18 +246,20 @@ pub(super) fn workloads(
         .into_iter()
         .map(|(bundled, definition)| {
             let params = definition.params(quick, &chosen);
-            bundled.workload(params, given.as_deref())
+            bundled.workload(params, given.as_ref())
         })
         .collect()
 }
 
-fn given_blocks(own: &Own) -> Result<Option<Vec<Block>>> {
+fn given_blocks(own: &Own) -> Result<Option<Trace>> {
     let Some(path) = &own.blocks else { return Ok(None) };
-    let trace = blocks::read(path, own.start_height, Some(own.limit))?;
-    for note in &trace.notes {
-        eprintln!("note: {note}");
+    // Names of files may hold anything, and messages are lines.
+    let trace = blocks::read(path, own.start_height, Some(own.limit))
+        .map_err(|error| anyhow!("{}", printable(&error.to_string())))?;
+    for note in trace.notes.iter().chain([&trace.sentence()]) {
+        eprintln!("note: {}", printable(note));
     }
-    Ok(Some(trace.blocks))
+    Ok(Some(trace))
 }
 
 fn params(chosen: &[String]) -> Result<Params> {
@@ -263,7 +284,9 @@ fn check_params<'a>(chosen: &Params, definitions: impl Iterator<Item = &'a Defin
     let known: Vec<_> = definitions.flat_map(|definition| definition.params.keys()).collect();
     for name in chosen.keys() {
         if !known.contains(&name) {
-            bail!("no workload has a parameter `{name}`; `resetbench list --json` shows all");
+            let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+            let meant = nearest(name, &names);
+            bail!("no workload has a parameter `{name}`{meant}; `resetbench list --json` shows all");
         }
     }
     Ok(())

@@ -33,21 +33,30 @@ fn matches(pattern: &str, name: &str) -> bool {
     pattern == group || WildMatch::new(pattern).matches(name)
 }
 
-/// The name that was probably meant.
-fn nearest(pattern: &str, names: &[String]) -> String {
-    let distance = |name: &&String| {
-        // `mincore` is as good a try as `dirty/mincore`.
-        let variant = name.split_once('/').map_or(name.as_str(), |(_, variant)| variant);
-        strsim::damerau_levenshtein(pattern, name).min(strsim::damerau_levenshtein(pattern, variant))
-    };
-    names.iter().min_by_key(distance).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+/// What was probably meant: a name, a group, or the name whose part after the slash it was. Nothing, where nothing is near.
+pub fn nearest(pattern: &str, names: &[String]) -> String {
+    let typed: String = pattern.chars().filter(|c| !"*?".contains(*c)).collect::<String>().to_lowercase();
+    let mut tries: Vec<(&str, &str)> = Vec::new();
+    for name in names {
+        // `mincore` is as good a try as `dirty/mincore`, and `dirty` is a pattern of its own.
+        let (group, variant) = name.split_once('/').unwrap_or((name, name));
+        tries.extend([(group, group), (name, name), (variant, name)]);
+    }
+    let near = tries
+        .into_iter()
+        .map(|(word, meant)| (strsim::damerau_levenshtein(&typed, &word.to_lowercase()), meant));
+    // With half of it to change, it may be anything.
+    let near = near.filter(|(distance, _)| 2 * distance < typed.chars().count().max(3));
+    let nearest = near.min_by_key(|(distance, _)| *distance);
+    nearest.map(|(_, meant)| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NAMES: [&str; 4] = ["dirty/mincore", "dirty/pagemap", "remap/madvise", "remap/madvise-cow"];
+    const NAMES: [&str; 5] =
+        ["dirty/mincore", "dirty/pagemap", "remap/madvise", "remap/madvise-cow", "adaptive/hot-cold"];
 
     fn chosen(patterns: &[&str]) -> Result<Vec<&'static str>> {
         let patterns: Vec<_> = patterns.iter().map(ToString::to_string).collect();
@@ -64,9 +73,26 @@ mod tests {
 
     #[test]
     fn what_matches_nothing_is_an_error_with_the_nearest_name() {
-        for (typed, meant) in [("dirty/minocre", "dirty/mincore"), ("pagemapp", "dirty/pagemap")] {
+        for (typed, meant) in [
+            ("dirty/minocre", "dirty/mincore"),
+            ("pagemapp", "dirty/pagemap"),
+            ("adaptve", "adaptive"),
+            ("Adaptive", "adaptive"),
+            ("ditry/*", "dirty"),
+            ("REMAP/madvise", "remap/madvise"),
+            ("hotcold", "adaptive/hot-cold"),
+            ("adaptive/hot-clod", "adaptive/hot-cold"),
+        ] {
             let error = chosen(&[typed]).unwrap_err().to_string();
             assert!(error.contains(&format!("did you mean `{meant}`?")), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_meant_where_nothing_is_near() {
+        for typed in ["", "*x*", "zzzzzzz", "the fastest one"] {
+            let error = chosen(&[typed]).unwrap_err().to_string();
+            assert!(!error.contains("did you mean"), "{error}");
         }
     }
 }

@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use super::run::{INTERRUPTED, watch_for_interrupt};
 use crate::cli::StartupArgs;
 use crate::launch::folder;
-use crate::launch::record::wasmtime_version;
+use crate::launch::record::{command_line, wasmtime_version};
 use crate::machine::Machine;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
@@ -59,7 +59,7 @@ pub fn run(args: &StartupArgs) -> Result<ExitCode> {
     let stopped = interrupted.load(Ordering::Relaxed);
     let report = Report {
         schema: SCHEMA,
-        command: format!("resetbench {}", std::env::args().skip(1).collect::<Vec<_>>().join(" ")),
+        command: command_line(),
         machine: Machine::read().sentence(),
         wasmtime: wasmtime_version().into(),
         seed,

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::Workload;
-use super::blocks::Block;
+use super::blocks::Trace;
 use super::definition::Definition;
 use crate::measure::row::Params;
 
@@ -78,7 +78,7 @@ impl Bundled {
     ///
     /// # Errors
     /// When a parameter does not fit.
-    pub fn workload(&self, params: Params, blocks: Option<&[Block]>) -> Result<Workload> {
+    pub fn workload(&self, params: Params, blocks: Option<&Trace>) -> Result<Workload> {
         self.definition()?.workload(self.module, params, blocks)
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Workload;
-use super::blocks::{self, Block};
+use super::blocks::{self, Block, Known, Trace};
 use crate::measure::row::Params;
 
 /// A workload before its parameters and blocks are settled.
@@ -139,7 +139,7 @@ impl Definition {
     ///
     /// # Errors
     /// When a parameter is missing or is no number.
-    pub fn workload(&self, module: &[u8], params: Params, given: Option<&[Block]>) -> Result<Workload> {
+    pub fn workload(&self, module: &[u8], params: Params, given: Option<&Trace>) -> Result<Workload> {
         let host = |name: &str| params.get(name).and_then(Value::as_u64).filter(|&value| value > 0);
         let mut module = module.to_vec();
         if let Some(pages) = host("memory_pages") {
@@ -148,7 +148,7 @@ impl Definition {
         if let Some(kib) = host("image_kib") {
             module = with_image(&module, IMAGE_AT, &image(kib))?;
         }
-        let trace = match self.trace.kind {
+        let (trace, heights) = match self.trace.kind {
             TraceKind::Words => {
                 let usual = self.words(&params)?;
                 let spike = host("spike").map(|dirty| {
@@ -158,15 +158,26 @@ impl Definition {
                 });
                 let first = spike.transpose()?.unwrap_or_else(|| usual.clone());
                 let words = |height| if height == 0 { &first[..] } else { &usual };
-                (0..self.trace.length)
+                let words = (0..self.trace.length)
                     .map(|height| [&height.to_le_bytes(), words(height)].concat().into())
-                    .collect()
+                    .collect();
+                (words, None)
             }
-            TraceKind::Bitcoin => match (given, self.trace.blocks) {
-                (Some(blocks), _) => inputs(blocks),
-                (None, BlockSource::Real) => inputs(&blocks::mainnet()),
-                (None, BlockSource::Generated) => inputs(&generated()),
-            },
+            TraceKind::Bitcoin => {
+                let bundled;
+                let trace = match (given, self.trace.blocks) {
+                    (Some(trace), _) => trace,
+                    (None, BlockSource::Real) => {
+                        bundled = Trace::mainnet();
+                        &bundled
+                    }
+                    (None, BlockSource::Generated) => {
+                        bundled = generated();
+                        &bundled
+                    }
+                };
+                (inputs(&trace.blocks), trace.heights())
+            }
         };
         let store = self
             .trace
@@ -180,6 +191,7 @@ impl Definition {
             summary: self.summary.clone(),
             module: module.into(),
             trace,
+            heights,
             store,
             threads: host("threads").map_or(Ok(1), u32::try_from).context("parameter `threads`")?,
             params,
@@ -209,8 +221,10 @@ impl Definition {
 }
 
 /// Full blocks of payments, without the trace's first: that one only funds the others.
-fn generated() -> Vec<Block> {
-    blocks::generate(&blocks::Mix::payments(), GENERATOR_SEED, 1, GENERATED_BLOCKS + 1).split_off(1)
+fn generated() -> Trace {
+    let blocks =
+        blocks::generate(&blocks::Mix::payments(), GENERATOR_SEED, 1, GENERATED_BLOCKS + 1).split_off(1);
+    Trace { found: blocks.len(), blocks, known: Known::Stated, notes: Vec::new() }
 }
 
 /// What the guest is given for each block.

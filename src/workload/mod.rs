@@ -5,10 +5,14 @@ pub mod bundled;
 pub mod definition;
 pub mod host;
 pub mod landscape;
+pub mod module_file;
+pub mod packed;
 pub mod user;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use blocks::{Heights, Known};
 
 use crate::measure::row::Params;
 
@@ -25,10 +29,28 @@ pub struct Workload {
     pub module: Arc<[u8]>,
     /// What the guest is given, in order: each a 4-byte little-endian height and a block.
     pub trace: Vec<Arc<[u8]>>,
+    /// The heights of Bitcoin blocks; absent where inputs are words.
+    pub heights: Option<Heights>,
     /// Keys that are in the host's store before the first block.
     pub store: BTreeMap<String, String>,
     /// Instances at once, each on a thread of its own.
     pub threads: u32,
     /// Parameters that distinguish this workload from others of the same name.
     pub params: Params,
+}
+
+impl Workload {
+    /// Whether its trace is a single block of a chain, which is then run again and again.
+    pub fn repeats_one_block(&self) -> bool {
+        self.heights.is_some() && self.trace.len() == 1
+    }
+}
+
+/// What a trace of one block hides, said of the workloads that have one.
+pub fn one_block(names: &[&str]) -> String {
+    format!(
+        "one block is run over and over on {}: the pages that it dirties are the same each time, so that caches are warm \
+         and strategies that learn look better than on a chain; more blocks show that (--blocks with a folder, --limit)",
+        names.join(", ")
+    )
 }

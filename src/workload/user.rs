@@ -1,6 +1,5 @@
 //! The user's own indexer and blocks.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,34 +7,34 @@ use anyhow::{Context, Result, bail};
 use reset_strategies::module::{Facts, Item};
 use wasmtime::{Config, Engine, Module};
 
-use super::blocks::{self, Block};
+use super::blocks::Trace;
 use super::definition::inputs;
-use super::{Workload, host};
+use super::{Workload, host, module_file};
 use crate::launch::child::options;
 
 /// Reads a module and makes a workload of it; without blocks it is given those of the main network.
 ///
 /// # Errors
 /// When the file cannot be read, is no module, lacks `_start` or `memory`, or imports what this host does not offer.
-pub fn workload(path: &Path, given: Option<&[Block]>) -> Result<Workload> {
-    let shown = path.display();
-    let module = fs::read(path).with_context(|| format!("cannot read the module {shown}"))?;
+pub fn workload(path: &Path, given: Option<&Trace>) -> Result<Workload> {
+    let shown = module_file::shown(path);
+    let module = module_file::read(path)?;
     check(&module).with_context(|| format!("{shown} cannot be run as an indexer"))?;
-    let stem = path.file_stem().map_or_else(|| "module".into(), |stem| stem.to_string_lossy());
     let mainnet;
-    let blocks = match given {
-        Some(blocks) => blocks,
+    let trace = match given {
+        Some(trace) => trace,
         None => {
-            mainnet = blocks::mainnet();
+            mainnet = Trace::mainnet();
             &mainnet
         }
     };
     Ok(Workload {
-        name: format!("user/{stem}"),
+        name: module_file::name(path),
         category: "user".into(),
-        summary: format!("{shown}"),
+        summary: shown,
         module: Arc::from(module),
-        trace: inputs(blocks),
+        trace: inputs(&trace.blocks),
+        heights: trace.heights(),
         store: std::collections::BTreeMap::new(),
         threads: 1,
         params: crate::measure::row::Params::new(),

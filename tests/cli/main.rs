@@ -1,12 +1,14 @@
 //! The binary as people use it, one file per verb. One test program: each would link the whole engine again.
 
 mod bad_input;
+mod blocks;
 mod common;
 mod documents;
 mod environment;
 mod kernels;
 mod length;
 mod list;
+mod names;
 mod outcomes;
 mod recommend;
 mod run;

@@ -67,6 +67,7 @@ impl Run {
             module_sha256: "11".repeat(32),
             module_bytes: 1,
             blocks: 1,
+            heights: None,
             trace_sha256: "22".repeat(32),
             trace_bytes: 1,
         });

@@ -6,50 +6,32 @@
 //! the 8 bytes of `xor.dat` in the same folder, repeated from the beginning of each file (the reserved zeros
 //! are not).
 //!
-//! Reading takes two passes, because a node's files are far larger than memory: [`index`] reads the beginning
-//! of each record; once the blocks are chosen and in order, a [`Reader`] reads those alone.
+//! A node that was stopped hard leaves zeros, halves of records, or the same record twice. Core reads on at the
+//! next magic (`LoadExternalBlockFile`), and so does this: what is between records is passed over, with a note.
+//! A record is taken where another one, reserved space or the end of the file follows it, and else where it
+//! decodes to its end: half a record must not swallow the whole one after it.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use bitcoin::block::Header;
-use bitcoin::consensus::{Decodable, ReadExt};
-use bitcoin::p2p::Magic;
-use bitcoin::{BlockHash, OutPoint, VarInt};
-
+use super::MAX_BLOCK_BYTES;
 use super::error::{BlocksError, Place};
-use super::{MAX_BLOCK_BYTES, bip34};
-
-/// The networks whose files are known, by magic.
-const NETWORKS: [(Magic, &str); 5] = [
-    (Magic::BITCOIN, "mainnet"),
-    (Magic::TESTNET3, "testnet3"),
-    (Magic::TESTNET4, "testnet4"),
-    (Magic::SIGNET, "signet"),
-    (Magic::REGTEST, "regtest"),
-];
-const ANY_NETWORK: &str = "mainnet, testnet3, testnet4, signet or regtest";
+use super::network::{self, Network};
+use super::record::{HEAD, LEAST_BLOCK, Record};
+use super::trace::decode;
 
 /// Magic and length.
 const PREFIX: usize = 8;
-/// A header and a count of transactions.
-const LEAST_BLOCK: u32 = 81;
-/// As much of a block as the index reads: the header, and the coinbase beyond the height it states, which
-/// ends within the first 150 bytes.
-const HEAD: usize = 160;
+
+/// How much is looked at when the next magic is searched.
+const CHUNK: usize = 1 << 20;
 
 /// Whether Bitcoin Core names block files like this: `blk`, digits, `.dat`.
 pub(super) fn is_named_so(name: &str) -> bool {
     let digits = name.strip_prefix("blk").and_then(|rest| rest.strip_suffix(".dat"));
     digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()))
-}
-
-/// The network's name, if a file that begins with `head` is a (plain) block file.
-pub(super) fn network_of(head: &[u8]) -> Option<&'static str> {
-    let magic = Magic::from_bytes(head.get(..4)?.try_into().ok()?);
-    NETWORKS.iter().find(|(known, _)| *known == magic).map(|(_, name)| *name)
 }
 
 /// The key that a folder's block files are XORed with.
@@ -84,175 +66,261 @@ impl Key {
     }
 }
 
-/// A block file.
-#[derive(Clone, Debug)]
-pub(super) struct Source {
-    pub(super) path: PathBuf,
-    pub(super) key: Key,
+/// A block file that is open.
+#[derive(Debug)]
+pub(super) struct Blk {
+    file: File,
+    end: u64,
+    key: Key,
+    /// The name that it has for the user.
+    path: PathBuf,
 }
 
-/// A block in a block file, as far as the index knows it.
-#[derive(Clone, Debug)]
-pub(super) struct Record {
-    /// Which file, as an index into the sources.
-    pub(super) source: usize,
-    /// Where the block begins, in bytes from the beginning of the file.
-    pub(super) offset: u64,
-    pub(super) bytes: u32,
-    pub(super) hash: BlockHash,
-    pub(super) parent: BlockHash,
-    /// Expected hashes to find the block.
-    pub(super) work: f64,
-    /// The height that its coinbase states.
-    pub(super) stated: Option<u32>,
+/// What is between a file's records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Passed {
+    bytes: u64,
+    places: usize,
+    first: u64,
 }
 
-/// Adds the records of `source`, the file with this number, to `records`. All files must be of one network:
-/// that of the first record, which `network` keeps.
-pub(super) fn index(
-    source: &Source,
-    number: usize,
-    network: &mut Option<&'static str>,
-    records: &mut Vec<Record>,
-) -> Result<(), BlocksError> {
-    let path = &source.path;
-    let failed = |error| BlocksError::io(path, error);
-    let file = File::open(path).map_err(failed)?;
-    let end = file.metadata().map_err(failed)?.len();
-    let mut at = 0;
-    while at < end {
-        let have = (end - at).min(PREFIX as u64);
-        let mut prefix = [0; PREFIX];
-        file.read_exact_at(&mut prefix[..have as usize], at).map_err(failed)?;
-        source.key.apply(&mut prefix, at);
-        let [m0, m1, m2, m3, length @ ..] = prefix;
-        let found = [m0, m1, m2, m3];
-        let name = network_of(&found);
-        if name.is_none() && is_padding(&file, at, end, source.key).map_err(failed)? {
-            break;
+impl Passed {
+    fn add(&mut self, from: u64, until: u64) {
+        if self.places == 0 {
+            self.first = from;
         }
-        let place = || Place::byte(path, at);
-        if have < PREFIX as u64 {
-            return Err(BlocksError::RecordTruncated { at: place(), needs: PREFIX as u64, left: have });
-        }
-        if name.is_none() || network.is_some() && name != *network {
-            let (expected, keyed) = (network.unwrap_or(ANY_NETWORK), source.key.0.is_some());
-            return Err(BlocksError::Magic { at: place(), found, expected, keyed });
-        }
-        *network = name;
-        let bytes = u32::from_le_bytes(length);
-        if !(LEAST_BLOCK..=MAX_BLOCK_BYTES as u32).contains(&bytes) {
-            return Err(BlocksError::RecordSize { at: place(), claimed: bytes });
-        }
-        let (needs, left) = (PREFIX as u64 + u64::from(bytes), end - at);
-        if left < needs {
-            return Err(BlocksError::RecordTruncated { at: place(), needs, left });
-        }
-        let offset = at + PREFIX as u64;
-        let mut head = [0; HEAD];
-        let head = &mut head[..HEAD.min(bytes as usize)];
-        file.read_exact_at(head, offset).map_err(failed)?;
-        source.key.apply(head, offset);
-        let header = Header::consensus_decode(&mut &head[..]).map_err(|error| BlocksError::Malformed {
-            at: Place::byte(path, offset),
-            cause: error.to_string(),
-        })?;
-        records.push(Record {
-            source: number,
-            offset,
-            bytes,
-            hash: header.block_hash(),
-            parent: header.prev_blockhash,
-            work: work(header.bits.to_consensus()),
-            stated: stated_height(header.version.to_consensus(), &head[80..]),
-        });
-        at = offset + u64::from(bytes);
+        self.bytes += until - from;
+        self.places += 1;
     }
-    Ok(())
 }
 
-/// Whether the file holds nothing but zeros from `at` to its `end`: as it lies on disk, the way Core reserves
-/// space, or after the key, the way whoever scrambles a whole file leaves it.
-fn is_padding(file: &File, mut at: u64, end: u64, key: Key) -> io::Result<bool> {
-    let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
-    let (mut raw, mut plain) = (true, true);
-    // Mostly the answer lies in the first bytes.
-    let mut chunk = vec![0; PREFIX];
-    while at < end && (raw || plain) {
-        let length = (end - at).min(chunk.len() as u64) as usize;
-        let bytes = &mut chunk[..length];
-        file.read_exact_at(bytes, at)?;
-        raw = raw && is_zero(bytes);
-        key.apply(bytes, at);
-        plain = plain && is_zero(bytes);
-        at += length as u64;
-        chunk.resize(1 << 16, 0);
-    }
-    Ok(raw || plain)
-}
-
-/// Expected hashes to find a block with these target bits: 2^256 / target. In floating point, because files
-/// may hold any bits whatever and sums must not overflow; more than 53 bits are never needed to tell two
-/// chains apart.
-fn work(bits: u32) -> f64 {
-    let mantissa = bits & 0x00ff_ffff;
-    // Negative and zero targets cannot be met, so they count for nothing.
-    if mantissa == 0 || mantissa > 0x007f_ffff {
-        return 0.0;
-    }
-    let exponent = 256 - 8 * ((bits >> 24) as i32 - 3);
-    2_f64.powi(exponent) / f64::from(mantissa)
-}
-
-/// The height that the coinbase states, from the bytes after the header; `None` if they are no coinbase.
-fn stated_height(version: i32, mut rest: &[u8]) -> Option<u32> {
-    let rest = &mut rest;
-    VarInt::consensus_decode(rest).ok()?;
-    i32::consensus_decode(rest).ok()?;
-    if VarInt::consensus_decode(rest).ok()?.0 == 0 {
-        // No inputs is the segwit marker: a flag follows, then the true count.
-        rest.read_u8().ok()?;
-        VarInt::consensus_decode(rest).ok()?;
-    }
-    OutPoint::consensus_decode(rest).ok()?;
-    let length = usize::try_from(VarInt::consensus_decode(rest).ok()?.0).ok()?;
-    bip34::height_in(version, &rest[..length.min(rest.len())])
-}
-
-/// Reads chosen blocks. Keeps the last file open, because neighbours in the chain are mostly neighbours on
-/// disk.
-pub(super) struct Reader<'a> {
-    sources: &'a [Source],
-    open: Option<(usize, File)>,
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(sources: &'a [Source]) -> Self {
-        Reader { sources, open: None }
-    }
-
-    pub(super) fn place(&self, record: &Record) -> Place {
-        Place::byte(&self.sources[record.source].path, record.offset)
-    }
-
-    pub(super) fn read(&mut self, record: &Record) -> Result<(Vec<u8>, Place), BlocksError> {
-        let Source { path, key } = &self.sources[record.source];
-        let failed = |error| BlocksError::io(path, error);
-        let file = match self.open.take() {
-            Some((number, file)) if number == record.source => file,
-            _ => File::open(path).map_err(failed)?,
+impl Blk {
+    /// Opens the file at `data`, which the user knows as `path`.
+    pub(super) fn open(path: &Path, data: &Path, key: Key) -> Result<Self, BlocksError> {
+        let open = || {
+            let file = File::open(data)?;
+            let end = file.metadata()?.len();
+            Ok(Self { file, end, key, path: path.to_owned() })
         };
-        let mut bytes = vec![0; record.bytes as usize];
-        file.read_exact_at(&mut bytes, record.offset).map_err(failed)?;
-        key.apply(&mut bytes, record.offset);
-        self.open = Some((record.source, file));
-        Ok((bytes, self.place(record)))
+        let mut blk = open().map_err(|error| BlocksError::io(path, error))?;
+        let failed = |error| BlocksError::io(path, error);
+        let (plain, keyed) = (blk.raw(0, 4).map_err(failed)?, blk.read(0, 4).map_err(failed)?);
+        // Somebody has unscrambled the file and left the key.
+        if Network::of(&plain).is_some() && Network::of(&keyed).is_none() {
+            blk.key = Key(None);
+        }
+        Ok(blk)
+    }
+
+    fn raw(&self, at: u64, most: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; self.end.saturating_sub(at).min(most as u64) as usize];
+        self.file.read_exact_at(&mut bytes, at)?;
+        Ok(bytes)
+    }
+
+    /// Unscrambled bytes from `at` on, fewer at the end of the file.
+    fn read(&self, at: u64, most: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = self.raw(at, most)?;
+        self.key.apply(&mut bytes, at);
+        Ok(bytes)
+    }
+
+    pub(super) fn place(&self, offset: u64) -> Place {
+        Place::byte(&self.path, offset)
+    }
+
+    /// The bytes of a record's block.
+    pub(super) fn block(&self, record: &Record) -> Result<Vec<u8>, BlocksError> {
+        self.read(record.offset, record.bytes as usize).map_err(|error| BlocksError::io(&self.path, error))
+    }
+
+    /// Adds the records of the file, whose number is `number`, to `records`. All files must be of one network: that of
+    /// the first record, which `network` keeps. Returns a note on what was passed over.
+    pub(super) fn index(
+        &self,
+        number: usize,
+        network: &mut Option<Network>,
+        records: &mut Vec<Record>,
+    ) -> Result<Option<String>, BlocksError> {
+        let failed = |error| BlocksError::io(&self.path, error);
+        let (mut at, mut passed) = (0, Passed::default());
+        // Where the bytes began that are of no record.
+        let mut gap = None;
+        while at < self.end {
+            if let Some(record) = self.record(at, number, network, gap.is_some()).map_err(failed)? {
+                if let Some(from) = gap.take() {
+                    passed.add(from, at);
+                }
+                at = record.offset + u64::from(record.bytes);
+                records.push(record);
+                continue;
+            }
+            if gap.is_none() {
+                gap = Some(at);
+                if self.is_padding(at).map_err(failed)? {
+                    break;
+                }
+                if at == 0 {
+                    self.check_first(network.as_ref())?;
+                }
+            }
+            at = self.next_magic(at + 1, network.as_ref()).map_err(failed)?;
+        }
+        if let Some(from) = gap.filter(|&from| !self.is_padding(from).unwrap_or(false)) {
+            if records.is_empty() {
+                return Err(self.hopeless().map_err(failed)?);
+            }
+            passed.add(from, self.end);
+        }
+        Ok((passed.places > 0).then(|| self.note(passed)))
+    }
+
+    fn note(&self, passed: Passed) -> String {
+        let Passed { bytes, places, first } = passed;
+        let more = if places == 1 { String::new() } else { format!(" in {places} places, the first") };
+        format!(
+            "{}: {bytes} bytes{more} from byte {first} on are no whole record and were passed over, as Bitcoin Core \
+             does: zeros or damage",
+            self.path.display()
+        )
+    }
+
+    /// The record at `at`, if there is one. `strict` where it is not certain that a record begins there.
+    fn record(
+        &self,
+        at: u64,
+        number: usize,
+        network: &mut Option<Network>,
+        strict: bool,
+    ) -> io::Result<Option<Record>> {
+        let head = self.read(at, PREFIX + HEAD)?;
+        let Some((&[m0, m1, m2, m3, l0, l1, l2, l3], head)) = head.split_first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
+        let magic = [m0, m1, m2, m3];
+        let named = match &*network {
+            Some(known) => (known.magic == magic).then(|| known.clone()),
+            None => Network::of(&magic),
+        };
+        let unnamed = network.is_none() && at == 0 && network::other_chain(&magic).is_none();
+        let Some(found) = named.clone().or_else(|| unnamed.then(|| Network::unnamed(magic))) else {
+            return Ok(None);
+        };
+        let bytes = u32::from_le_bytes([l0, l1, l2, l3]);
+        let offset = at + PREFIX as u64;
+        let fits =
+            (LEAST_BLOCK..=MAX_BLOCK_BYTES as u32).contains(&bytes) && offset + u64::from(bytes) <= self.end;
+        // A block of zeros is space that a node had reserved, or never wrote to.
+        let head = &head[..head.len().min(bytes as usize)];
+        if !fits || head.iter().take(80).all(|&byte| byte == 0) {
+            return Ok(None);
+        }
+        let next = offset + u64::from(bytes);
+        let certain = named.is_some() && !strict && next == self.end || self.begins(next, &found)?;
+        let bytes = match certain || named.is_some() && self.is_reserved(next)? {
+            true => bytes,
+            false => match decode(&self.read(offset, bytes as usize)?) {
+                Ok((_, used)) => used as u32,
+                Err(_) => return Ok(None),
+            },
+        };
+        let Ok(record) = Record::new(head, number, offset, bytes, &self.place(offset)) else {
+            return Ok(None);
+        };
+        *network = Some(found);
+        Ok(Some(record))
+    }
+
+    /// Whether a record of the network begins at `at`.
+    fn begins(&self, at: u64, network: &Network) -> io::Result<bool> {
+        Ok(self.read(at, 4)? == network.magic)
+    }
+
+    /// Whether reserved space begins at `at`: zeros as they lie on disk, or, where a whole file was scrambled, after
+    /// the key.
+    fn is_reserved(&self, at: u64) -> io::Result<bool> {
+        let is_zero = |bytes: Vec<u8>| bytes.len() == PREFIX && bytes.iter().all(|&byte| byte == 0);
+        Ok(is_zero(self.raw(at, PREFIX)?) || is_zero(self.read(at, PREFIX)?))
+    }
+
+    /// Where the next magic is, from `at` on; the end of the file if there is none.
+    fn next_magic(&self, mut at: u64, network: Option<&Network>) -> io::Result<u64> {
+        while at < self.end {
+            let bytes = self.read(at, CHUNK)?;
+            if let Some(found) = network::position(&bytes, network) {
+                return Ok(at + found as u64);
+            }
+            // A magic may lie across two chunks.
+            at += bytes.len().saturating_sub(3).max(1) as u64;
+        }
+        Ok(self.end)
+    }
+
+    /// Whether the file holds nothing but zeros from `at` to its end: as it lies on disk, the way Core reserves
+    /// space, or after the key, the way whoever scrambles a whole file leaves it.
+    fn is_padding(&self, mut at: u64) -> io::Result<bool> {
+        let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
+        let (mut raw, mut plain) = (true, true);
+        // Mostly the answer lies in the first bytes.
+        let mut most = PREFIX;
+        while at < self.end && (raw || plain) {
+            let mut bytes = self.raw(at, most)?;
+            raw = raw && is_zero(&bytes);
+            self.key.apply(&mut bytes, at);
+            plain = plain && is_zero(&bytes);
+            at += bytes.len() as u64;
+            most = 1 << 16;
+        }
+        Ok(raw || plain)
+    }
+
+    /// Fails where the file begins with the magic of another chain or network than `network`: nothing in it is wanted.
+    fn check_first(&self, network: Option<&Network>) -> Result<(), BlocksError> {
+        let head = self.read(0, 4).map_err(|error| BlocksError::io(&self.path, error))?;
+        let at = || self.place(0);
+        if let Some(chain) = network::other_chain(&head) {
+            return Err(BlocksError::OtherChain { at: at(), chain });
+        }
+        match (network, Network::of(&head)) {
+            (Some(network), Some(other)) if *network != other => Err(BlocksError::OtherNetwork {
+                at: at(),
+                found: other.name.into_owned(),
+                expected: network.name.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the first file has no record at all.
+    fn hopeless(&self) -> io::Result<BlocksError> {
+        let head = self.read(0, PREFIX)?;
+        let at = self.place(0);
+        if Network::of(&head).is_none() {
+            let found = std::array::from_fn(|i| head.get(i).copied().unwrap_or_default());
+            return Ok(BlocksError::Magic { at, found, keyed: self.key.0.is_some() });
+        }
+        let Some(&length) = head.last_chunk().filter(|_| head.len() == PREFIX) else {
+            return Ok(BlocksError::RecordTruncated { at, needs: PREFIX as u64, left: self.end });
+        };
+        let claimed = u32::from_le_bytes(length);
+        if !(LEAST_BLOCK..=MAX_BLOCK_BYTES as u32).contains(&claimed) {
+            return Ok(BlocksError::RecordSize { at, claimed });
+        }
+        let needs = PREFIX as u64 + u64::from(claimed);
+        if needs > self.end {
+            return Ok(BlocksError::RecordTruncated { at, needs, left: self.end });
+        }
+        let bytes = self.read(PREFIX as u64, claimed as usize)?;
+        let at = self.place(PREFIX as u64);
+        Ok(match decode(&bytes) {
+            Err(flaw) => flaw.at(&at, bytes.len()),
+            Ok(_) => BlocksError::Malformed { at, cause: "it is all zeros".into() },
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::real::mainnet;
     use super::*;
 
     #[test]
@@ -267,17 +335,6 @@ mod tests {
     }
 
     #[test]
-    fn networks_by_magic() {
-        assert_eq!(network_of(&[0xf9, 0xbe, 0xb4, 0xd9, 1]), Some("mainnet"));
-        assert_eq!(network_of(&[0x0b, 0x11, 0x09, 0x07]), Some("testnet3"));
-        assert_eq!(network_of(&[0x1c, 0x16, 0x3f, 0x28]), Some("testnet4"));
-        assert_eq!(network_of(&[0x0a, 0x03, 0xcf, 0x40]), Some("signet"));
-        assert_eq!(network_of(&[0xfa, 0xbf, 0xb5, 0xda]), Some("regtest"));
-        assert_eq!(network_of(&[0xf9, 0xbe, 0xb4]), None);
-        assert_eq!(network_of(&[0, 0, 0, 0]), None);
-    }
-
-    #[test]
     fn the_key_goes_by_the_place_in_the_file() {
         let key = Key(Some([1, 2, 3, 4, 5, 6, 7, 8]));
         let mut bytes = [0; 10];
@@ -287,30 +344,5 @@ mod tests {
         assert_eq!(bytes, [0; 10], "twice is not at all");
         Key(None).apply(&mut bytes, 3);
         assert_eq!(bytes, [0; 10]);
-    }
-
-    #[test]
-    fn work_is_two_to_the_256_by_the_target() {
-        // Difficulty 1 is 2^32 hashes, very nearly; regtest's is 2.
-        assert!((work(0x1d00_ffff) / 4_295_032_833.0 - 1.0).abs() < 1e-9);
-        assert!((work(0x207f_ffff) - 2.0).abs() < 1e-6);
-        assert!(work(0x170e_d0eb) > work(0x1d00_ffff));
-        for impossible in [0, 0x1d00_0000, 0x1d80_0000, u32::MAX] {
-            assert_eq!(work(impossible).to_bits(), 0, "{impossible:x}");
-        }
-        for odd in [1, 0x00ff_ffff, 0xff00_0001, 0xff7f_ffff] {
-            assert!(work(odd).is_finite(), "{odd:x}");
-        }
-    }
-
-    #[test]
-    fn the_height_is_read_from_the_beginning_of_a_block() {
-        let head = &mainnet()[0].bytes[80..HEAD];
-        assert_eq!(stated_height(4, head), Some(702_861));
-        assert_eq!(stated_height(1, head), None);
-        for cut in 0..head.len() {
-            let stated = stated_height(4, &head[..cut]);
-            assert!(stated.is_none() || stated == Some(702_861), "{cut}: {stated:?}");
-        }
     }
 }

@@ -10,17 +10,29 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 
-use super::blk::Record;
+use super::record::Record;
+use super::trace::Known;
 
 /// Which records to use, as indices.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ordered {
     /// With their heights, which ascend.
     pub(super) picks: Vec<(u32, usize)>,
+    /// Where the heights come from.
+    pub(super) known: Known,
     /// What was left out and why, as sentences.
     pub(super) notes: Vec<String>,
     /// The first record for which no height is left below 2^32.
     pub(super) beyond: Option<usize>,
+}
+
+/// Who put the records together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A node: blocks that fit nowhere are left out.
+    Node,
+    /// The user: where blocks fit nowhere, the order of the files is meant.
+    User,
 }
 
 /// The best branch of a tree.
@@ -38,46 +50,28 @@ impl Branch {
     }
 }
 
-/// Orders `records`. The tree with the most work begins at `start_height`, unless its coinbases state another
-/// height.
-pub(super) fn order(records: &[Record], start_height: u32) -> Ordered {
-    let mut branches = branches(records);
+/// Orders `records` by their parents, and gives them the heights that coinbases state. With `start`, the trace begins at
+/// the block that has that height; where none has, the first block is given it on purpose. Where no block states a height,
+/// they are counted from `start`, or from 0.
+pub(super) fn order(records: &[Record], start: Option<u32>, origin: Origin) -> Ordered {
+    let Branches { mut best, duplicates } = branches(records);
     let mut notes = Vec::new();
-    let stale =
-        records.len() - branches.duplicates - branches.best.iter().map(|b| b.members.len()).sum::<usize>();
+    let stale = records.len() - duplicates - best.iter().map(|branch| branch.members.len()).sum::<usize>();
     if stale > 0 {
         notes.push(format!(
             "{} left out: not on the branch with the most work",
             several(stale, "stale block")
         ));
     }
+    // A node stores some blocks again when it is restarted; a user may not know of it.
+    if duplicates > 0 && origin == Origin::User {
+        notes.push(format!("{} left out: there already", several(duplicates, "block")));
+    }
     // Stable, so that of equals the one that lies first on disk wins.
-    branches.best.sort_by(|a, b| b.work.partial_cmp(&a.work).unwrap_or(Ordering::Equal));
-    let mut kept: Vec<(u32, Branch)> = Vec::new();
-    let (mut apart, mut pieces) = (0, 0);
-    for branch in branches.best {
-        let root = match (branch.stated, kept.is_empty()) {
-            (Some(stated), true) => {
-                if stated != start_height {
-                    notes.push(format!(
-                        "heights begin at {stated}, as the coinbases state (BIP 34), not at {start_height}"
-                    ));
-                }
-                Some(stated)
-            }
-            (None, true) => Some(start_height),
-            (stated, false) => stated.filter(|&root| {
-                let heights = branch.heights(root);
-                kept.iter().all(|(other, one)| {
-                    let taken = one.heights(*other);
-                    one.stated.is_some() && (heights.end <= taken.start || taken.end <= heights.start)
-                })
-            }),
-        };
-        match root {
-            Some(root) => kept.push((root, branch)),
-            None => (apart, pieces) = (apart + branch.members.len(), pieces + 1),
-        }
+    best.sort_by(|a, b| b.work.partial_cmp(&a.work).unwrap_or(Ordering::Equal));
+    let (mut kept, apart, pieces) = pieces(best, start);
+    if apart > 0 && origin == Origin::User {
+        return in_order_of_files(records, start);
     }
     if apart > 0 {
         notes.push(format!(
@@ -94,17 +88,84 @@ pub(super) fn order(records: &[Record], start_height: u32) -> Ordered {
             notes.push(format!("no file holds the blocks of heights {end} to {}", next - 1));
         }
     }
-    let mut ordered = Ordered { notes, ..Ordered::default() };
-    for (root, branch) in kept {
-        for (height, member) in branch.heights(root).zip(branch.members) {
-            if let Ok(height) = u32::try_from(height) {
-                ordered.picks.push((height, member));
-            } else {
+    let (known, shift) = shift(&kept, start, &mut notes);
+    let mut ordered = Ordered { picks: Vec::new(), known, notes, beyond: None };
+    let heights = kept.iter().flat_map(|(root, branch)| branch.heights(*root).zip(&branch.members));
+    let from = start.filter(|_| shift == 0).map_or(0, u64::from);
+    for (height, &member) in heights.filter(|(height, _)| *height >= from) {
+        match u32::try_from(height as i64 + shift) {
+            Ok(height) => ordered.picks.push((height, member)),
+            Err(_) => {
                 ordered.beyond.get_or_insert(member);
             }
         }
     }
     ordered
+}
+
+/// The pieces that have a place in the trace, with the heights of their roots; and how many blocks in how many pieces have
+/// none.
+fn pieces(best: Vec<Branch>, start: Option<u32>) -> (Vec<(u32, Branch)>, usize, usize) {
+    let mut kept: Vec<(u32, Branch)> = Vec::new();
+    let (mut apart, mut pieces) = (0, 0);
+    for branch in best {
+        let root = match (branch.stated, kept.is_empty()) {
+            (stated, true) => Some(stated.or(start).unwrap_or(0)),
+            (stated, false) => stated.filter(|&root| {
+                let heights = branch.heights(root);
+                kept.iter().all(|(other, one)| {
+                    let taken = one.heights(*other);
+                    one.stated.is_some() && (heights.end <= taken.start || taken.end <= heights.start)
+                })
+            }),
+        };
+        match root {
+            Some(root) => kept.push((root, branch)),
+            None => (apart, pieces) = (apart + branch.members.len(), pieces + 1),
+        }
+    }
+    (kept, apart, pieces)
+}
+
+/// How the heights of `kept` are known, and what has to be added to them for the trace to begin at `start`.
+fn shift(kept: &[(u32, Branch)], start: Option<u32>, notes: &mut Vec<String>) -> (Known, i64) {
+    let Some((first, _)) = kept.first() else { return (Known::Counted, 0) };
+    let stated = kept.iter().all(|(_, branch)| branch.stated.is_some());
+    match (start, stated) {
+        (None, true) => (Known::Stated, 0),
+        (None, false) => (Known::Counted, 0),
+        (Some(_), false) => (Known::Given, 0),
+        (Some(start), true) => {
+            let height = u64::from(start);
+            if kept.iter().any(|(root, branch)| branch.heights(*root).contains(&height)) {
+                let below = kept.iter().flat_map(|(root, branch)| branch.heights(*root));
+                let below = below.filter(|other| *other < height).count();
+                if below > 0 {
+                    notes.push(format!("{} below height {start} left out", several(below, "block")));
+                }
+                return (Known::Stated, 0);
+            }
+            notes.push(format!(
+                "heights begin at {start}, as --start-height says, though coinbases state {first} (BIP 34): on purpose?"
+            ));
+            (Known::Given, i64::from(start) - i64::from(*first))
+        }
+    }
+}
+
+/// All records as they lie, with heights counted from `start`, or from what the first states, or from 0.
+fn in_order_of_files(records: &[Record], start: Option<u32>) -> Ordered {
+    let stated = records.first().and_then(|record| record.stated);
+    let first = start.or(stated).unwrap_or(0);
+    let known = if start.is_some() { Known::Given } else { Known::Counted };
+    let notes = vec![
+        "the blocks do not make a chain, or state heights that are missing or taken: they are left in the order of the files"
+            .to_owned(),
+    ];
+    let mut heights = first..=u32::MAX;
+    let picks: Vec<_> = heights.by_ref().zip(0..records.len()).collect();
+    let beyond = (picks.len() < records.len()).then_some(picks.len());
+    Ordered { picks, known, notes, beyond }
 }
 
 fn several(count: usize, noun: &str) -> String {
@@ -190,6 +251,10 @@ mod tests {
 
     use super::*;
 
+    fn node(records: &[Record], start: u32) -> Ordered {
+        order(records, Some(start), Origin::Node)
+    }
+
     fn hash(name: u8) -> BlockHash {
         BlockHash::from_byte_array([name; 32])
     }
@@ -214,14 +279,14 @@ mod tests {
 
     #[test]
     fn nothing_of_nothing() {
-        let ordered = order(&[], 0);
+        let ordered = node(&[], 0);
         assert!(ordered.picks.is_empty() && ordered.notes.is_empty());
     }
 
     #[test]
     fn follows_parents_and_not_places() {
         let records = [record(3, 2, 1.0, None), record(1, 0, 1.0, None), record(2, 1, 1.0, None)];
-        let ordered = order(&records, 5);
+        let ordered = node(&records, 5);
         assert_eq!(picked(&ordered, &records), [(5, 1), (6, 2), (7, 3)]);
         assert_eq!(ordered.notes, Vec::<String>::new());
     }
@@ -234,7 +299,7 @@ mod tests {
             record(3, 2, 1.0, None),
             record(4, 1, 2.5, None),
         ];
-        let ordered = order(&records, 0);
+        let ordered = node(&records, 0);
         assert_eq!(picked(&ordered, &records), [(0, 1), (1, 4)]);
         assert_eq!(ordered.notes, ["2 stale blocks left out: not on the branch with the most work"]);
     }
@@ -243,7 +308,7 @@ mod tests {
     fn of_equal_branches_the_one_seen_first_wins() {
         for (one, two) in [(2, 3), (3, 2)] {
             let records = [record(1, 0, 1.0, None), record(one, 1, 1.0, None), record(two, 1, 1.0, None)];
-            assert_eq!(picked(&order(&records, 0), &records), [(0, 1), (1, u64::from(one))]);
+            assert_eq!(picked(&node(&records, 0), &records), [(0, 1), (1, u64::from(one))]);
         }
     }
 
@@ -253,7 +318,7 @@ mod tests {
         let stated = [Some(10), Some(4_000_000), Some(0), Some(13), None];
         let records: Vec<Record> =
             (1..).zip(stated).map(|(name, stated)| record(name, name - 1, 1.0, stated)).collect();
-        assert_eq!(picked(&order(&records, 10), &records), [(10, 1), (11, 2), (12, 3), (13, 4), (14, 5)]);
+        assert_eq!(picked(&node(&records, 10), &records), [(10, 1), (11, 2), (12, 3), (13, 4), (14, 5)]);
     }
 
     #[test]
@@ -261,19 +326,19 @@ mod tests {
         let main = [record(1, 0, 1.0, Some(10)), record(2, 1, 1.0, Some(11))];
         for stray in [record(9, 8, 1.0, None), record(9, 8, 1.0, Some(11))] {
             let records = [&main[..], &[stray]].concat();
-            let ordered = order(&records, 10);
+            let ordered = node(&records, 10);
             assert_eq!(picked(&ordered, &records), [(10, 1), (11, 2)]);
             assert!(ordered.notes[0].starts_with("1 block in 1 piece left out: "), "{:?}", ordered.notes);
         }
         // Without stated heights, where the first piece lies is unknown.
         let records = [record(1, 0, 1.0, None), record(2, 1, 1.0, None), record(9, 8, 1.0, Some(50))];
-        assert_eq!(picked(&order(&records, 10), &records), [(10, 1), (11, 2)]);
+        assert_eq!(picked(&node(&records, 10), &records), [(10, 1), (11, 2)]);
     }
 
     #[test]
     fn a_piece_in_another_place_joins() {
         let records = [record(1, 0, 1.0, Some(10)), record(2, 1, 1.0, Some(11)), record(9, 8, 1.0, Some(8))];
-        let ordered = order(&records, 10);
+        let ordered = node(&records, 10);
         assert_eq!(picked(&ordered, &records), [(8, 9), (10, 1), (11, 2)]);
         assert_eq!(ordered.notes, ["no file holds the blocks of heights 9 to 9"]);
     }
@@ -283,7 +348,7 @@ mod tests {
         for beside in [9, 12] {
             let stray = record(9, 8, 1.0, Some(beside));
             let records = [record(1, 0, 1.0, Some(10)), record(2, 1, 1.0, Some(11)), stray];
-            let ordered = order(&records, 10);
+            let ordered = node(&records, 10);
             assert_eq!((ordered.picks.len(), ordered.notes.len()), (3, 0), "{beside}: {:?}", ordered.notes);
         }
     }
@@ -291,14 +356,57 @@ mod tests {
     #[test]
     fn of_heights_with_as_many_votes_the_lowest_wins() {
         let records = [record(1, 0, 1.0, Some(70)), record(2, 1, 1.0, Some(51))];
-        assert_eq!(picked(&order(&records, 50), &records), [(50, 1), (51, 2)]);
+        assert_eq!(picked(&node(&records, 50), &records), [(50, 1), (51, 2)]);
     }
 
     #[test]
     fn heights_end_at_the_largest() {
         let records = [record(1, 0, 1.0, None), record(2, 1, 1.0, None)];
-        let ordered = order(&records, u32::MAX);
+        let ordered = node(&records, u32::MAX);
         assert_eq!((picked(&ordered, &records), ordered.beyond), (vec![(u32::MAX, 1)], Some(1)));
+    }
+
+    #[test]
+    fn the_trace_begins_at_the_height_asked_for_or_is_given_it() {
+        let records = [record(2, 1, 1.0, Some(11)), record(1, 0, 1.0, Some(10)), record(3, 2, 1.0, Some(12))];
+        let ordered = |start| order(&records, start, Origin::User);
+        assert_eq!(picked(&ordered(None), &records), [(10, 1), (11, 2), (12, 3)]);
+        assert_eq!((ordered(None).known, ordered(None).notes.len()), (Known::Stated, 0));
+        assert_eq!(picked(&ordered(Some(11)), &records), [(11, 2), (12, 3)]);
+        assert_eq!((ordered(Some(11)).known, ordered(Some(10)).notes.len()), (Known::Stated, 0));
+        assert_eq!(ordered(Some(12)).notes, ["2 blocks below height 12 left out"]);
+        for start in [0, 9, 13] {
+            let ordered = ordered(Some(start));
+            assert_eq!(picked(&ordered, &records), [(start, 1), (start + 1, 2), (start + 2, 3)]);
+            assert_eq!(ordered.known, Known::Given);
+            assert!(ordered.notes[0].contains("though coinbases state 10"), "{:?}", ordered.notes);
+        }
+        let last = ordered(Some(u32::MAX));
+        assert_eq!((picked(&last, &records), last.beyond), (vec![(u32::MAX, 1)], Some(0)));
+    }
+
+    #[test]
+    fn blocks_of_a_user_that_fit_nowhere_stay_in_the_order_of_the_files() {
+        // No height, no link; and the same height twice.
+        for records in [
+            [record(3, 9, 1.0, None), record(1, 9, 1.0, None)],
+            [record(3, 8, 1.0, Some(7)), record(1, 9, 1.0, Some(7))],
+        ] {
+            let first = records[0].stated.unwrap_or(0);
+            let ordered = order(&records, None, Origin::User);
+            assert_eq!(picked(&ordered, &records), [(first, 3), (first + 1, 1)]);
+            assert_eq!((ordered.known, ordered.notes.len()), (Known::Counted, 1));
+            let ordered = order(&records, Some(u32::MAX), Origin::User);
+            assert_eq!((picked(&ordered, &records), ordered.beyond), (vec![(u32::MAX, 3)], Some(1)));
+            assert_eq!(order(&records, None, Origin::Node).picks.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_user_is_told_of_a_block_that_is_there_twice() {
+        let records = [record(1, 0, 1.0, Some(7)), record(1, 0, 1.0, Some(7))];
+        assert_eq!(order(&records, None, Origin::User).notes, ["1 block left out: there already"]);
+        assert_eq!(order(&records, None, Origin::Node).notes, Vec::<String>::new());
     }
 
     #[test]
@@ -306,13 +414,13 @@ mod tests {
         let name = |n: u32| BlockHash::from_byte_array(std::array::from_fn(|i| n.to_le_bytes()[i % 4]));
         let block = |n: u32| Record { hash: name(n), parent: name(n - 1), ..record(0, 0, 1.0, None) };
         let records: Vec<Record> = (1..=200_000).rev().map(block).collect();
-        let ordered = order(&records, 0);
+        let ordered = node(&records, 0);
         assert_eq!(ordered.picks.len(), 200_000);
         assert_eq!(ordered.picks[0], (0, 199_999));
     }
 
     #[test]
     fn a_block_that_is_its_own_parent_is_no_endless_loop() {
-        assert!(order(&[record(1, 1, 1.0, None)], 0).picks.is_empty());
+        assert!(node(&[record(1, 1, 1.0, None)], 0).picks.is_empty());
     }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::packed;
+use super::network::ANY;
+
 /// Where in the user's files something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -20,6 +23,8 @@ pub enum Position {
     Byte(u64),
     /// A line of text, from 1.
     Line(usize),
+    /// A block of several, from 1.
+    Item(usize),
 }
 
 impl Place {
@@ -34,6 +39,10 @@ impl Place {
     pub(super) fn line(path: &Path, line: usize) -> Self {
         Place { path: path.to_owned(), position: Position::Line(line) }
     }
+
+    pub(super) fn item(path: &Path, number: usize) -> Self {
+        Place { path: path.to_owned(), position: Position::Item(number) }
+    }
 }
 
 impl fmt::Display for Place {
@@ -43,6 +52,7 @@ impl fmt::Display for Place {
             Position::Whole => write!(f, "{path}"),
             Position::Byte(offset) => write!(f, "{path}, byte {offset}"),
             Position::Line(line) => write!(f, "{path}, line {line}"),
+            Position::Item(number) => write!(f, "{path}, block {number}"),
         }
     }
 }
@@ -64,12 +74,27 @@ pub enum BlocksError {
     #[error("{}: neither a file nor a folder; write the blocks to a file first", path.display())]
     NotAFile { path: PathBuf },
     #[error(
-        "{}: the folder holds no block file; put raw (.bin, .raw), hex (.hex, .txt) or blk*.dat files in it",
+        "{}: the folder holds no block file; put raw (.bin, .raw), hex (.hex, .txt) or blk*.dat files in it, packed \
+         with gzip, zstd or xz or not",
         path.display()
     )]
     EmptyFolder { path: PathBuf },
     #[error("{}: the file holds no block; fetch it again or remove it", path.display())]
     EmptyFile { path: PathBuf },
+    #[error(
+        "{}: {what}, which is not read; unpack it, or pack each file with gzip, zstd or xz", path.display()
+    )]
+    Archive { path: PathBuf, what: &'static str },
+    #[error("{}: it has or unpacks to more than {} MiB, the most that is read; unpack and split it", path.display(), limit >> 20)]
+    Beyond { path: PathBuf, limit: u64 },
+    #[error("{}: not JSON: {cause}; fetch it again, or remove it if it holds no block", path.display())]
+    Json { path: PathBuf, cause: String },
+    #[error(
+        "{}: JSON without a block: what is read is its hex, as a string or in one of {members}; \
+         `bitcoin-cli getblock HASH 0` prints it",
+        path.display()
+    )]
+    JsonWithout { path: PathBuf, members: String },
     #[error(
         "{}: a Bitcoin Core block file beside {}, which is none; keep them in separate folders, because \
          blk*.dat files are put in the order of their chain and other files in the order of their names",
@@ -78,14 +103,14 @@ pub enum BlocksError {
     )]
     Mixed { core: PathBuf, other: PathBuf },
     #[error(
-        "{at}: not a block: it ends after {bytes} bytes, in the middle of {}; fetch it again, or remove \
+        "{at}: not a Bitcoin block: it ends after {bytes} bytes, in the middle of {}; fetch it again, or remove \
          the file if it is no block",
         if *bytes < 80 { "the 80-byte header" } else { "the transactions" }
     )]
     Truncated { at: Place, bytes: usize },
     #[error("{at}: a block of {block} bytes, then {extra} more; split them: one block per raw file or line")]
     Trailing { at: Place, block: usize, extra: usize },
-    #[error("{at}: not a block: {cause}; fetch it again, or remove the file if it is no block")]
+    #[error("{at}: not a Bitcoin block: {cause}; fetch it again, or remove the file if it is no block")]
     Malformed { at: Place, cause: String },
     #[error(
         "{at}: {bytes} bytes or more, which no block has (4,000,000 at most); remove it if it is no block file"
@@ -93,7 +118,7 @@ pub enum BlocksError {
     TooLarge { at: Place, bytes: u64 },
     #[error(
         "{at}: {found:?} (column {column}) is no hex digit; hex files hold hex digits and white space \
-         only, so remove the rest, or the file if it holds no block"
+         only, with or without 0x before a block, so remove the rest, or the file if it holds no block"
     )]
     NotHex { at: Place, column: usize, found: char },
     #[error(
@@ -101,12 +126,18 @@ pub enum BlocksError {
     )]
     OddHex { at: Place, digits: usize },
     #[error(
-        "{at}: expected the magic of {expected} and found {}; {}",
+        "{at}: found no block: no magic of {ANY} is in the file, which begins with {}; {}",
         hex(*found),
         if *keyed { "copy the xor.dat of the folder that this file comes from, the one here does not fit" }
         else { "Bitcoin Core 28 and later scramble block files: put their folder's xor.dat beside this file" }
     )]
-    Magic { at: Place, found: [u8; 4], expected: &'static str, keyed: bool },
+    Magic { at: Place, found: [u8; 4], keyed: bool },
+    #[error(
+        "{at}: these are {chain} blocks, not Bitcoin's; indexers of Bitcoin are measured on Bitcoin's blocks"
+    )]
+    OtherChain { at: Place, chain: &'static str },
+    #[error("{at}: blocks of {found} beside those of {expected}; keep them in separate folders")]
+    OtherNetwork { at: Place, found: String, expected: String },
     #[error(
         "{at}: the record claims a block of {claimed} bytes, and a block has 81 to 4,000,000; the file is \
          damaged here, so fetch it again or rebuild it with `bitcoind -reindex`"
@@ -134,7 +165,10 @@ impl BlocksError {
         match cause.kind() {
             io::ErrorKind::NotFound => BlocksError::Missing { path },
             io::ErrorKind::PermissionDenied => BlocksError::Denied { path },
-            _ => BlocksError::Unreadable { path, cause },
+            _ => match packed::limit_of(&cause) {
+                Some(limit) => BlocksError::Beyond { path, limit },
+                None => BlocksError::Unreadable { path, cause },
+            },
         }
     }
 }
@@ -167,17 +201,10 @@ mod tests {
             truncated.starts_with("a/b.bin, line 3: ") && truncated.contains("80-byte header"),
             "{truncated}"
         );
-        let magic = |keyed| {
-            told(BlocksError::Magic {
-                at: Place::byte(path, 8),
-                found: [0, 1, 0xab, 0xff],
-                expected: "mainnet",
-                keyed,
-            })
-        };
-        assert!(
-            magic(false).starts_with("a/b.bin, byte 8: expected the magic of mainnet and found 0001abff")
-        );
+        let magic =
+            |keyed| told(BlocksError::Magic { at: Place::byte(path, 8), found: [0, 1, 0xab, 0xff], keyed });
+        assert!(magic(false).starts_with("a/b.bin, byte 8: found no block: no magic of mainnet"));
+        assert!(magic(false).contains("begins with 0001abff"));
         assert!(magic(false).contains("xor.dat beside this file") && magic(true).contains("does not fit"));
     }
 }

@@ -1,24 +1,18 @@
-//! Blocks as text: hex digits and white space.
+//! Blocks as hex digits and white space, each with or without `0x` before it.
 //!
-//! A line of at least 162 digits (a header and a count of transactions; real blocks have more) is a block of
+//! A line that begins with `#` says something about the blocks. A line of at least 162 digits (a header and a count of transactions; real blocks have more) is a block of
 //! its own. When the first line that is not blank is shorter than that, the file is one block, wrapped over
 //! lines the way `xxd -p` does it.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 use super::MAX_BLOCK_BYTES;
 use super::error::{BlocksError, Place};
-use super::trace::Collector;
+use super::text::Take;
 
 /// Digits of a header and a one-byte count of transactions.
 const LEAST_DIGITS: usize = 2 * (80 + 1);
-
-/// Whether a file that begins with `head` is text. Raw blocks never are: a block's version has a zero byte.
-pub(super) fn is_text(head: &[u8]) -> bool {
-    head.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace())
-}
 
 /// The block in the making, digit by digit.
 #[derive(Default)]
@@ -26,8 +20,8 @@ struct Digits {
     bytes: Vec<u8>,
     /// The first digit of a pair whose second is still to come.
     half: Option<u8>,
-    /// The line of the first digit.
-    line: usize,
+    /// Whether `0x` stood before the first digit.
+    marked: bool,
 }
 
 impl Digits {
@@ -35,76 +29,147 @@ impl Digits {
         2 * self.bytes.len() + usize::from(self.half.is_some())
     }
 
-    fn push(&mut self, digit: u8, line: usize) {
-        if self.count() == 0 {
-            self.line = line;
+    /// Takes a digit, or the `x` of a `0x`; whether it could.
+    fn push(&mut self, byte: u8) -> bool {
+        if matches!(byte, b'x' | b'X') && self.bytes.is_empty() && self.half == Some(0) && !self.marked {
+            (self.half, self.marked) = (None, true);
+            return true;
         }
+        let Some(digit) = char::from(byte).to_digit(16) else { return false };
         match self.half.take() {
-            None => self.half = Some(digit),
-            Some(high) => self.bytes.push(high << 4 | digit),
+            None => self.half = Some(digit as u8),
+            Some(high) => self.bytes.push(high << 4 | digit as u8),
         }
+        true
     }
 
-    /// Hands over the block, if there is a digit of one.
-    fn finish(&mut self, path: &Path, into: &mut Collector) -> Result<(), BlocksError> {
-        let Digits { bytes, half, line } = std::mem::take(self);
-        let at = Place::line(path, line);
-        if half.is_some() {
-            return Err(BlocksError::OddHex { at, digits: 2 * bytes.len() + 1 });
+    /// The bytes, of which there may be none.
+    fn finish(&mut self, at: &Place) -> Result<Vec<u8>, BlocksError> {
+        let Digits { bytes, half, .. } = std::mem::take(self);
+        match half {
+            Some(_) => Err(BlocksError::OddHex { at: at.clone(), digits: 2 * bytes.len() + 1 }),
+            None => Ok(bytes),
         }
-        if bytes.is_empty() { Ok(()) } else { into.push_next(bytes, &at) }
     }
 }
 
-/// Reads the hex file at `path` until its end or until the trace is full. Holds one block at a time, however
-/// long the file is.
-pub(super) fn read(path: &Path, into: &mut Collector) -> Result<(), BlocksError> {
-    let file = File::open(path).map_err(|error| BlocksError::io(path, error))?;
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+/// Whether a word is hex, and long enough to be a block.
+pub(super) fn is_long(text: &str) -> bool {
+    let digits = text.trim();
+    let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);
+    digits.len() >= LEAST_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The bytes that a word of hex stands for.
+pub(super) fn decode(text: &str, at: &Place) -> Result<Vec<u8>, BlocksError> {
     let mut digits = Digits::default();
-    let (mut line, mut column) = (1, 0);
+    for (column, byte) in text.trim().bytes().enumerate() {
+        if !digits.push(byte) {
+            let found = char::from(byte);
+            return Err(BlocksError::NotHex { at: at.clone(), column: column + 1, found });
+        }
+        check_size(&digits, at)?;
+    }
+    digits.finish(at)
+}
+
+/// Hands over the blocks of hex that begins at `line`, until its end or until `take` wants no more.
+pub(super) fn read(
+    path: &Path,
+    mut text: impl BufRead,
+    mut line: usize,
+    take: Take,
+) -> Result<(), BlocksError> {
+    let mut digits = Digits::default();
+    let (mut column, mut comment) = (0, false);
+    let mut at = Place::line(path, line);
     // Known at the end of the first line that is not blank.
     let mut wrapped = None;
-    let before = into.len();
     loop {
-        let chunk = reader.fill_buf().map_err(|error| BlocksError::io(path, error))?;
+        let chunk = text.fill_buf().map_err(|error| BlocksError::io(path, error))?;
         let read = chunk.len();
         if read == 0 {
-            break;
+            let bytes = digits.finish(&at)?;
+            return if bytes.is_empty() { Ok(()) } else { take(at, bytes).map(|_| ()) };
         }
         for &byte in chunk {
             if byte == b'\n' {
                 if digits.count() > 0 && !*wrapped.get_or_insert(digits.count() < LEAST_DIGITS) {
-                    digits.finish(path, into)?;
-                    if into.is_full() {
+                    let bytes = digits.finish(&at)?;
+                    if !take(at.clone(), bytes)? {
                         return Ok(());
                     }
                 }
-                (line, column) = (line + 1, 0);
+                (line, column, comment) = (line + 1, 0, false);
                 continue;
             }
             column += 1;
-            if byte.is_ascii_whitespace() {
+            comment |= byte == b'#' && column == 1;
+            if byte.is_ascii_whitespace() || comment {
                 continue;
             }
-            let Some(digit) = char::from(byte).to_digit(16) else {
-                return Err(BlocksError::NotHex {
-                    at: Place::line(path, line),
-                    column,
-                    found: char::from(byte),
-                });
-            };
-            digits.push(digit as u8, line);
-            if digits.bytes.len() > MAX_BLOCK_BYTES {
-                let bytes = digits.bytes.len() as u64;
-                return Err(BlocksError::TooLarge { at: Place::line(path, digits.line), bytes });
+            if digits.count() == 0 && !digits.marked {
+                at = Place::line(path, line);
             }
+            if !digits.push(byte) {
+                let at = Place::line(path, line);
+                return Err(BlocksError::NotHex { at, column, found: char::from(byte) });
+            }
+            check_size(&digits, &at)?;
         }
-        reader.consume(read);
+        text.consume(read);
     }
-    digits.finish(path, into)?;
-    if into.len() == before {
-        return Err(BlocksError::EmptyFile { path: path.to_owned() });
+}
+
+fn check_size(digits: &Digits, at: &Place) -> Result<(), BlocksError> {
+    let bytes = digits.bytes.len();
+    match bytes > MAX_BLOCK_BYTES {
+        true => Err(BlocksError::TooLarge { at: at.clone(), bytes: bytes as u64 }),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Result<Vec<Vec<u8>>, BlocksError> {
+        let mut blocks = Vec::new();
+        read(Path::new("a.hex"), text.as_bytes(), 1, &mut |_, bytes| {
+            blocks.push(bytes);
+            Ok(true)
+        })?;
+        Ok(blocks)
+    }
+
+    #[test]
+    fn every_line_may_begin_with_0x() {
+        let block = "ab".repeat(81);
+        let text = format!("0x{block}\r\n\n  0X{}\n{block}", block.to_uppercase());
+        assert_eq!(found(&text).unwrap(), vec![vec![0xab; 81]; 3]);
+        assert_eq!(found(&format!("0x{}\n{}", &block[..60], &block[60..])).unwrap(), [vec![0xab; 81]]);
+        assert_eq!(found("0x").unwrap(), Vec::<Vec<u8>>::new());
+        assert_eq!(found(&format!("# height 7\n{block}\n#\n{block}")).unwrap(), vec![vec![0xab; 81]; 2]);
+    }
+
+    #[test]
+    fn an_x_elsewhere_is_no_digit() {
+        for (text, at) in [("x00", 1), ("00x0", 3), ("0x0x00", 4), ("0xx", 3), ("1x", 2)] {
+            let error = found(text).unwrap_err();
+            assert!(
+                matches!(error, BlocksError::NotHex { column, found: 'x', .. } if column == at),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_of_hex() {
+        let block = "ab".repeat(81);
+        assert!(is_long(&block) && is_long(&format!(" 0x{block}\n")));
+        assert!(!is_long(&block[2..]) && !is_long(&format!("{block}g")));
+        let at = Place::whole(Path::new("a"));
+        assert_eq!(decode(&format!("0X{block}"), &at).unwrap(), vec![0xab; 81]);
+        assert!(matches!(decode("abc", &at), Err(BlocksError::OddHex { digits: 3, .. })));
+    }
 }

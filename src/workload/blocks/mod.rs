@@ -5,7 +5,8 @@
 //!
 //! - [`mainnet`]: the real mainnet block that crate `bitcoin-test-data` ships; needs no file and no network.
 //! - [`generate()`]: synthetic blocks of a chosen [`Mix`] from a seed, as many as a trace needs.
-//! - [`read`]: the user's own blocks from disk, as raw bytes, hex, or Bitcoin Core's `blk*.dat` files.
+//! - [`read`]: the user's own blocks from disk, as raw bytes, hex, JSON, or Bitcoin Core's `blk*.dat` files,
+//!   packed or not.
 
 mod bip34;
 mod blk;
@@ -14,8 +15,13 @@ mod error;
 mod files;
 mod generate;
 mod hex;
+mod json;
 mod mix;
+mod network;
 mod real;
+mod record;
+mod source;
+mod text;
 mod trace;
 mod wallet;
 
@@ -27,7 +33,7 @@ pub use files::read;
 pub use generate::generate;
 pub use mix::{Locks, Mix, Permille, Spread};
 pub use real::mainnet;
-pub use trace::Trace;
+pub use trace::{Heights, Known, Trace};
 
 /// The largest block that consensus allows, in serialised bytes: a byte weighs at least 1 of the 4,000,000
 /// weight units.

@@ -1,29 +1,98 @@
 //! The trace being read: every block passes here, whatever file it came from.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bitcoin::consensus::encode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::error::{BlocksError, Place};
-use super::{Block, bip34};
+use super::{Block, bip34, real};
 
 /// Blocks read from disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// In ascending height.
     pub blocks: Vec<Block>,
+    /// Where the heights come from.
+    pub known: Known,
+    /// Blocks that were there, of which the limit may have left some.
+    pub found: usize,
     /// What the user should know of how the files were read, as sentences: blocks left out, heights that
     /// disagree.
     pub notes: Vec<String>,
+}
+
+/// How heights are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known {
+    /// Coinbases state them (BIP 34), or the chain begins with a block that has no parent.
+    Stated,
+    /// The user said the first, whatever coinbases state.
+    Given,
+    /// From the first block on, because not all blocks state one.
+    Counted,
+}
+
+/// The heights of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Heights {
+    /// Of the first block.
+    pub first: u32,
+    pub known: Known,
+}
+
+impl fmt::Display for Heights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, known } = self;
+        match known {
+            Known::Stated => write!(f, "from height {first} on, as coinbases state (BIP 34)"),
+            Known::Given => write!(f, "from height {first} on, as --start-height says"),
+            Known::Counted => write!(
+                f,
+                "counted from {first} because not every block states its height (BIP 34): an indexer that begins later does \
+                 nothing on them, so give the first one's with --start-height"
+            ),
+        }
+    }
+}
+
+impl Trace {
+    /// The bundled blocks of the main network.
+    #[must_use]
+    pub fn mainnet() -> Self {
+        let blocks = real::mainnet();
+        Self { found: blocks.len(), blocks, known: Known::Stated, notes: Vec::new() }
+    }
+
+    /// The first height and how it is known; `None` of no block.
+    #[must_use]
+    pub fn heights(&self) -> Option<Heights> {
+        self.blocks.first().map(|block| Heights { first: block.height, known: self.known })
+    }
+
+    /// What was read, in a line.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let plural = |count: usize| if count == 1 { "1 block".into() } else { format!("{count} blocks") };
+        let (taken, found) = (self.blocks.len(), self.found);
+        let count = match found > taken {
+            true => format!("{taken} of {} (more with --limit)", plural(found)),
+            false => plural(taken),
+        };
+        self.heights().map_or(count.clone(), |heights| format!("{count}, {heights}"))
+    }
 }
 
 /// A [`Trace`] in the making.
 pub(super) struct Collector {
     trace: Trace,
     limit: Option<usize>,
-    start_height: u32,
     odd_heights: Odd,
     odd_roots: Odd,
+    odd_ends: Odd,
 }
 
 /// Blocks that are odd in one way: told once, with how many and which was the first, rather than once for
@@ -47,14 +116,14 @@ impl Odd {
 }
 
 impl Collector {
-    /// Gives heights from `start_height`, and takes `limit` blocks at most.
-    pub(super) fn new(start_height: u32, limit: Option<usize>) -> Self {
+    /// Takes `limit` of `found` blocks at most.
+    pub(super) fn new(known: Known, found: usize, limit: Option<usize>) -> Self {
         Collector {
-            trace: Trace::default(),
+            trace: Trace { blocks: Vec::new(), known, found, notes: Vec::new() },
             limit,
-            start_height,
             odd_heights: Odd::default(),
             odd_roots: Odd::default(),
+            odd_ends: Odd::default(),
         }
     }
 
@@ -62,31 +131,29 @@ impl Collector {
         self.limit.is_some_and(|limit| self.trace.blocks.len() >= limit)
     }
 
-    pub(super) fn note(&mut self, note: String) {
-        self.trace.notes.push(note);
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.trace.blocks.len()
-    }
-
-    /// Takes the next block of a sequence and gives it the next height.
-    pub(super) fn push_next(&mut self, bytes: Vec<u8>, at: &Place) -> Result<(), BlocksError> {
-        let height =
-            u32::try_from(self.trace.blocks.len()).ok().and_then(|n| self.start_height.checked_add(n));
-        let height = height.ok_or_else(|| BlocksError::Height { at: at.clone() })?;
-        self.push(bytes, height, at)
-    }
-
-    /// Takes a block whose height is known.
-    pub(super) fn push(&mut self, bytes: Vec<u8>, height: u32, at: &Place) -> Result<(), BlocksError> {
-        let block = decode(&bytes, at)?;
+    /// Takes a block. What follows it in `bytes` is an error, or in a `record` of Bitcoin Core's is dropped.
+    pub(super) fn push(
+        &mut self,
+        mut bytes: Vec<u8>,
+        height: u32,
+        at: &Place,
+        record: bool,
+    ) -> Result<(), BlocksError> {
+        let (block, used) = decode(&bytes).map_err(|flaw| flaw.at(at, bytes.len())).and_then(|found| {
+            if record || found.1 == bytes.len() { Ok(found) } else { Err(trailing(at, &bytes, found.1)) }
+        })?;
+        if used < bytes.len() {
+            let extra = bytes.len() - used;
+            self.odd_ends.add(|| format!("{at}: {extra} bytes after the block in its record, passed over"));
+            bytes.truncate(used);
+        }
         if !block.check_merkle_root() {
             self.odd_roots.add(|| {
                 format!("{at}: the merkle root in the header is not that of the transactions; used as it is")
             });
         }
-        if let Some(stated) = bip34::height(&block).filter(|&stated| stated != height) {
+        let stated = bip34::height(&block).filter(|&stated| stated != height);
+        if let Some(stated) = stated.filter(|_| self.trace.known != Known::Given) {
             self.odd_heights
                 .add(|| format!("{at}: given height {height}, though its coinbase states {stated} (BIP 34)"));
         }
@@ -94,27 +161,45 @@ impl Collector {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Trace {
+    /// The trace, with `notes` before those of its blocks.
+    pub(super) fn finish(mut self, notes: Vec<String>) -> Trace {
+        self.trace.notes = notes;
         self.trace.notes.extend(self.odd_heights.note());
         self.trace.notes.extend(self.odd_roots.note());
+        self.trace.notes.extend(self.odd_ends.note());
         self.trace
     }
 }
 
-/// Decodes `bytes` as exactly one block.
-fn decode(bytes: &[u8], at: &Place) -> Result<bitcoin::Block, BlocksError> {
-    let malformed = |cause: String| BlocksError::Malformed { at: at.clone(), cause };
+/// What keeps bytes from being a block.
+pub(super) enum Flaw {
+    CutOff,
+    Other(String),
+}
+
+impl Flaw {
+    pub(super) fn at(self, at: &Place, bytes: usize) -> BlocksError {
+        match self {
+            Flaw::CutOff => BlocksError::Truncated { at: at.clone(), bytes },
+            Flaw::Other(cause) => BlocksError::Malformed { at: at.clone(), cause },
+        }
+    }
+}
+
+fn trailing(at: &Place, bytes: &[u8], block: usize) -> BlocksError {
+    BlocksError::Trailing { at: at.clone(), block, extra: bytes.len() - block }
+}
+
+/// Decodes the block that `bytes` begin with, and says how many of them it has.
+pub(super) fn decode(bytes: &[u8]) -> Result<(bitcoin::Block, usize), Flaw> {
     match encode::deserialize_partial::<bitcoin::Block>(bytes) {
         Ok((block, _)) if block.txdata.is_empty() => {
-            Err(malformed("it has no transaction, not even a coinbase".into()))
+            Err(Flaw::Other("it has no transaction, not even a coinbase".into()))
         }
-        Ok((block, used)) if used == bytes.len() => Ok(block),
-        Ok((_, used)) => {
-            Err(BlocksError::Trailing { at: at.clone(), block: used, extra: bytes.len() - used })
-        }
+        Ok(found) => Ok(found),
         Err(encode::Error::Io(error)) if error.kind() == bitcoin::io::ErrorKind::UnexpectedEof => {
-            Err(BlocksError::Truncated { at: at.clone(), bytes: bytes.len() })
+            Err(Flaw::CutOff)
         }
-        Err(error) => Err(malformed(error.to_string())),
+        Err(error) => Err(Flaw::Other(error.to_string())),
     }
 }

@@ -1,4 +1,5 @@
 mod core;
+mod damage;
 mod fuzz;
 mod plain;
 
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 
 use super::super::generate::generate;
 use super::super::mix::{Mix, Spread};
-use super::super::{Block, Position};
+use super::super::{Block, Known, Place, Position};
 use super::*;
 
 /// Blocks 100 to 105, of about 2,000 bytes each.
@@ -69,6 +70,11 @@ fn heights(trace: &Trace) -> Vec<u32> {
     trace.blocks.iter().map(|block| block.height).collect()
 }
 
+/// A trace whose heights are stated, with nothing to tell.
+fn stated(blocks: &[Block]) -> Trace {
+    Trace { blocks: blocks.to_vec(), known: Known::Stated, found: blocks.len(), notes: vec![] }
+}
+
 fn error(path: &Path) -> BlocksError {
-    read(path, 0, None).expect_err("an error")
+    read(path, None, None).expect_err("an error")
 }

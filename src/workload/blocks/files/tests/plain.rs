@@ -7,18 +7,48 @@ use super::*;
 fn a_raw_file_is_one_block_with_the_height_given() {
     let [real] = &mainnet()[..] else { panic!("one block") };
     let dir = folder(&[("702861.bin", &real.bytes)]);
-    let trace = read(&dir.path().join("702861.bin"), 702_861, None).unwrap();
-    assert_eq!(trace, Trace { blocks: vec![real.clone()], notes: vec![] });
+    let trace = read(&dir.path().join("702861.bin"), Some(702_861), None).unwrap();
+    assert_eq!(trace, stated(std::slice::from_ref(real)));
 }
 
 #[test]
-fn a_note_tells_when_the_coinbase_states_another_height() {
+fn blocks_get_the_heights_that_they_state_in_the_order_of_their_chain() {
+    // By name, as hashes are: in no order of the chain.
+    let dir = folder(&[("a.bin", &six()[2].bytes), ("b.bin", &six()[0].bytes), ("c.bin", &six()[1].bytes)]);
+    assert_eq!(read(dir.path(), None, None).unwrap(), stated(&six()[..3]));
+    let two = read(dir.path(), None, Some(2)).unwrap();
+    assert_eq!((two.blocks, two.found), (six()[..2].to_vec(), 3));
+    assert_eq!(read(dir.path(), Some(101), None).unwrap().blocks, six()[1..3]);
+    let lines = [2, 0, 1].map(|i| hex_of(&six()[i].bytes)).join("\n");
+    let dir = folder(&[("lines.hex", lines.as_bytes())]);
+    assert_eq!(read(dir.path(), None, None).unwrap(), stated(&six()[..3]));
+}
+
+#[test]
+fn a_height_that_contradicts_is_taken_on_purpose() {
     let dir = folder(&[("a.bin", &six()[0].bytes), ("b.bin", &six()[1].bytes)]);
-    let trace = read(dir.path(), 7, None).unwrap();
-    assert_eq!(heights(&trace), [7, 8]);
+    let trace = read(dir.path(), Some(7), None).unwrap();
+    assert_eq!((heights(&trace), trace.known), (vec![7, 8], Known::Given));
     let [note] = &trace.notes[..] else { panic!("{:?}", trace.notes) };
-    assert!(note.contains("a.bin: given height 7, though its coinbase states 100"), "{note}");
-    assert!(note.ends_with("(and 1 more like it)"), "{note}");
+    assert!(
+        note.starts_with("heights begin at 7, as --start-height says, though coinbases state 100"),
+        "{note}"
+    );
+}
+
+#[test]
+fn blocks_that_state_no_height_are_counted_and_it_is_said() {
+    let old = |i: usize| {
+        let mut block: bitcoin::Block = deserialize(&six()[i].bytes).unwrap();
+        block.header.version = bitcoin::block::Version::ONE;
+        serialize(&block)
+    };
+    let dir = folder(&[("1.bin", &old(3)), ("2.bin", &old(1))]);
+    let trace = read(dir.path(), None, None).unwrap();
+    assert_eq!((heights(&trace), trace.known), (vec![0, 1], Known::Counted));
+    assert_eq!(*trace.blocks[0].bytes, old(3), "in the order of the files");
+    assert!(trace.sentence().starts_with("2 blocks, counted from 0"), "{}", trace.sentence());
+    assert_eq!(heights(&read(dir.path(), Some(7), None).unwrap()), [7, 8]);
 }
 
 #[test]
@@ -26,7 +56,7 @@ fn a_note_tells_when_the_merkle_root_is_wrong() {
     let mut block: bitcoin::Block = deserialize(&six()[0].bytes).unwrap();
     block.txdata[0].lock_time = bitcoin::absolute::LockTime::from_consensus(1);
     let dir = folder(&[("a.bin", &serialize(&block))]);
-    let trace = read(dir.path(), 100, None).unwrap();
+    let trace = read(dir.path(), Some(100), None).unwrap();
     assert_eq!(trace.blocks.len(), 1);
     assert!(trace.notes[0].contains("merkle root"), "{:?}", trace.notes);
 }
@@ -49,19 +79,20 @@ fn a_folder_is_read_in_natural_order() {
         ("9", &six()[1].bytes),
         ("1.hex", hex_of(&six()[0].bytes).as_bytes()),
     ]);
-    let trace = read(dir.path(), 100, None).unwrap();
-    assert_eq!(trace, Trace { blocks: six()[..3].to_vec(), notes: vec![] });
+    let trace = read(dir.path(), Some(100), None).unwrap();
+    assert_eq!(trace, stated(&six()[..3]));
 }
 
 #[test]
-fn the_limit_stops_before_what_is_broken() {
-    let dir = folder(&[("1", &six()[0].bytes), ("2", &six()[1].bytes), ("3", b"\0 no block")]);
-    assert_eq!(read(dir.path(), 100, Some(2)).unwrap().blocks, six()[..2]);
-    assert_eq!(read(dir.path(), 100, Some(0)).unwrap().blocks, []);
-    assert!(matches!(read(dir.path(), 100, Some(3)), Err(BlocksError::Truncated { .. })));
-    let lines = format!("{}\n{}\nno block\n", hex_of(&six()[0].bytes), hex_of(&six()[1].bytes));
+fn blocks_beyond_the_limit_are_not_decoded() {
+    let cut = &six()[2].bytes[..200];
+    let dir = folder(&[("1", &six()[0].bytes), ("2", &six()[1].bytes), ("3", cut)]);
+    assert_eq!(read(dir.path(), None, Some(2)).unwrap().blocks, six()[..2]);
+    assert_eq!(read(dir.path(), None, Some(0)).unwrap().blocks, []);
+    assert!(matches!(read(dir.path(), None, Some(3)), Err(BlocksError::Truncated { .. })));
+    let lines = [&six()[0].bytes, &six()[1].bytes, cut].map(hex_of).join("\n");
     let dir = folder(&[("1.hex", lines.as_bytes())]);
-    assert_eq!(read(dir.path(), 100, Some(1)).unwrap().blocks, six()[..1]);
+    assert_eq!(read(dir.path(), None, Some(2)).unwrap().blocks, six()[..2]);
 }
 
 #[test]
@@ -69,7 +100,7 @@ fn what_a_folder_may_hold_beside_blocks() {
     let dir = folder(&[("1", &six()[0].bytes), (".hidden", b"x"), ("README.txt", b"x"), ("notes.md", b"x")]);
     fs::create_dir(dir.path().join("old")).unwrap();
     fs::create_dir(dir.path().join("index")).unwrap();
-    let trace = read(dir.path(), 100, None).unwrap();
+    let trace = read(dir.path(), Some(100), None).unwrap();
     assert_eq!(trace.blocks, six()[..1]);
     let skipped: Vec<&str> = trace.notes.iter().map(|note| note.rsplit('/').next().unwrap()).collect();
     let because = "skipped, as sub-folders and read-me files are";
@@ -81,7 +112,7 @@ fn links_are_followed() {
     let dir = folder(&[("block", &six()[0].bytes)]);
     let links = tempfile::tempdir().unwrap();
     symlink(dir.path().join("block"), links.path().join("link")).unwrap();
-    assert_eq!(read(links.path(), 100, None).unwrap().blocks, six()[..1]);
+    assert_eq!(read(links.path(), Some(100), None).unwrap().blocks, six()[..1]);
     symlink(dir.path().join("nowhere"), links.path().join("dangling")).unwrap();
     assert!(matches!(error(links.path()), BlocksError::Missing { path } if path.ends_with("dangling")));
 }
@@ -100,8 +131,8 @@ fn hex_one_block_per_line() {
     // Upper case, Windows line ends, blank lines, spaces inside, no newline at the end.
     let text = format!("\n  {}\r\n\r\n{}\t{} \n{c}", a.to_uppercase(), &b[..50], &b[50..]);
     let dir = folder(&[("blocks.txt", text.as_bytes())]);
-    let trace = read(&dir.path().join("blocks.txt"), 100, None).unwrap();
-    assert_eq!(trace, Trace { blocks: six()[..3].to_vec(), notes: vec![] });
+    let trace = read(&dir.path().join("blocks.txt"), Some(100), None).unwrap();
+    assert_eq!(trace, stated(&six()[..3]));
 }
 
 #[test]
@@ -111,7 +142,7 @@ fn hex_wrapped_over_lines() {
         let lines: Vec<&str> =
             (0..hex.len()).step_by(width).map(|i| &hex[i..hex.len().min(i + width)]).collect();
         let dir = folder(&[("block.hex", (lines.join("\n") + "\n").as_bytes())]);
-        assert_eq!(read(dir.path(), 100, None).unwrap().blocks, six()[..1], "{width}");
+        assert_eq!(read(dir.path(), Some(100), None).unwrap().blocks, six()[..1], "{width}");
     }
 }
 
