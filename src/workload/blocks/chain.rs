@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn a_piece_in_another_place_joins() {
         let records = [record(1, 0, 1.0, Some(10)), record(2, 1, 1.0, Some(11)), record(9, 8, 1.0, Some(8))];
-        let ordered = node(&records, 10);
+        let ordered = order(&records, None, Origin::Node);
         assert_eq!(picked(&ordered, &records), [(8, 9), (10, 1), (11, 2)]);
         assert_eq!(ordered.notes, ["no file holds the blocks of heights 9 to 9"]);
     }
@@ -348,7 +348,7 @@ mod tests {
         for beside in [9, 12] {
             let stray = record(9, 8, 1.0, Some(beside));
             let records = [record(1, 0, 1.0, Some(10)), record(2, 1, 1.0, Some(11)), stray];
-            let ordered = node(&records, 10);
+            let ordered = order(&records, None, Origin::Node);
             assert_eq!((ordered.picks.len(), ordered.notes.len()), (3, 0), "{beside}: {:?}", ordered.notes);
         }
     }

@@ -28,7 +28,7 @@ pub struct Trace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Known {
-    /// Coinbases state them (BIP 34), or the chain begins with a block that has no parent.
+    /// Coinbases state them (BIP 34).
     Stated,
     /// The user said the first, whatever coinbases state.
     Given,

@@ -157,8 +157,10 @@ fn hex_errors_name_the_line() {
         if at.position == Position::Line(2) && column == good.len() + 1));
     assert!(matches!(told(format!("{good}\n\n{good}a\n")), BlocksError::OddHex { at, digits }
         if at.position == Position::Line(3) && digits == good.len() + 1));
-    assert!(matches!(told(format!("{good}\n{}\n", &good[..200])), BlocksError::Truncated { at, bytes: 100 }
-        if at.position == Position::Line(2)));
+    assert!(
+        matches!(told(format!("{good}\n{}\n", &hex_of(&six()[1].bytes)[..200])), BlocksError::Truncated { at, bytes: 100 }
+        if at.position == Position::Line(2))
+    );
     assert!(matches!(told(format!("{good}00\n")), BlocksError::Trailing { at, block, extra: 1 }
         if at.position == Position::Line(1) && block == six()[0].bytes.len()));
     assert!(matches!(told(" \n\t\n".into()), BlocksError::EmptyFile { .. }));
