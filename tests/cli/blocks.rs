@@ -61,8 +61,8 @@ struct Place {
 impl Place {
     fn new(files: &[(&str, &[u8])]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let module = folder.path().join("guest.wat");
-        fs::write(&module, GUEST).unwrap();
+        let module = folder.path().join("guest.wasm");
+        fs::write(&module, wat::parse_str(GUEST).unwrap()).unwrap();
         let blocks = folder.path().join("blocks");
         fs::create_dir(&blocks).unwrap();
         for (name, content) in files {
