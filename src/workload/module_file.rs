@@ -30,7 +30,10 @@ const DIGEST: usize = 8;
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let shown = shown(path);
     let bytes = contents(path).with_context(|| format!("cannot read the module {shown}"))?;
-    ensure!(!bytes.is_empty(), "the module {shown} is empty: build or copy it again");
+    ensure!(
+        !bytes.is_empty(),
+        "{shown} is not a WebAssembly module: the file is empty, build or copy it again"
+    );
     if let Some(archive) = packed::archive(&bytes) {
         bail!("{shown} is {archive}: unpack it first, or pack the module with gzip, zstd or xz");
     }
@@ -189,6 +192,6 @@ mod tests {
         assert_eq!(read(&file("hello.wasm", b"hello")).unwrap(), b"hello");
         let error = format!("{:#}", read(&file("wrong.wat", b"(module (func $f)")).unwrap_err());
         assert!(error.contains("wrong.wat is not WebAssembly as text"), "{error}");
-        assert!(read(&file("empty.wasm", b"")).unwrap_err().to_string().contains("is empty"));
+        assert!(read(&file("empty.wasm", b"")).unwrap_err().to_string().contains("the file is empty"));
     }
 }

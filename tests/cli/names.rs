@@ -140,7 +140,7 @@ fn modules_that_are_none_are_refused_in_words() {
     refused("wrong.wat", b"(module (func (export \"_start\")", "wrong.wat is not WebAssembly as text");
     refused("cut.wasm.gz", &gzip(&[0; 500])[..15], "cannot be unpacked");
     refused("module.zip", b"PK\x03\x04....", "module.zip is a zip archive: unpack it first");
-    refused("empty.wasm", b"", "empty.wasm is empty");
+    refused("empty.wasm", b"", "empty.wasm is not a WebAssembly module: the file is empty");
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     for _ in 0..257 {
         bomb.write_all(&[0; 1 << 20]).unwrap();
