@@ -133,3 +133,41 @@ fn hostile_sizes_are_refused_and_not_tried() {
         &found["strategies"].as_array().unwrap().iter().find(|s| s["name"] == "copy/full").unwrap()["reason"];
     assert!(full.as_str().unwrap().starts_with("memory 0 brings the initial size to 65536 pages"), "{full}");
 }
+
+/// What `inspect` says that a strategy can bring back is what `verify` finds, also of modules that an engine may not take.
+#[test]
+fn verify_refuses_what_inspect_refuses_and_nothing_else() {
+    let shared = r#"(module (memory (export "memory") 1 2 shared) (func (export "_start")))"#.to_owned();
+    let globals: String = (0..80_000).map(|n| format!("(global (mut i64) (i64.const {n}))")).collect();
+    let many = format!(r#"(module (memory (export "memory") 1) {globals} (func (export "_start")))"#);
+    for (wat, outcome) in [(shared, "refused"), (many, "equivalent")] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("module.wat");
+        fs::write(&path, wat).unwrap();
+        let output = inspect().arg(&path).arg("--json").unwrap();
+        let inspected: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_resetbench"));
+        command.args([
+            "verify",
+            "--json",
+            "-q",
+            "--profile",
+            "smoke",
+            "--seed",
+            "1",
+            "--schedule",
+            "in-order",
+        ]);
+        let output =
+            command.args(["-s", "fresh/*", "-s", "copy/full", "--module"]).arg(&path).output().unwrap();
+        let verified: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for cell in verified["cells"].as_array().unwrap() {
+            let of = |strategy: &&Value| strategy["name"] == cell["strategy"];
+            let strategy = inspected["strategies"].as_array().unwrap().iter().find(of).unwrap();
+            assert_eq!(strategy["support"] == "refused", outcome == "refused", "{strategy}");
+            if cell["equivalence"] != "unavailable" {
+                assert_eq!(cell["equivalence"], outcome, "{cell}");
+            }
+        }
+    }
+}

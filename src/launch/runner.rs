@@ -222,10 +222,10 @@ impl<'a> Runner<'a> {
             Ok(other) => Ended::unexpected(&other),
             Err(ended) => ended,
         };
-        let (_, reason) = explain(&ended);
+        let (status, reason) = explain(&ended);
         for contender in &self.plan.contenders {
             let reason = format!("the reference ({REFERENCE}) did not run: {reason}");
-            self.outcome(lane, &contender.name, Status::Failed, Some(reason))?;
+            self.outcome(lane, &contender.name, status, Some(reason))?;
         }
         Ok(None)
     }

@@ -87,7 +87,7 @@ impl Matrix<'_> {
                     not_run(strategy, workload, "interrupted".into())
                 }
                 Ok(lane) => self.cell(lane, strategy),
-                Err(reason) => not_run(strategy, workload, reason.clone()),
+                Err(reason) => unable(strategy, workload, reason),
             }
         });
         self.progress.finish();
@@ -301,6 +301,17 @@ fn judge(ended: Ended) -> (Equivalence, String) {
         Ended::Failed(Refusal::Error, reason) | Ended::Killed(reason) | Ended::Crashed(reason) => {
             (Equivalence::NotRun, reason)
         }
+    }
+}
+
+/// A cell of a workload that fresh instances do not run: what the strategy refuses is refused all the same.
+fn unable(strategy: &Strategy, workload: &Workload, reason: &str) -> CellReport {
+    let facts = Facts::read(&workload.module).ok();
+    match facts.map(|facts| strategy.support(&facts)) {
+        Some(Support::Refused { reason }) => {
+            CellReport { equivalence: Equivalence::Refused, ..not_run(strategy, workload, reason) }
+        }
+        _ => not_run(strategy, workload, reason.into()),
     }
 }
 
