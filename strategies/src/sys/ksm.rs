@@ -9,21 +9,17 @@ pub fn is_asked_for() -> bool {
     unsafe { libc::prctl(libc::PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1 }
 }
 
-/// A process whose memory is not merged as a whole, for what takes the shared page of zeros for a page that was only
-/// read.
-pub static NOT_ASKED: Mechanism = Mechanism::new(
-    "no KSM",
-    "no page turns into the shared page of zeros",
-    || {
-        if is_asked_for() {
-            Err("this process asked for KSM, which may map the shared page of zeros where a block wrote zeros; \
-                 prctl(PR_SET_MEMORY_MERGE, 0) ends it, and so does MemoryKSM=no of a systemd unit"
-                .into())
-        } else {
-            Ok(())
-        }
-    },
-);
+/// A process whose memory is not merged as a whole: for what takes the shared page of zeros for a page that was only
+/// read, and for what goes by bits that a merged page loses.
+pub static NOT_ASKED: Mechanism = Mechanism::new("no KSM", "no page is merged with another one", || {
+    if !is_asked_for() {
+        return Ok(());
+    }
+    Err("this process asked for KSM, which takes the soft-dirty bits of pages that it merges, and may map the shared page \
+         of zeros where a block wrote zeros; prctl(PR_SET_MEMORY_MERGE, 0) ends it, and so does MemoryKSM=no of a systemd \
+         unit"
+        .into())
+});
 
 #[cfg(test)]
 mod tests {

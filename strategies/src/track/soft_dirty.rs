@@ -105,7 +105,7 @@ fn refuse_merging() -> io::Result<()> {
 pub static STRATEGY: Strategy = Strategy::in_place(
     "dirty/soft-dirty",
     "copies the image over the pages whose soft-dirty bit is set",
-    &[&soft_dirty::SOFT_DIRTY, &pagemap::PAGEMAP],
+    &[&soft_dirty::SOFT_DIRTY, &pagemap::PAGEMAP, &ksm::NOT_ASKED],
     InPlace { tracker: || Box::new(SoftDirty::default()), ..InPlace::BASE },
 )
 .must_not(&[&condition::CLEARED_BITS, &condition::MERGED_MEMORY]);
