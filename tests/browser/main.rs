@@ -44,7 +44,7 @@ fn report(folder: &Path) -> PathBuf {
     let mut runs: Vec<PathBuf> = fs::read_dir(&results)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
+        .filter(|path| path.join("run.json").exists())
         .collect();
     runs.sort();
     let run = runs.pop().expect("a committed run");
