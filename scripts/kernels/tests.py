@@ -20,7 +20,13 @@ from matrix.console import Console  # noqa: E402
 KERNEL = cells.Kernel("k", "x86_64", ("bookworm",), package="linux-image")
 VERIFY = cells.Step("verify", "resetbench verify --json", 100, "verify.json")
 CELL = cells.Cell("c", KERNEL, (VERIFY,), "always", 2, swap=True)
-FACTS = ["KM-FACT page_size 4096", "KM-FACT transparent_hugepage always", "KM-FACT swap 1", "KM-FACT ksm 0", "KM-START 3"]
+FACTS = [
+    "KM-FACT page_size 4096",
+    "KM-FACT transparent_hugepage always",
+    "KM-FACT swap 1",
+    "KM-FACT ksm 0",
+    "KM-START 3",
+]
 
 
 def sent(name, content):
@@ -37,7 +43,13 @@ def console(*lines):
 
 def report(**equivalence):
     found = [
-        {"strategy": name.replace("_", "/"), "workload": "w", "control": name.startswith("control"), "equivalence": word, "first_difference": "byte 3"}
+        {
+            "strategy": name.replace("_", "/"),
+            "workload": "w",
+            "control": name.startswith("control"),
+            "equivalence": word,
+            "first_difference": "byte 3",
+        }
         for name, word in equivalence.items()
     ]
     return json.dumps({"cells": found}).encode()
@@ -45,7 +57,9 @@ def report(**equivalence):
 
 class WhatAGuestSays(unittest.TestCase):
     def test_steps_facts_and_files_are_read(self):
-        read = console(*FACTS, "KM-STEP verify", *sent("verify.json", b"{}\n" * 999), "KM-DONE verify 0 12", "KM-END 20")
+        read = console(
+            *FACTS, "KM-STEP verify", *sent("verify.json", b"{}\n" * 999), "KM-DONE verify 0 12", "KM-END 20"
+        )
         self.assertEqual((read.files["verify.json"], read.steps[0].exit, read.steps[0].seconds), (b"{}\n" * 999, 0, 12))
         self.assertEqual(judge.reason(CELL, read, ""), "")
 
@@ -67,7 +81,9 @@ class WhatAGuestSays(unittest.TestCase):
 
 class WhatItComesTo(unittest.TestCase):
     def ended(self, code, seconds, content):
-        return console(*FACTS, "KM-STEP verify", f"KM-DONE verify {code} {seconds}", *sent("verify.json", content), "KM-END 99")
+        return console(
+            *FACTS, "KM-STEP verify", f"KM-DONE verify {code} {seconds}", *sent("verify.json", content), "KM-END 99"
+        )
 
     def test_a_strategy_that_is_seen_to_be_wrong_completes_a_cell_and_one_that_cannot_be_judged_does_not(self):
         unsound = report(dirty_a="diverged", dirty_b="equivalent")
@@ -80,7 +96,9 @@ class WhatItComesTo(unittest.TestCase):
     def test_only_claims_are_unsound(self):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            (folder / "verify.json").write_bytes(report(control_none="diverged", dirty_a="equivalent", dirty_b="refused"))
+            (folder / "verify.json").write_bytes(
+                report(control_none="diverged", dirty_a="equivalent", dirty_b="refused")
+            )
             self.assertEqual(judge.strategies(folder), ({"dirty/a": "equivalent", "dirty/b": "refused"}, []))
             (folder / "verify-swap.json").write_bytes(report(dirty_a="diverged", dirty_b="equivalent"))
             seen, unsound = judge.strategies(folder)
@@ -104,14 +122,20 @@ class WhatThereIs(unittest.TestCase):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "sources.list.d").mkdir()
-            (folder / "sources.list").write_text("# deb http://no x main\ndeb [arch=amd64 signed-by=/a.gpg] http://a sid main\n")
+            (folder / "sources.list").write_text(
+                "# deb http://no x main\ndeb [arch=amd64 signed-by=/a.gpg] http://a sid main\n"
+            )
             text = "Types: deb\n# a comment\nURIs: http://b\nSuites: trixie trixie-updates\nSigned-By: /b.gpg\n\nTypes: deb-src\nURIs: http://c\nSuites: sid\n"
             (folder / "sources.list.d" / "b.sources").write_text(text)
             found = packages._sources(folder)
-            self.assertEqual(found, [("http://a", ["sid"], "/a.gpg"), ("http://b", ["trixie", "trixie-updates"], "/b.gpg")])
+            self.assertEqual(
+                found, [("http://a", ["sid"], "/a.gpg"), ("http://b", ["trixie", "trixie-updates"], "/b.gpg")]
+            )
 
     def test_reasons_name_no_mirror(self):
-        said = packages._without_hosts("E: Failed to fetch http://deb.example.org/x/InRelease  Could not resolve 'deb.example.org'")
+        said = packages._without_hosts(
+            "E: Failed to fetch http://deb.example.org/x/InRelease  Could not resolve 'deb.example.org'"
+        )
         self.assertNotIn("example", said)
 
     def test_the_newest_is_not_the_last_by_letters(self):
@@ -141,7 +165,12 @@ class WhatThereIs(unittest.TestCase):
 
     def test_modules_come_after_those_that_they_need(self):
         with tempfile.TemporaryDirectory() as name:
-            for module, needs in (("zram.ko", b"lz4-hc,zsmalloc"), ("lz4_hc.ko", b"zsmalloc"), ("zsmalloc.ko", b""), ("other.ko", b"")):
+            for module, needs in (
+                ("zram.ko", b"lz4-hc,zsmalloc"),
+                ("lz4_hc.ko", b"zsmalloc"),
+                ("zsmalloc.ko", b""),
+                ("other.ko", b""),
+            ):
                 (Path(name) / module).write_bytes(b"x\0depends=" + needs + b"\0y")
             found = kernels.Unpacked("1", "Debian", Path(name), Path(name)).needed("zram")
             self.assertEqual([file.name for file in found], ["zsmalloc.ko", "lz4_hc.ko", "zram.ko"])
@@ -154,7 +183,14 @@ class WhatBecomesOfABoot(unittest.TestCase):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "modules").mkdir()
-            wanted = boot.Boot(CELL, (), kernels.Unpacked("1", "Debian", folder, folder / "modules"), {}, {"start": 5, "boot": 5} | limits, {"swap": "1G"})
+            wanted = boot.Boot(
+                CELL,
+                (),
+                kernels.Unpacked("1", "Debian", folder, folder / "modules"),
+                {},
+                {"start": 5, "boot": 5} | limits,
+                {"swap": "1G"},
+            )
             said = ["sh", "-c", script.replace("LOG", str(folder / "boot.log"))]
             object.__setattr__(wanted, "command", lambda *_: said)
             return wanted.run(folder, threading.Event())
@@ -162,11 +198,19 @@ class WhatBecomesOfABoot(unittest.TestCase):
     def test_each_way_to_end_has_its_reason(self):
         for script, limits, reason in (
             ("echo KM-START 1 > LOG; echo KM-END 2 >> LOG", {}, ""),
-            ("echo KM-START 1 > LOG; echo KM-STEP verify >> LOG; exit 3", {}, "the machine stopped in step verify (the emulator ended with 3)"),
+            (
+                "echo KM-START 1 > LOG; echo KM-STEP verify >> LOG; exit 3",
+                {},
+                "the machine stopped in step verify (the emulator ended with 3)",
+            ),
             ("echo no such machine >&2; exit 1", {}, "the emulator: no such machine"),
             ("echo '[1] Kernel panic - not syncing: x' > LOG", {}, "Kernel panic - not syncing: x"),
             ("exec sleep 9", {"start": 1}, "the machine was not up in 1 s"),
-            ("echo KM-START 1 > LOG; echo KM-STEP verify >> LOG; exec sleep 9", {"boot": 1}, "the boot did not end in 1 s, in step verify"),
+            (
+                "echo KM-START 1 > LOG; echo KM-STEP verify >> LOG; exec sleep 9",
+                {"boot": 1},
+                "the boot did not end in 1 s, in step verify",
+            ),
         ):
             with self.subTest(script):
                 self.assertEqual(self.boot(script, **limits)[1], reason)

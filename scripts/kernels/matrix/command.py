@@ -52,15 +52,34 @@ def parser() -> argparse.ArgumentParser:
     add("--only", action="append", metavar="PATTERN", help="only cells whose name matches; can be repeated")
     add("--again", action="store_true", help="run cells that were completed, too")
     add("--refresh", action="store_true", help="ask the mirror for newer kernels than those that were fetched")
-    add("--work", type=Path, default=programs.ROOT / "target" / "kernel-matrix", metavar="DIR", help="where everything is kept (target/kernel-matrix)")
+    add(
+        "--work",
+        type=Path,
+        default=programs.ROOT / "target" / "kernel-matrix",
+        metavar="DIR",
+        help="where everything is kept (target/kernel-matrix)",
+    )
     add("--program", type=Path, metavar="PATH", help="the program for x86-64, instead of building it")
     add("--program-aarch64", type=Path, metavar="PATH", help="the program for aarch64, instead of building it")
     add("--commit", default="", metavar="ID", help="of what commit the program was built (the checkout's)")
     add("--build-aarch64", action="store_true", help="build the program for aarch64, say where it is, and end")
     add("--jobs", type=int, default=1, metavar="N", help="boots at once (1): each has two processors of its own")
-    add("--accel", choices=("tcg", "kvm"), default="tcg", help="tcg works everywhere; kvm where /dev/kvm boots a kernel, otherwise tcg")
-    add("--install", action="store_true", help="install the packages that are missing with apt-get, instead of naming them")
-    add("--ci", action="store_true", help="only the cell that CI boots, with fewer steps; fails unless it is completed, but says in capitals where packages cannot be had, and succeeds")
+    add(
+        "--accel",
+        choices=("tcg", "kvm"),
+        default="tcg",
+        help="tcg works everywhere; kvm where /dev/kvm boots a kernel, otherwise tcg",
+    )
+    add(
+        "--install",
+        action="store_true",
+        help="install the packages that are missing with apt-get, instead of naming them",
+    )
+    add(
+        "--ci",
+        action="store_true",
+        help="only the cell that CI boots, with fewer steps; fails unless it is completed, but says in capitals where packages cannot be had, and succeeds",
+    )
     return made
 
 
@@ -96,7 +115,9 @@ def listing(chosen, work: Path) -> int:
             state = f"{said['outcome']} on {said['date']}, Linux {said['kernel']}"
         except (OSError, ValueError, KeyError):
             state = "not run"
-        print(f"{cell.name:<42} {state}{', in CI' if cell.ci else ''}\n    {' '.join(step.name for step in cell.steps)}")
+        print(
+            f"{cell.name:<42} {state}{', in CI' if cell.ci else ''}\n    {' '.join(step.name for step in cell.steps)}"
+        )
     return 0
 
 
@@ -139,6 +160,9 @@ class Runner:
         try:
             self._cell(cell)
         except (Trouble, OSError) as trouble:
+            if self.stop.is_set():
+                # What was known of the cell before stays.
+                return
             if isinstance(trouble, Unobtainable):
                 self.unobtainable[cell.name] = str(trouble)
             say(f"{cell.name}: {trouble}")
@@ -168,7 +192,12 @@ class Runner:
         self.host.need(boot.MACHINES[arch][0])
         kernel = self._once(self.kernels.get, cell.kernel)
         program = self._once(self.programs.get, arch)
-        files = self._once(self._files, arch, tuple(sorted({test for step in steps for test in step.tests})), any("merging " in step.command for step in steps))
+        files = self._once(
+            self._files,
+            arch,
+            tuple(sorted({test for step in steps for test in step.tests})),
+            any("merging " in step.command for step in steps),
+        )
         key = self._key(cell, steps, kernel, program, files)
         folder = self.work / "out" / cell.name
         if not self.options.again and _completed(folder, key):
@@ -183,13 +212,13 @@ class Runner:
         wanted = boot.Boot(cell, steps, kernel, files, self.matrix.limits, self.matrix.machine, accelerator)
         say(f"{cell.name}: booting Linux {kernel.release}")
         console, stopped, seconds = wanted.run(fresh, self.stop)
-        for name, content in console.files.items():
+        printed = {name: content for name, content in console.files.items() if content}
+        for name, content in printed.items():
             (fresh / name).write_bytes(content)
         reason = judge.reason(cell, console, stopped)
         say(f"{cell.name}: {reason or 'completed'} ({seconds} s)")
         self.ran += bool(console.started)
         commands = {step.name: step for step in steps}
-        outputs = {step.output for step in steps if step.output in console.files}
         self._leave(
             cell, fresh, reason=reason or None, key="" if reason else key,
             kernel=kernel.release, distribution=kernel.distribution, boot_arguments=wanted.arguments(),
@@ -199,7 +228,7 @@ class Runner:
             steps=[
                 {
                     "name": ran.name, "command": commands[ran.name].command, "exit": ran.exit, "seconds": ran.seconds,
-                    "output": commands[ran.name].output if commands[ran.name].output in outputs else None,
+                    "output": commands[ran.name].output if commands[ran.name].output in printed else None,
                 }
                 for ran in console.steps
             ],
@@ -230,7 +259,11 @@ class Runner:
 
     def _key(self, cell: Cell, steps, kernel, program, files) -> str:
         """By what a completed cell is known again."""
-        tests = sorted((name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in files.items() if name.startswith("tests/"))
+        tests = sorted(
+            (name, file.stat().st_size, file.stat().st_mtime_ns)
+            for name, file in files.items()
+            if name.startswith("tests/")
+        )
         said = (repr(cell), repr(steps), kernel.release, program.hash, tests, (DATA / "init").read_text())
         return hashlib.sha256(repr(said).encode()).hexdigest()
 

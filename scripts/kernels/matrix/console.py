@@ -56,7 +56,7 @@ class Console:
         elif word == "KM-END":
             self.ended = True
         elif "Kernel panic" in text and not self.panic:
-            self.panic = text[text.index("Kernel panic"):]
+            self.panic = text[text.index("Kernel panic") :]
             return self.panic
         return None
 

@@ -75,7 +75,9 @@ def room(folder: Path, needed: int):
 def run(command, log: Path, **options):
     """Runs a command whose output goes into a log; its failure is a Trouble with the log's last line."""
     with log.open("a") as file:
-        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False, **options)
+        done = subprocess.run(
+            command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False, **options
+        )
     if done.returncode != 0:
         words = last_line(log.read_text(errors="replace"))
         raise Trouble(f"{Path(str(command[0])).name} ended with {done.returncode}: {words} (all of it: {log})")

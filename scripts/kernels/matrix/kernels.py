@@ -99,13 +99,22 @@ class Kernels:
             run(["tar", "-xf", sources / "source.tar.xz", "-C", sources], log)
             (sources / "source.tar.xz").unlink()
             (sources / "complete").touch()
-        make = ["make", "-C", tree, f"ARCH={arch}", f"CROSS_COMPILE={cross}", f"KCONFIG_ALLCONFIG={self._data / kernel.fragment}"]
+        make = [
+            "make",
+            "-C",
+            tree,
+            f"ARCH={arch}",
+            f"CROSS_COMPILE={cross}",
+            f"KCONFIG_ALLCONFIG={self._data / kernel.fragment}",
+        ]
         say(f"building {kernel.name} from {name} {version} (log: {log})")
         run([*make, "allnoconfig"], log)
         self._check_configuration(tree / ".config", self._data / kernel.fragment)
         processors = subprocess.run(["nproc"], capture_output=True, text=True, check=True).stdout.strip()
         run([*make, f"-j{processors}", "Image"], log)
-        release = subprocess.run([*make, "-s", "kernelrelease"], capture_output=True, text=True, check=True).stdout.split()[-1]
+        release = subprocess.run(
+            [*make, "-s", "kernelrelease"], capture_output=True, text=True, check=True
+        ).stdout.split()[-1]
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "modules").mkdir(parents=True)
         shutil.copyfile(tree / "arch" / arch / "boot" / "Image", folder / "image")

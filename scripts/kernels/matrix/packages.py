@@ -23,7 +23,9 @@ class Packages:
         self._host = host
         self._suites = sorted(suites)
         # This machine's own comes first: apt takes it for the one that names without an architecture mean.
-        self._architectures = list(dict.fromkeys([_own_architecture(), *sorted(DEBIAN[arch] for arch in architectures)]))
+        self._architectures = list(
+            dict.fromkeys([_own_architecture(), *sorted(DEBIAN[arch] for arch in architectures)])
+        )
         self._updated = None
 
     def newest(self, pattern: str) -> str:
@@ -33,7 +35,9 @@ class Packages:
         names = [line.split(" - ")[0] for line in found]
         names = [name for name in names if re.fullmatch(pattern, name)]
         if not names:
-            raise Unobtainable(f"no package {pattern} in {', '.join(self._suites)}: {self._updated or 'lists are new'}")
+            raise Unobtainable(
+                f"no package {pattern} in {', '.join(self._suites)}" + (self._updated and f" ({self._updated})")
+            )
         return max(names, key=_natural)
 
     def depends(self, name: str, pattern: str):
@@ -83,9 +87,9 @@ class Packages:
         self._write_configuration()
         say(f"reading the package lists of {', '.join(self._suites)}")
         done = self._call("apt-get", "-q", "update")
-        failed = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W: Failed", "Err:"))]
+        failed = [line[3:] for line in done.stderr.splitlines() if line.startswith(("W: Failed", "E:"))]
         if done.returncode != 0 or failed:
-            self._updated = _without_hosts(last_line(done.stderr))
+            self._updated = _without_hosts((failed or [last_line(done.stderr)])[0])
             say(f"not all package lists could be read: {self._updated}")
         else:
             self._updated = ""
@@ -158,7 +162,10 @@ def _sources(folder: Path):
                 entries.append((match[2], [match[3]], signed and signed[1]))
     for file in sorted((folder / "sources.list.d").glob("*.sources")):
         for paragraph in re.split(r"\n\s*\n", re.sub(r"(?m)^#.*\n?", "", file.read_text())):
-            fields = {key.lower(): " ".join(value.split()) for key, value in re.findall(r"(?m)^([\w-]+):((?:.*)(?:\n[ \t].*)*)", paragraph)}
+            fields = {
+                key.lower(): " ".join(value.split())
+                for key, value in re.findall(r"(?m)^([\w-]+):((?:.*)(?:\n[ \t].*)*)", paragraph)
+            }
             if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes") == "no":
                 continue
             signed = fields.get("signed-by", "")

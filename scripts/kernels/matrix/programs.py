@@ -128,7 +128,9 @@ class Programs:
     def _build_tests(self, names):
         say("building the tests")
         self._host.need("strip")
-        command = ["cargo", "test", "--workspace", "--locked", "--no-run", "--message-format=json"]
+        chosen = [word for name in names for word in ("--test", name)]
+        # Of the whole workspace: with one package alone, dependencies have other features and are built anew.
+        command = ["cargo", "test", "--workspace", "--locked", "--no-run", "--message-format=json", *chosen]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise Trouble(f"the tests cannot be built: {last_line(done.stderr)}")
@@ -188,8 +190,12 @@ def _version() -> str:
 
 
 def _head() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    changed = subprocess.run(
+        ["git", "status", "--porcelain", "-uno"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         return "unknown commit"
     return done.stdout.strip() + (" with changes" if changed.stdout.strip() else "")
