@@ -14,6 +14,7 @@ use crate::strategy::Strategy;
 use crate::sys::page::{self, Access};
 use crate::sys::pagemap::{self, Pagemap};
 use crate::sys::pagemap_scan::{self, Scanner, Select};
+use crate::sys::soft_dirty::{self, ClearRefs};
 use crate::sys::{faults, mincore};
 use crate::track::Tracker;
 use crate::track::full::Full;
@@ -63,6 +64,23 @@ pub(super) static PROCESS_WIDE_CLEAR: Strategy = Strategy::in_place(
     "declares all memories of the process clean with each that it has restored",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
     InPlace { tracker: || Box::new(ProcessWide::default()), ..InPlace::BASE },
+);
+
+/// The same mistake with the bits themselves, on kernels that have them.
+pub(super) static BITS_OF_ALL: Strategy = Strategy::in_place(
+    "mutant/bits-of-all",
+    "reads the soft-dirty bits of a memory and clears those of the process at once",
+    &[&soft_dirty::SOFT_DIRTY, &pagemap::PAGEMAP],
+    InPlace { tracker: || Box::new(BitsOfAll::default()), ..InPlace::BASE },
+);
+
+/// CRIU clears the bits, dumps, and reads them at the next dump. A reset that takes over its order has nothing to read. No
+/// public report known.
+pub(super) static BITS_TOO_LATE: Strategy = Strategy::in_place(
+    "mutant/bits-too-late",
+    "clears the soft-dirty bits first and reads them afterwards",
+    &[&soft_dirty::SOFT_DIRTY, &pagemap::PAGEMAP],
+    InPlace { tracker: || Box::new(BitsOfAll { first: true, ..BitsOfAll::default() }), ..InPlace::BASE },
 );
 
 /// What is static exists once: the first to come has it, and the others believe that they do. No public report known.
@@ -266,6 +284,37 @@ impl Drop for ProcessWide {
     fn drop(&mut self) {
         let mut tracked = TRACKED.lock().unwrap_or_else(PoisonError::into_inner);
         tracked.retain(|range| Some(range.start) != self.base);
+    }
+}
+
+#[derive(Default)]
+struct BitsOfAll {
+    tools: Option<(Pagemap, ClearRefs)>,
+    entries: Vec<u8>,
+    /// Whether bits are cleared before they are read.
+    first: bool,
+}
+
+impl Tracker for BitsOfAll {
+    fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
+        pages.keep_small()?;
+        let (_, refs) = self.tools.insert((Pagemap::open()?, ClearRefs::open()?));
+        refs.soft_dirty()
+    }
+
+    fn dirty(
+        &mut self,
+        pages: &Pages<'_>,
+        _: &Image,
+        runs: &mut Vec<Range<usize>>,
+        done: &mut Reset,
+    ) -> io::Result<()> {
+        let (pagemap, refs) = self.tools.as_mut().ok_or_else(not_started)?;
+        if self.first {
+            refs.soft_dirty()?;
+        }
+        flagged(pagemap, &mut self.entries, pages, pagemap::SOFT_DIRTY, runs, done)?;
+        refs.soft_dirty()
     }
 }
 

@@ -12,7 +12,7 @@ pub use lifecycle::open_pagemap_before_fork;
 
 use crate::strategy::Strategy;
 
-static ALL: [&Strategy; 35] = [
+static ALL: [&Strategy; 37] = [
     &bytes::ZERO_EVERYTHING,
     &bytes::FORGET_IMAGE,
     &bytes::REUSED_MEMORY,
@@ -44,6 +44,8 @@ static ALL: [&Strategy; 35] = [
     &around::OPEN_EXTENT,
     &around::IGNORED_ADVICE,
     &around::PROCESS_WIDE_CLEAR,
+    &around::BITS_OF_ALL,
+    &around::BITS_TOO_LATE,
     &around::FIRST_SESSION,
     &around::UNCHECKED_FORK,
     &around::ZERO_PAGE,
