@@ -138,8 +138,8 @@ class Runner:
         self.programs = Programs(self.work, host, self.packages, given, options.commit)
         self.stop = threading.Event()
         self.preparing = threading.Lock()
+        self.locks = {}
         self.known = {}
-        self.kvm = {}
         self.ran = 0
         self.unobtainable = {}
 
@@ -172,11 +172,13 @@ class Runner:
                 say(f"{cell.name}: nor can that be written down: {error}")
 
     def _once(self, make, *key):
-        """Makes a thing once; what fails, fails for all who want it."""
+        """Makes a thing once; what fails, fails for all who want it. Others wait for it, and not for one another's."""
+        known = (make.__qualname__, *key)
         with self.preparing:
+            lock = self.locks.setdefault(known, threading.Lock())
+        with lock:
             if self.stop.is_set():
                 raise Trouble("interrupted")
-            known = (make.__qualname__, *key)
             if known not in self.known:
                 try:
                     self.known[known] = make(*key)
@@ -236,7 +238,7 @@ class Runner:
 
     def _files(self, arch: str, tests, merging: bool):
         """What a guest of this architecture has: {path: file}."""
-        program = self.programs.get(arch)
+        program = self._once(self.programs.get, arch)
         binaries = {"bin/resetbench": program.path}
         binaries |= {f"tests/{name}": file for name, file in (self.programs.tests(tests) if tests else {}).items()}
         files = binaries | self.programs.libraries(arch, binaries.values())
@@ -248,14 +250,14 @@ class Runner:
     def _accelerator(self, cell: Cell, kernel, files) -> str:
         if self.options.accel == "tcg":
             return "tcg"
-        with self.preparing:
-            arch = cell.kernel.arch
-            if arch not in self.kvm:
-                folder = self.work / "boots" / f"kvm-{arch}"
-                why = boot.accelerates(arch, kernel, cell, files, self.matrix.machine, folder)
-                say(f"KVM: {why}; emulating {arch} instead" if why else f"KVM boots {arch}")
-                self.kvm[arch] = "tcg" if why else "kvm"
-            return self.kvm[arch]
+
+        def probe(arch):
+            folder = self.work / "boots" / f"kvm-{arch}"
+            why = boot.accelerates(arch, kernel, cell, files, self.matrix.machine, folder)
+            say(f"KVM: {why}; emulating {arch} instead" if why else f"KVM boots {arch}")
+            return "tcg" if why else "kvm"
+
+        return self._once(probe, cell.kernel.arch)
 
     def _key(self, cell: Cell, steps, kernel, program, files) -> str:
         """By what a completed cell is known again."""

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from .cells import Trouble, Unobtainable
@@ -27,6 +28,7 @@ class Packages:
             dict.fromkeys([_own_architecture(), *sorted(DEBIAN[arch] for arch in architectures)])
         )
         self._updated = None
+        self._lock = threading.Lock()
 
     def newest(self, pattern: str) -> str:
         """The newest package whose whole name matches."""
@@ -81,8 +83,11 @@ class Packages:
 
     def _update(self):
         """Reads what the mirror has, once. Old lists do where it does not answer."""
-        if self._updated is not None:
-            return
+        with self._lock:
+            if self._updated is None:
+                self._read_lists()
+
+    def _read_lists(self):
         self._host.need("apt-get", "dpkg-deb")
         self._write_configuration()
         say(f"reading the package lists of {', '.join(self._suites)}")
