@@ -46,12 +46,13 @@ class Cell:
     cgroup: int
     swap: bool = False
     ksm: bool = False
+    more: tuple = ()
     ci: tuple = ()
     arguments: str = ""
     limit: int = 0
 
-    def tests(self):
-        return sorted({test for step in self.steps for test in step.tests})
+    def all_steps(self):
+        return {step.name: step for step in self.steps + self.more + self.ci}
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _cell(entry, kernels, steps):
         raise Trouble(f"cell {name}: cgroup is 1 or 2")
     try:
         kernel = kernels[entry["kernel"]]
-        lists = {key: tuple(steps[step] for step in entry.get(key, ())) for key in ("steps", "ci")}
+        lists = {key: tuple(steps[step] for step in entry.get(key, ())) for key in ("steps", "more", "ci")}
     except KeyError as error:
         raise Trouble(f"cell {name}: there is no kernel or step {error}") from error
     return Cell(**{**entry, "kernel": kernel, **lists})

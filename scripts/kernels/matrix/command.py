@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--list", action="store_true", help="list the cells, and what is known of them, and end")
     add("--only", action="append", metavar="PATTERN", help="only cells whose name matches; can be repeated")
+    add("--thorough", action="store_true", help="more steps in each cell: hours under emulation, minutes by KVM")
     add("--again", action="store_true", help="run cells that were completed, too")
     add("--refresh", action="store_true", help="ask the mirror for newer kernels than those that were fetched")
     add(
@@ -191,6 +192,8 @@ class Runner:
     def _cell(self, cell: Cell):
         arch = cell.kernel.arch
         steps = cell.ci if self.options.ci else cell.steps
+        if self.options.thorough and not self.options.ci:
+            steps += cell.more
         self.host.need(boot.MACHINES[arch][0])
         kernel = self._once(self.kernels.get, cell.kernel)
         program = self._once(self.programs.get, arch)
@@ -266,7 +269,17 @@ class Runner:
             for name, file in files.items()
             if name.startswith("tests/")
         )
-        said = (repr(cell), repr(steps), kernel.release, program.hash, tests, (DATA / "init").read_text())
+        setting = (cell.name, cell.transparent_hugepage, cell.cgroup, cell.swap, cell.ksm, cell.arguments)
+        commands = [(step.name, step.command, step.output) for step in steps]
+        said = (
+            setting,
+            commands,
+            self.matrix.machine,
+            kernel.release,
+            program.hash,
+            tests,
+            (DATA / "init").read_text(),
+        )
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
     def _leave(self, cell: Cell, fresh, reason, key="", **known):

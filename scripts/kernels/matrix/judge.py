@@ -10,8 +10,8 @@ ORDER = ("diverged", "equivalent", "not-run", "refused", "unavailable")
 
 def reason(cell, console, stopped: str) -> str:
     """Why a boot is no completed cell, or an empty string."""
-    limits = {step.name: step.limit for step in cell.steps + cell.ci}
-    outputs = {step.name: step.output for step in cell.steps + cell.ci}
+    limits = {name: step.limit for name, step in cell.all_steps().items()}
+    outputs = {name: step.output for name, step in cell.all_steps().items()}
     reasons = [stopped] if stopped else []
     reasons += console.problems
     facts = console.facts
@@ -60,9 +60,6 @@ def strategies(folder: Path):
             name, equivalence = cell["strategy"], cell["equivalence"]
             if equivalence == "diverged":
                 unsound.append((name, cell["workload"], cell["first_difference"]))
-            # A process that asked for merging is refused more, which says nothing of others.
-            if file.stem == "verify-merging" and equivalence != "diverged":
-                continue
             known = seen.get(name, equivalence)
             seen[name] = min(known, equivalence, key=ORDER.index)
     return seen, unsound
