@@ -34,6 +34,7 @@ class Step:
     command: str
     limit: int
     output: str = ""
+    memory: str = ""
     tests: tuple = ()
 
 

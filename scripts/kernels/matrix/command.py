@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import fcntl
 import fnmatch
 import hashlib
 import json
@@ -146,6 +147,11 @@ class Runner:
 
     def run(self) -> int:
         self.work.mkdir(parents=True, exist_ok=True)
+        lock = (self.work / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Trouble(f"another kernel-matrix is at work in {self.work}: --work takes another folder") from error
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self.stop.set())
         if self.options.build_aarch64:
@@ -203,7 +209,8 @@ class Runner:
             tuple(sorted({test for step in steps for test in step.tests})),
             any("merging " in step.command for step in steps),
         )
-        key = self._key(cell, steps, kernel, program, files)
+        machine = self.matrix.machine | {"memory": step.memory for step in steps if step.memory}
+        key = self._key(cell, steps, machine, kernel, program, files)
         folder = self.work / "out" / cell.name
         if not self.options.again and _completed(folder, key):
             say(f"{cell.name}: completed already")
@@ -214,7 +221,7 @@ class Runner:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         room(fresh, self.matrix.limits["boot_room"])
-        wanted = boot.Boot(cell, steps, kernel, files, self.matrix.limits, self.matrix.machine, accelerator)
+        wanted = boot.Boot(cell, steps, kernel, files, self.matrix.limits, machine, accelerator)
         say(f"{cell.name}: booting Linux {kernel.release}")
         console, stopped, seconds = wanted.run(fresh, self.stop)
         printed = {name: content for name, content in console.files.items() if content}
@@ -262,10 +269,10 @@ class Runner:
 
         return self._once(probe, cell.kernel.arch)
 
-    def _key(self, cell: Cell, steps, kernel, program, files) -> str:
+    def _key(self, cell: Cell, steps, machine, kernel, program, files) -> str:
         """By what a completed cell is known again."""
         tests = sorted(
-            (name, file.stat().st_size, file.stat().st_mtime_ns)
+            (name, hashlib.sha256(file.read_bytes()).hexdigest())
             for name, file in files.items()
             if name.startswith("tests/")
         )
@@ -274,7 +281,7 @@ class Runner:
         said = (
             setting,
             commands,
-            self.matrix.machine,
+            machine,
             kernel.release,
             program.hash,
             tests,
