@@ -85,13 +85,19 @@ class WhatItComesTo(unittest.TestCase):
             *FACTS, "KM-STEP verify", f"KM-DONE verify {code} {seconds}", *sent("verify.json", content), "KM-END 99"
         )
 
-    def test_a_strategy_that_is_seen_to_be_wrong_completes_a_cell_and_one_that_cannot_be_judged_does_not(self):
-        unsound = report(dirty_a="diverged", dirty_b="equivalent")
-        self.assertEqual(judge.reason(CELL, self.ended(1, 9, unsound), ""), "")
-        unjudged = report(dirty_a="diverged", dirty_b="not-run")
-        self.assertEqual(judge.reason(CELL, self.ended(1, 9, unjudged), ""), "verify ended with 1")
-        self.assertEqual(judge.reason(CELL, self.ended(101, 9, b"no json"), ""), "verify ended with 101")
-        self.assertEqual(judge.reason(CELL, self.ended(143, 100, b""), ""), "verify did not end in 100 s")
+    def test_a_cell_is_completed_if_its_steps_came_to_an_end(self):
+        self.assertEqual(judge.reason(CELL, self.ended(1, 9, b"{}"), ""), "")
+        self.assertEqual(judge.reason(CELL, self.ended(139, 9, b"{"), ""), "verify was killed by signal 11")
+        late = self.ended(130, 100, b"")
+        self.assertEqual(judge.reason(CELL, late, ""), "verify did not end in 100 s")
+        self.assertIsNone(late.steps[0].exit)
+
+    def test_a_step_that_ended_badly_is_told_with_its_error(self):
+        with tempfile.TemporaryDirectory() as name:
+            (Path(name) / "verify.stderr").write_text("a note\nerror: a on b could not be verified: c\nerror: d\n")
+            steps = [{"name": "doctor", "exit": 0}, {"name": "verify", "exit": 1}, {"name": "run", "exit": None}]
+            said = judge.troubles(Path(name), {"steps": steps})
+            self.assertEqual(said, ["verify ended with 1: a on b could not be verified: c"])
 
     def test_only_claims_are_unsound(self):
         with tempfile.TemporaryDirectory() as name:

@@ -232,7 +232,8 @@ class Runner:
         self.ran += bool(console.started)
         commands = {step.name: step for step in steps}
         self._leave(
-            cell, fresh, reason=reason or None, key="" if reason else key,
+            cell, fresh, reason=reason or None,
+            key="" if reason or any(ran.exit for ran in console.steps) else key,
             kernel=kernel.release, distribution=kernel.distribution, boot_arguments=wanted.arguments(),
             page_size=int(console.facts.get("page_size", cell.kernel.page_size)),
             transparent_hugepage=console.facts.get("transparent_hugepage", cell.transparent_hugepage),
@@ -314,10 +315,10 @@ class Runner:
         for cell in self.chosen:
             folder = self.work / "out" / cell.name
             if (folder / "cell.json").exists():
-                lines, wrong = judge.row(folder)
+                lines, well, wrong = judge.row(folder)
                 print(lines)
                 unsound |= wrong
-                failed |= json.loads((folder / "cell.json").read_text())["outcome"] == "failed"
+                failed |= not well
         print(f"\nresults: {self.work / 'out'}")
         if self.stop.is_set():
             return 130

@@ -9,9 +9,8 @@ ORDER = ("diverged", "equivalent", "not-run", "refused", "unavailable")
 
 
 def reason(cell, console, stopped: str) -> str:
-    """Why a boot is no completed cell, or an empty string."""
+    """Why a boot is no completed cell, or an empty string: it is one if all steps were taken, whatever came of each."""
     limits = {name: step.limit for name, step in cell.all_steps().items()}
-    outputs = {name: step.output for name, step in cell.all_steps().items()}
     reasons = [stopped] if stopped else []
     reasons += console.problems
     facts = console.facts
@@ -29,21 +28,24 @@ def reason(cell, console, stopped: str) -> str:
             continue
         if ran.seconds >= limits[ran.name]:
             reasons.append(f"{ran.name} did not end in {limits[ran.name]} s")
-        elif ran.exit != 0 and not _only_unsound(console.files.get(outputs[ran.name])):
-            stderr = console.files.get(f"{ran.name}.stderr", b"").decode(errors="replace")
-            errors = [line for line in stderr.splitlines() if line.startswith("error")] or stderr.splitlines()
-            words = f": {errors[0].removeprefix('error: ')}" if errors else ""
-            reasons.append(f"{ran.name} ended with {ran.exit}{words}")
+            ran.exit = None
+        elif ran.exit > 128:
+            reasons.append(f"{ran.name} was killed by signal {ran.exit - 128}")
     return "; ".join(reasons)
 
 
-def _only_unsound(report) -> bool:
-    """Whether a verification failed over what it found, and not because something could not be judged."""
-    try:
-        found = {cell["equivalence"] for cell in json.loads(report)["cells"] if not cell["control"]}
-    except (ValueError, KeyError, TypeError):
-        return False
-    return "diverged" in found and "not-run" not in found
+def troubles(folder: Path, said):
+    """Steps of a cell that ended badly by themselves, with the first of their errors."""
+    found = []
+    for step in said["steps"]:
+        if not step["exit"]:
+            continue
+        file = folder / f"{step['name']}.stderr"
+        stderr = file.read_text(errors="replace") if file.exists() else ""
+        errors = [line for line in stderr.splitlines() if line.startswith("error")] or stderr.split("\n", 1)[:1]
+        words = ": ".join(["", *(error.removeprefix("error: ") for error in errors[:1] if error)])
+        found.append(f"{step['name']} ended with {step['exit']}{words}")
+    return found
 
 
 def strategies(folder: Path):
@@ -66,7 +68,7 @@ def strategies(folder: Path):
 
 
 def row(folder: Path):
-    """A line of the table for one cell, and whether a strategy that claims to be sound is not."""
+    """Lines of the table for one cell, whether all of it went well, and whether a strategy that claims to be sound is not."""
     said = json.loads((folder / "cell.json").read_text())
     seen, unsound = strategies(folder)
     counts = Counter(seen.values())
@@ -78,8 +80,10 @@ def row(folder: Path):
     )
     lines = [f"{line}  {', '.join(names) or '-'}"]
     lines += [f"    {said['reason']}"] if said["reason"] else []
+    ill = troubles(folder, said)
+    lines += [f"    {trouble}" for trouble in ill]
     lines += [f"    UNSOUND: {name} on {workload}: {difference}" for name, workload, difference in unsound]
-    return "\n".join(lines), bool(unsound)
+    return "\n".join(lines), not ill and said["outcome"] == "completed", bool(unsound)
 
 
 HEAD = f"{'cell':<42} {'outcome':<9} {'time':>7} {'equal':>5} {'refd':>5} {'unav':>5} {'n.run':>5}  diverged"
