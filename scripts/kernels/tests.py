@@ -156,7 +156,9 @@ class WhatThereIs(unittest.TestCase):
                 self.assertEqual(cell.steps[0].output, "doctor.json")
                 outputs = [step.output for step in cell.steps + cell.more if step.output]
                 self.assertEqual(len(set(outputs)), len(outputs), "two steps write one file")
-                swaps = any("memory-limit" in step.command for step in cell.all_steps().values())
+                swaps = any(
+                    "memory-limit" in step.command or "paged-out" in step.command for step in cell.all_steps().values()
+                )
                 self.assertTrue(cell.swap or not swaps, "pages cannot be pushed out without swap")
 
     def test_an_archive_has_the_folders_above_its_files(self):
