@@ -225,7 +225,11 @@ fn in_place_strategies_refuse_what_they_cannot_restore_and_name_it() {
         let error = Plan::new(registry::find("copy/full").unwrap(), &wasm, Options::default()).unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
         let fresh = Plan::new(registry::find("fresh/relink").unwrap(), &wasm, Options::default());
-        assert_eq!(fresh.is_ok(), !reason.contains("is shared"), "a fresh instance has what it can be made with");
+        assert_eq!(
+            fresh.is_ok(),
+            !reason.contains("is shared"),
+            "a fresh instance has what it can be made with"
+        );
     }
 }
 
