@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use super::super::packed;
 use super::network::ANY;
 
+/// Takes a block and where it stands, and says whether it wants more.
+pub(super) type Take<'a> = &'a mut dyn FnMut(Place, Vec<u8>) -> Result<bool, BlocksError>;
+
 /// Where in the user's files something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -8,8 +8,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::MAX_BLOCK_BYTES;
-use super::error::{BlocksError, Place};
-use super::text::Take;
+use super::error::{BlocksError, Place, Take};
 
 /// Digits of a header and a one-byte count of transactions.
 const LEAST_DIGITS: usize = 2 * (80 + 1);

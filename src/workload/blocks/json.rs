@@ -7,9 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::super::packed::Limited;
-use super::error::{BlocksError, Place};
+use super::error::{BlocksError, Place, Take};
 use super::hex;
-use super::text::Take;
 
 /// Members of an object that hold a block, the likeliest first: a reply of Bitcoin Core's RPC has it in `result`, others in
 /// one named for what it is.

@@ -3,11 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::error::{BlocksError, Place};
+use super::error::{BlocksError, Take};
 use super::{hex, json};
-
-/// Takes a block and where it stands, and says whether it wants more.
-pub(super) type Take<'a> = &'a mut dyn FnMut(Place, Vec<u8>) -> Result<bool, BlocksError>;
 
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How Windows' PowerShell marks what `>` writes: UTF-16, little-endian.
