@@ -261,3 +261,48 @@ fn what_was_committed_is_never_given_back() {
     }
     assert_eq!(returned, 0, "bytes were given back");
 }
+
+/// A forked child that has every descriptor of this process open for as long as this lives.
+struct Holder(libc::pid_t);
+
+impl Holder {
+    fn fork() -> Self {
+        // SAFETY: the child only waits for a signal, and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            loop {
+                // SAFETY: waits.
+                unsafe { libc::pause() };
+            }
+        }
+        assert!(child > 0, "{}", io::Error::last_os_error());
+        Self(child)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // SAFETY: the child is our own, and nobody else waits for it.
+        unsafe { (libc::kill(self.0, libc::SIGKILL), libc::waitpid(self.0, std::ptr::null_mut(), 0)) };
+    }
+}
+
+#[test]
+fn what_a_forked_child_holds_does_not_keep_a_session_from_committing() {
+    for strategy in sound::sound_in_place() {
+        for policy in commit::all().iter().filter(|policy| policy.available().is_ok() && !policy.is_visible())
+        {
+            let what = format!("{strategy} + {policy}");
+            let mut host = Host::start(strategy);
+            let _holder = Holder::fork();
+            match policy.commit(&mut host.session, 16 * MIB as u64) {
+                Ok(_) | Err(Error::Lost { .. }) => {}
+                Err(error) => panic!("{what}: {error}"),
+            }
+            for store in [0, 70_000, 4 * MIB as i32 + 5_000] {
+                host.execute(Block { grow: 64, store, load: store }).unwrap();
+                host.reset(&what);
+            }
+        }
+    }
+}

@@ -7,12 +7,13 @@
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use memmap2::MmapRaw;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 use crate::sys::page::{self, Access};
+use crate::sys::userfaultfd::Userfaultfd;
 
 /// One linear memory: a reservation whose first [`size`](Self::size) bytes are accessible.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Region {
     small: AtomicBool,
     /// Whether bytes beyond the size may have stayed accessible.
     broken: AtomicBool,
+    /// By which its pages can be write-protected, once a tracker has asked.
+    uffd: OnceLock<Userfaultfd>,
 }
 
 impl Region {
@@ -46,6 +49,7 @@ impl Region {
             committed: AtomicUsize::new(0),
             small: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            uffd: OnceLock::new(),
         })
     }
 
@@ -172,6 +176,25 @@ impl Pages<'_> {
     /// Whether no huge pages may be made of it.
     pub(crate) fn is_small(&self) -> bool {
         self.region.is_small()
+    }
+
+    /// Lets `PAGEMAP_SCAN` write-protect the pages of the whole reservation, so that memory which grows later is tracked
+    /// from its first byte. To be asked again after a part was mapped anew.
+    ///
+    /// One descriptor serves as long as the memory lives. Closing it for another would not do: a child that the process
+    /// has forked may have it open, and to a second one the kernel refuses the range then (EBUSY).
+    ///
+    /// # Errors
+    /// When there is no userfaultfd, or it does not take the range.
+    pub(crate) fn make_protectable(&mut self) -> io::Result<()> {
+        let uffd = match self.region.uffd.get() {
+            Some(uffd) => uffd,
+            None => {
+                let uffd = Userfaultfd::open()?;
+                self.region.uffd.get_or_init(|| uffd)
+            }
+        };
+        uffd.write_protect(self.addresses(0..self.map().len()))
     }
 
     /// All accessible bytes. Reading a page that was never touched maps the shared page of zeros.

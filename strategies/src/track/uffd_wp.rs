@@ -17,12 +17,11 @@ use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::page;
 use crate::sys::pagemap_scan::{self, Scanner, Select};
-use crate::sys::userfaultfd::Userfaultfd;
 
 /// The write-protection of one memory, and the scanner that reads its marks.
 #[derive(Debug, Default)]
 pub(crate) struct Protection {
-    tools: Option<(Userfaultfd, Scanner)>,
+    scanner: Option<Scanner>,
     /// Bytes from the start that were protected as a whole.
     covered: usize,
     /// The end of the last page that was found written.
@@ -34,11 +33,9 @@ pub(crate) struct Protection {
 
 impl Protection {
     /// Protects all pages that are there, and lets those that come later be protected.
-    pub(crate) fn start(&mut self, pages: &Pages<'_>) -> io::Result<()> {
-        let uffd = Userfaultfd::open()?;
-        // The whole reservation: memory that grows later is tracked from its first byte.
-        uffd.write_protect(pages.addresses(0..pages.map().len()))?;
-        *self = Self { tools: Some((uffd, Scanner::open()?)), ..Self::default() };
+    pub(crate) fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
+        pages.make_protectable()?;
+        *self = Self { scanner: Some(Scanner::open()?), ..Self::default() };
         let done = &mut Reset::default();
         self.written(pages, done, |_| ())?;
         self.cover(pages, done)
@@ -102,8 +99,7 @@ impl Protection {
     }
 
     fn scanner(&mut self) -> io::Result<&mut Scanner> {
-        let tools = self.tools.as_mut().ok_or_else(|| io::Error::other("not started"))?;
-        Ok(&mut tools.1)
+        self.scanner.as_mut().ok_or_else(|| io::Error::other("not started"))
     }
 }
 

@@ -11,7 +11,6 @@ use crate::restore::{Copy, Restorer};
 use crate::session::Reset;
 use crate::sys::page;
 use crate::sys::pagemap_scan::{Scanner, Select};
-use crate::sys::userfaultfd::Userfaultfd;
 
 /// Unit costs, in nanoseconds per page.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,8 +67,7 @@ impl Costs {
         let region = Region::reserve(FAR, FAR, 0)?;
         // SAFETY: no instance owns this region, and the view is used here only.
         let mut pages = unsafe { region.pages() };
-        let uffd = Userfaultfd::open()?;
-        uffd.write_protect(pages.addresses(0..FAR))?;
+        pages.make_protectable()?;
         let mut scanner = Scanner::open()?;
         let (mut copy, blank) = (Copy::default(), Image::of(&[]));
         let mut least = [f64::MAX; 5];
