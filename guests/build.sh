@@ -47,6 +47,8 @@ export CARGO_TARGET_DIR
 # The paths of this machine must not show in the modules, nor decide in which order things come in them.
 registry=${CARGO_HOME:-$HOME/.cargo}/registry/src
 unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS CARGO_BUILD_TARGET
+# Profiles are set in Cargo.toml alone.
+for setting in $(env | sed -n 's/^\(CARGO_PROFILE_[A-Z0-9_]*\)=.*/\1/p'); do unset "$setting"; done
 separator=$(printf '\037') # cargo's own: paths may hold spaces
 registry_flag=--remap-path-prefix=$registry=/registry
 here_flag=--remap-path-prefix=$here=/guest
