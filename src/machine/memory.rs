@@ -22,6 +22,12 @@ pub struct Memory {
     pub swap_free_bytes: Option<u64>,
     pub thp: Thp,
     pub overcommit: Option<Overcommit>,
+    /// What all processes together may commit under [`Overcommit::Never`] (`CommitLimit`).
+    #[serde(default)]
+    pub commit_limit_bytes: Option<u64>,
+    /// What they have committed (`Committed_AS`), when read.
+    #[serde(default)]
+    pub committed_bytes: Option<u64>,
     /// `vm.max_map_count`: a strategy that splits mappings page by page may run into it.
     pub max_map_count: Option<u64>,
     #[serde(default)]
@@ -58,7 +64,7 @@ pub enum Overcommit {
     Heuristic,
     /// 1: nothing is refused.
     Always,
-    /// 2: reservations count against a limit, which large wasm reservations can exceed.
+    /// 2: what becomes writable counts against a limit, touched or not: of a reservation, what the guest can reach.
     Never,
 }
 
@@ -75,12 +81,33 @@ impl Memory {
             available_bytes: meminfo("available_bytes", "MemAvailable"),
             swap_total_bytes: meminfo("swap_total_bytes", "SwapTotal"),
             swap_free_bytes: meminfo("swap_free_bytes", "SwapFree"),
+            commit_limit_bytes: meminfo("commit_limit_bytes", "CommitLimit"),
+            committed_bytes: meminfo("committed_bytes", "Committed_AS"),
             thp: Thp::read(facts),
             overcommit: facts.read("memory.overcommit", "/proc/sys/vm/overcommit_memory", overcommit),
             max_map_count: facts.read("memory.max_map_count", "/proc/sys/vm/max_map_count", number),
             ksm: Ksm::read(facts, own),
             locked: Locked::read(facts, own),
             swap: Swap::read(facts, own),
+        }
+    }
+
+    /// How memory is committed, in words.
+    pub fn overcommit_sentence(&self) -> String {
+        match self.overcommit {
+            None => "not known".into(),
+            Some(Overcommit::Heuristic) => "obvious excess is refused".into(),
+            Some(Overcommit::Always) => "nothing is refused".into(),
+            Some(Overcommit::Never) => {
+                let mebibytes =
+                    |bytes: Option<u64>| bytes.map_or("unknown".into(), |bytes| (bytes >> 20).to_string());
+                format!(
+                    "memory that becomes writable counts, touched or not: {} of {} MiB are taken, and what goes beyond \
+                     fails (sysctl vm.overcommit_memory=0 permits it)",
+                    mebibytes(self.committed_bytes),
+                    mebibytes(self.commit_limit_bytes),
+                )
+            }
         }
     }
 }
@@ -140,7 +167,8 @@ mod tests {
     use super::*;
 
     const MEMINFO: &str = "MemTotal:       24684092 kB\nMemFree:        24301124 kB\nMemAvailable:   24338260 kB\n\
-        SwapTotal:             0 kB\nSwapFree:              0 kB\nHugePages_Total:       0\n";
+        SwapTotal:             0 kB\nSwapFree:              0 kB\nCommitLimit:    12342044 kB\nCommitted_AS:     368716 kB\n\
+        HugePages_Total:       0\n";
 
     #[test]
     fn a_machine_is_read_in_bytes() {
@@ -189,6 +217,11 @@ mod tests {
             "the whole huge page is `enabled` itself"
         );
         assert_eq!(memory.overcommit, Some(Overcommit::Never));
+        assert!(
+            memory.overcommit_sentence().contains(": 360 of 12052 MiB are taken"),
+            "{}",
+            memory.overcommit_sentence()
+        );
         assert_eq!(memory.max_map_count, Some(65530));
         assert!(facts.absent.is_empty(), "{:?}", facts.absent);
     }

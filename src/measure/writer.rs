@@ -1,18 +1,19 @@
 //! `rows.ndjson`, written line by line while the run goes on, so that an interrupted run keeps what it has.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::row::Row;
 
-/// Appends rows to a file, each flushed as it comes.
+/// Appends rows to a file, each as it comes.
 #[derive(Debug)]
 pub struct RowWriter {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: File,
 }
 
 impl RowWriter {
@@ -21,19 +22,51 @@ impl RowWriter {
     /// # Errors
     /// When it exists or cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
-        let file = File::create_new(path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+        let file = new(path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file })
     }
 
     /// Writes a row.
     ///
     /// # Errors
-    /// When the disk is full, or the file went away.
+    /// When the disk is full.
     pub fn write(&mut self, row: &Row) -> Result<()> {
-        serde_json::to_writer(&mut self.file, row)
-            .map_err(std::io::Error::from)
-            .and_then(|()| self.file.write_all(b"\n"))
-            .and_then(|()| self.file.flush())
-            .with_context(|| format!("cannot write to {}", self.path.display()))
+        let mut line = serde_json::to_vec(row)?;
+        line.push(b'\n');
+        self.file.write_all(&line).with_context(|| format!("cannot write to {}", self.path.display()))?;
+        self.keep()
     }
+
+    /// Brings the rows back where somebody has removed the file, with its folder or alone: it can be read for as long as
+    /// it is open.
+    ///
+    /// # Errors
+    /// When they cannot be written anew.
+    pub fn keep(&mut self) -> Result<()> {
+        let restored = || -> io::Result<Option<File>> {
+            if self.file.metadata()?.nlink() > 0 {
+                return Ok(None);
+            }
+            if let Some(folder) = self.path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let mut file = new(&self.path)?;
+            (&self.file).rewind()?;
+            io::copy(&mut &self.file, &mut file)?;
+            Ok(Some(file))
+        };
+        let name = self.path.display();
+        if let Some(file) =
+            restored().with_context(|| format!("{name} was removed, and cannot be written anew"))?
+        {
+            eprintln!("{name} was removed during the run: its rows are written anew");
+            self.file = file;
+        }
+        Ok(())
+    }
+}
+
+/// A file to write and to read again.
+fn new(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create_new(true).open(path)
 }

@@ -58,13 +58,15 @@ pub fn run(args: &ClaimsArgs) -> Result<ExitCode> {
         claims: checked,
     };
     let text = serde_json::to_string_pretty(&report)? + "\n";
-    let path = folder.join("claims.json");
-    std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    // What was measured is told even where it cannot be written.
     if args.json {
         print!("{text}")
     } else {
         print!("{}", report.table())
     }
+    rows.keep()?;
+    let path = folder.join("claims.json");
+    std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(match report.claims.iter().any(|claim| claim.verdict != Verdict::NotRun) {
         _ if stopped => ExitCode::from(INTERRUPTED),
         true => ExitCode::SUCCESS,

@@ -55,12 +55,14 @@ pub fn run(args: &DeterminismArgs) -> Result<ExitCode> {
     progress.finish();
     let stopped = interrupted.load(Ordering::Relaxed);
     let report = Report::new(cells, stopped);
-    report.write(&folder)?;
+    // What was found is told even where it cannot be written.
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}\n{}", matrix::tables(&report.cells), matrix::reasons(&report.cells));
     }
+    rows.keep()?;
+    report.write(&folder)?;
     if !args.quiet {
         eprintln!("\nrows, determinism.json and the heat map are in {}", folder.display());
     }

@@ -120,6 +120,7 @@ fn facts(machine: &Machine) -> Vec<(&'static str, String)> {
         ("THP", thp + shrinker),
         ("KSM", memory.ksm.sentence()),
         ("locked", memory.locked.sentence()),
+        ("overcommit", memory.overcommit_sentence()),
         ("swap", swap),
         ("cgroup limit", limit),
         ("perf", format!("instructions: {}", probe(&machine.perf.instructions))),

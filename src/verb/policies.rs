@@ -100,13 +100,15 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
         cells,
     };
     let text = serde_json::to_string_pretty(&report)? + "\n";
-    let path = folder.join("policies.json");
-    std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    // What was measured is told even where it cannot be written.
     if args.json {
         print!("{text}");
     } else {
         print!("{}", policies::text(&report.cells, Options::for_stdout()));
     }
+    bench.rows.keep()?;
+    let path = folder.join("policies.json");
+    std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     if !args.quiet {
         eprintln!("\nrows and policies.json are in {}", folder.display());
     }

@@ -98,8 +98,13 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
         record.harness = harness::measure(&runner)?;
     }
     record.finish(stopped || outcome.is_err());
-    record.write(&folder.join("run.json"))?;
-    outcome?;
+    let kept = runner.rows.keep().and_then(|()| record.write(&folder.join("run.json")));
+    // Why it ended comes before what became of it.
+    outcome.with_context(|| match &kept {
+        Ok(()) => format!("the run ended early (resetbench report {} shows what it has)", folder.display()),
+        Err(error) => format!("the run ended early, and {error}"),
+    })?;
+    kept?;
     if let (Some(harness), false) = (&record.harness, args.quiet) {
         eprintln!("{}", harness.sentence());
     }
@@ -109,7 +114,8 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
 /// Summarises, draws and prints; decides the exit code.
 fn present(args: &RunArgs, folder: &Path, stopped: bool) -> Result<ExitCode> {
     let files = Files::read(folder)?;
-    files.present(folder)?;
+    // What was measured is told even where it cannot be drawn.
+    let drawn = files.present(folder);
     if args.json {
         println!("{}", serde_json::to_string_pretty(files.summary())?);
     } else {
@@ -118,6 +124,7 @@ fn present(args: &RunArgs, folder: &Path, stopped: bool) -> Result<ExitCode> {
             print!("{}", files.explanation());
         }
     }
+    drawn?;
     if !args.quiet {
         eprintln!("\nrows, summary, figures and report.html are in {}", folder.display());
     }

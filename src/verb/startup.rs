@@ -69,13 +69,15 @@ pub fn run(args: &StartupArgs) -> Result<ExitCode> {
         commits: report::commits(&results),
     };
     let text = serde_json::to_string_pretty(&report)? + "\n";
-    let path = folder.join("startup.json");
-    std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    // What was measured is told even where it cannot be written.
     if args.json {
         print!("{text}")
     } else {
         print!("{}", report.tables())
     }
+    rows.keep()?;
+    let path = folder.join("startup.json");
+    std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(match report.paths.is_empty() {
         _ if stopped => ExitCode::from(INTERRUPTED),
         true => ExitCode::FAILURE,

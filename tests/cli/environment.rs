@@ -1,8 +1,10 @@
 //! Odd surroundings: what the program inherits, and what a container hides or refuses.
 
+use std::ffi::CStr;
+use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
@@ -46,6 +48,32 @@ fn refuse(call: libc::c_long, error: libc::c_int) -> io::Result<()> {
     }
 }
 
+/// Has the process see another file system in the place of a folder; nobody else sees it (mount_namespaces(7)).
+fn mounted(kind: &CStr, place: &CStr, options: &CStr) -> io::Result<()> {
+    let nothing = std::ptr::null();
+    // SAFETY: all strings end in a zero byte and outlive the calls.
+    unsafe {
+        checked(libc::unshare(libc::CLONE_NEWNS))?;
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        checked(libc::mount(c"none".as_ptr(), c"/".as_ptr(), nothing, private, std::ptr::null()))?;
+        checked(libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast()))
+    }
+}
+
+/// Whether a process may be prepared so; says so where it may not.
+fn can(prepare: fn() -> io::Result<()>) -> bool {
+    let mut trial = Command::new("true");
+    // SAFETY: as in `after`.
+    unsafe { trial.pre_exec(prepare) };
+    match trial.status() {
+        Ok(_) => true,
+        Err(error) => {
+            eprintln!("NOT TESTED HERE: nothing can be mounted (needs root): {error}");
+            false
+        }
+    }
+}
+
 #[test]
 fn children_are_waited_for_where_sigchld_was_inherited_as_ignored() {
     let folder = tempfile::tempdir().unwrap();
@@ -78,7 +106,7 @@ fn a_blocked_signal_still_ends_the_run() {
     command.args(["run", "--profile", "full", "-q", "--out"]).arg(folder.path().join("out"));
     // SAFETY: as above.
     unsafe { command.pre_exec(prepare) };
-    let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
     let rows = folder.path().join("out/rows.ndjson");
     let began = Instant::now();
     while !rows.exists() && began.elapsed() < Duration::from_secs(120) {
@@ -191,27 +219,8 @@ fn memory_that_must_not_become_executable_is_told_with_its_remedy() {
 
 #[test]
 fn a_proc_that_shows_processes_only_is_enough() {
-    let prepare = || {
-        // SAFETY: all strings end in a zero byte and outlive the calls.
-        unsafe {
-            checked(libc::unshare(libc::CLONE_NEWNS))?;
-            let private = libc::MS_REC | libc::MS_PRIVATE;
-            checked(libc::mount(
-                c"none".as_ptr(),
-                c"/".as_ptr(),
-                std::ptr::null(),
-                private,
-                std::ptr::null(),
-            ))?;
-            let (proc, options) = (c"proc".as_ptr(), c"subset=pid".as_ptr());
-            checked(libc::mount(proc, c"/proc".as_ptr(), proc, 0, options.cast()))
-        }
-    };
-    let mut trial = Command::new("true");
-    // SAFETY: as above.
-    unsafe { trial.pre_exec(prepare) };
-    if let Err(error) = trial.status() {
-        eprintln!("NOT TESTED HERE: no /proc of its own (needs root): {error}");
+    let prepare = || mounted(c"proc", c"/proc", c"subset=pid");
+    if !can(prepare) {
         return;
     }
     let verify = ["verify", "--profile", "smoke", "--seed", "1", "-w", "foreign/c", "--schedule", "in-order"];
@@ -222,4 +231,69 @@ fn a_proc_that_shows_processes_only_is_enough() {
     let run = ["run", "--profile", "smoke", "-q", "-w", "foreign/c", "-s", "copy/full", "--out"];
     let output = after(prepare, &[&run[..], &[out.to_str().unwrap()]].concat());
     assert!(output.status.success(), "{}", told(&output));
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_says_what_is_kept() {
+    let prepare = || mounted(c"tmpfs", c"/mnt", c"size=64k");
+    if !can(prepare) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    // What is on the disk goes with the process.
+    let script = r#""$0" run --profile smoke -q -w stress/noop --out /mnt/out; code=$?; cp -r /mnt/out "$1"; exit $code"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(cargo_bin("resetbench")).arg(&kept).env("NO_COLOR", "1");
+    // SAFETY: as in `after`.
+    unsafe { command.pre_exec(prepare) };
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("No space left on device") && said.contains("resetbench report /mnt/out"),
+        "{said}"
+    );
+    assert_eq!(read(&kept.join("run.json"))["interrupted"], true);
+    let report = Command::new(cargo_bin("resetbench")).arg("report").arg(&kept).output().unwrap();
+    assert!(report.status.success(), "{}", told(&report));
+    assert!(told(&report).contains("fresh/relink"), "{}", told(&report));
+}
+
+#[test]
+fn a_table_is_told_where_there_is_no_room_to_draw_it() {
+    let prepare = || mounted(c"tmpfs", c"/mnt", c"size=160k");
+    if !can(prepare) {
+        return;
+    }
+    let run =
+        ["run", "--profile", "smoke", "-q", "-w", "stress/noop", "-s", "copy/full", "--out", "/mnt/out"];
+    let output = after(prepare, &run);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("cannot draw the report in /mnt/out"), "{}", told(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("copy/full"), "{}", told(&output));
+}
+
+#[test]
+fn rows_outlive_a_folder_that_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut command = Command::new(cargo_bin("resetbench"));
+    command
+        .args(["run", "--profile", "smoke", "-q", "-w", "stress/noop", "-s", "copy/full", "--out"])
+        .arg(&out);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    while fs::metadata(out.join("rows.ndjson")).map_or(0, |file| file.len()) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(120), "no row came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fs::remove_dir_all(&out).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(told(&output).contains("was removed during the run"), "{}", told(&output));
+    let rows = fs::read_to_string(out.join("rows.ndjson")).unwrap();
+    // What was written before the folder was removed is there, too.
+    assert!(rows.lines().next().unwrap().contains(r#""metric":"compile""#), "{rows}");
+    assert!(out.join("report.html").exists());
 }

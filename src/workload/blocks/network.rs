@@ -15,9 +15,9 @@ const NETWORKS: [(Magic, &str); 5] = [
 
 pub(super) const ANY: &str = "mainnet, testnet3, testnet4, signet or regtest";
 
-/// Other chains whose nodes write such files, from their `pchMessageStart`. Some share Bitcoin's magic, and are only told
-/// from it by blocks that do not decode.
-const OTHERS: [([u8; 4], &str); 11] = [
+/// Other chains whose nodes write such files, from their `pchMessageStart`. Bitcoin Cash and others keep Bitcoin's magic on
+/// disk, and are only told from it by blocks that do not decode.
+const OTHERS: [([u8; 4], &str); 10] = [
     ([0xfb, 0xc0, 0xb6, 0xdb], "Litecoin"),
     ([0xfd, 0xd2, 0xc8, 0xf1], "Litecoin testnet"),
     ([0xc0, 0xc0, 0xc0, 0xc0], "Dogecoin"),
@@ -27,7 +27,6 @@ const OTHERS: [([u8; 4], &str); 11] = [
     ([0xbf, 0x0c, 0x6b, 0xbd], "Dash"),
     ([0xfa, 0xc3, 0xb6, 0xda], "DigiByte"),
     ([0x24, 0xe9, 0x27, 0x64], "Zcash"),
-    ([0xe3, 0xe1, 0xf3, 0xe8], "Bitcoin Cash"),
     ([0xe6, 0xe8, 0xe9, 0xe5], "Peercoin"),
 ];
 

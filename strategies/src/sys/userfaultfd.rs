@@ -76,7 +76,10 @@ pub(crate) fn why(error: io::Error) -> String {
                               before 5.11)"
                 .into()
         }
-        Some(libc::EINVAL) => "the kernel has no UFFD_FEATURE_WP_ASYNC: it came with Linux 6.7".into(),
+        Some(libc::EINVAL) => {
+            "the kernel has no UFFD_FEATURE_WP_ASYNC: it takes Linux 6.7 with CONFIG_PTE_MARKER_UFFD_WP"
+                .into()
+        }
         Some(libc::ENOSYS) => {
             "the kernel has no userfaultfd: it takes CONFIG_USERFAULTFD, and seccomp to allow it".into()
         }
