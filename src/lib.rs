@@ -4,6 +4,11 @@
 //! Data flows one way: definitions -> plan -> launches -> rows -> summary -> report. A step reads what the step before
 //! wrote to disk.
 
+// Its macros stand in for those of the standard library in all that follows; tests keep theirs, whose output is held back.
+#[cfg(not(test))]
+#[macro_use]
+mod stdout;
+
 pub mod analyse;
 pub mod claims;
 pub mod cli;

@@ -10,7 +10,10 @@ use resetbench::verb;
 fn main() -> ExitCode {
     inherited::restore();
     let cli = Cli::parse();
-    let result = match cli.verb {
+    // A child starts what it needs, where it is measured.
+    let is_child = matches!(cli.verb, Verb::Start(_) | Verb::Cell(_) | Verb::Child(_));
+    let started = if is_child { Ok(()) } else { inherited::start_threads() };
+    let result = started.and_then(|()| match cli.verb {
         Verb::Doctor(args) => verb::doctor::run(&args),
         Verb::List(args) => verb::list::run(&args),
         Verb::Inspect(args) => verb::inspect::run(&args),
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
         Verb::Start(args) => verb::start::run(&args),
         Verb::Cell(args) => verb::cell::run(&args),
         Verb::Child(args) => verb::child::run(&args),
-    };
+    });
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 /// The folder that is asked for, or one named by the time: also where what is asked for has no name of its own, such as
 /// `.` or `/`, and is a folder to write into.
@@ -28,7 +29,7 @@ pub fn wanted(asked: Option<&Path>) -> PathBuf {
 /// When it cannot be made.
 pub fn fresh(wanted: &Path) -> Result<PathBuf> {
     if let Some(parent) = wanted.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        fs::create_dir_all(parent).with_context(|| cannot_make(parent))?;
     }
     for number in 1.. {
         let folder = if number == 1 {
@@ -42,13 +43,26 @@ pub fn fresh(wanted: &Path) -> Result<PathBuf> {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(error).with_context(|| {
-                    format!("cannot make {}: choose another folder with --out", folder.display())
-                });
+                return Err(error).with_context(|| cannot_make(&folder));
             }
         }
     }
     unreachable!("there is always a next number")
+}
+
+fn cannot_make(folder: &Path) -> String {
+    format!("cannot make the folder {}: choose another with --out", folder.display())
+}
+
+/// A folder for what children read, which goes when it is dropped.
+///
+/// # Errors
+/// When there is no room for one, or no folder for such files.
+pub fn staging() -> Result<TempDir> {
+    let place = std::env::temp_dir();
+    tempfile::tempdir().with_context(|| {
+        format!("cannot make a folder in {}: set TMPDIR to one that can be written to", place.display())
+    })
 }
 
 #[cfg(test)]

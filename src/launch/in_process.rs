@@ -77,7 +77,7 @@ impl Bench {
         let record = Record::new(&name, profile, plan, format!("cargo bench, {name}"), noise);
         record.write(&folder.join("run.json"))?;
         let rows = RowWriter::create(&folder.join("rows.ndjson"))?;
-        let staging = tempfile::tempdir().context("cannot make a folder for modules and blocks")?;
+        let staging = folder::staging()?;
         Ok(Self { folder, record, rows, staging, timeout: plan.timeout, warm_up })
     }
 

@@ -6,6 +6,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 
+use anyhow::Context;
+
 /// Most descriptors that are asked for: each child takes a handful, and a limit of a billion makes others slow.
 const DESCRIPTORS: u64 = 1 << 16;
 
@@ -27,6 +29,17 @@ pub fn restore() {
     }
     let _refused = unblock();
     let _refused = raise_descriptors();
+}
+
+/// Starts the threads that wasmtime compiles with, so that a limit on their number is an error here: met in the middle of
+/// a compilation, it is a panic.
+///
+/// # Errors
+/// When no more threads can be started: RLIMIT_NPROC of setrlimit(2), or `pids.max` of a control group.
+pub fn start_threads() -> anyhow::Result<()> {
+    rayon::ThreadPoolBuilder::new().build_global().context(
+        "no more threads can be started: raise the limit of processes (ulimit -u, pids.max of the control group)",
+    )
 }
 
 fn unblock() -> io::Result<()> {

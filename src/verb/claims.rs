@@ -30,7 +30,7 @@ pub fn run(args: &ClaimsArgs) -> Result<ExitCode> {
     watch_for_interrupt(&interrupted)?;
     let folder = folder::fresh(&folder::wanted(args.out.as_deref()))?;
     let progress = Progress::new(args.quiet);
-    let staging = tempfile::tempdir().context("cannot make a folder for the children's files")?;
+    let staging = folder::staging()?;
     progress.note(&format!("{} claims, into {}", chosen.len(), folder.display()));
     let seed = args.seed.unwrap_or_else(rand::random);
     let mut lab = Lab::new(staging.path().into(), seed, &interrupted)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::run::{INTERRUPTED, watch_for_interrupt};
 use crate::cli::DeterminismArgs;
@@ -29,7 +29,7 @@ pub fn run(args: &DeterminismArgs) -> Result<ExitCode> {
     watch_for_interrupt(&interrupted)?;
     let folder = folder::fresh(&folder::wanted(args.out.as_deref()))?;
     let progress = Progress::new(args.quiet);
-    let staging = tempfile::tempdir().context("cannot make a folder for the children's files")?;
+    let staging = folder::staging()?;
     let environments = plan::environments(args.profile, &limits);
     let mut runner = Runner::new(staging.path().into(), &interrupted)?;
     let mut rows = RowWriter::create(&folder.join("rows.ndjson"))?;

@@ -50,7 +50,7 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let folder = folder::fresh(&folder::wanted(args.out.as_deref()))?;
     let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let staging = tempfile::tempdir().context("cannot make a folder for the children's files")?;
+    let staging = folder::staging()?;
     let progress = Progress::new(args.quiet);
     progress.note(&format!(
         "{} policies for {} strategies on {} workloads, {} launches of {} blocks; seed {seed}, into {}",

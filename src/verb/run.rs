@@ -76,7 +76,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let noise = machine::noise(WATCH);
     let mut record = Record::new(&name, args.profile, &plan, command_line(), noise);
     record.write(&folder.join("run.json"))?;
-    let staging = tempfile::tempdir().context("cannot make a folder for the children's files")?;
+    let staging = folder::staging()?;
     let mut runner = Runner {
         plan: &plan,
         run: &name,
@@ -139,7 +139,11 @@ fn present(args: &RunArgs, folder: &Path, stopped: bool) -> Result<ExitCode> {
     }
     let measured = cells.iter().any(|cell| cell.cycle_ns.is_some());
     if !measured {
-        eprintln!("error: nothing could be measured");
+        let reason = cells.iter().find_map(|cell| cell.reason.as_deref());
+        eprintln!(
+            "error: nothing could be measured{}",
+            reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+        );
     }
     Ok(if measured && !cells.iter().any(unsound) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

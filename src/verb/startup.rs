@@ -30,7 +30,7 @@ pub fn run(args: &StartupArgs) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let folder = folder::fresh(&folder::wanted(args.out.as_deref()))?;
     let progress = Progress::new(args.quiet);
-    let staging = tempfile::tempdir().context("cannot make a folder for the children's files")?;
+    let staging = folder::staging()?;
     progress
         .note(&format!("generating and compiling a module of 3 MB; seed {seed}, into {}", folder.display()));
     let bench = Bench::prepare(staging.path(), seed)?;

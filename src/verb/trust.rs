@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::analyse::summary::{Ratio, Verdict};
 use crate::analyse::{Facts, SEED, rows_file, summarise};
 use crate::cli::TrustArgs;
+use crate::launch::folder;
 use crate::launch::plan::{Contender, Effort, Plan, Planted, PlantedIn};
 use crate::launch::runner::Runner;
 use crate::machine::pace;
@@ -133,7 +134,7 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
         seed: rand::random(),
         timeout: pace::seconds(None, 10),
     };
-    let folder = tempfile::tempdir().context("cannot make a folder for rows")?;
+    let folder = folder::staging()?;
     let rows = folder.path().join("rows.ndjson");
     let program: OsString = crate::launch::program()?.into();
     Runner {

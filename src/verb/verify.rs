@@ -4,12 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use reset_strategies::registry;
 
 use super::run::{INTERRUPTED, watch_for_interrupt, workloads};
 use super::select::matching;
 use crate::cli::VerifyArgs;
+use crate::launch::folder;
 use crate::launch::plan::Profile;
 use crate::machine::pace;
 use crate::progress::Progress;
@@ -27,7 +28,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
     let workloads = workloads(&args.filter, &args.own, &args.params, true, |_| true)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     watch_for_interrupt(&interrupted)?;
-    let staging = tempfile::tempdir().context("cannot make a folder for the children's files")?;
+    let staging = folder::staging()?;
     let progress = Progress::new(args.quiet);
     let matrix = Matrix {
         strategies: &strategies,

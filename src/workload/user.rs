@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use reset_strategies::module::{Facts, Item};
+use wasmparser::{ExternalKind, Parser, Payload, Validator, WasmFeatures};
 use wasmtime::{Config, Engine, Module};
 
 use super::blocks::Trace;
@@ -15,7 +16,7 @@ use crate::launch::child::options;
 /// Reads a module and makes a workload of it; without blocks it is given those of the main network.
 ///
 /// # Errors
-/// When the file cannot be read, is no module, lacks `_start` or `memory`, or imports what this host does not offer.
+/// When the file cannot be read, is no module, lacks `_start` or `memory`, has a `_start` with parameters or results, or imports what this host does not offer.
 pub fn workload(path: &Path, given: Option<&Trace>) -> Result<Workload> {
     let shown = module_file::shown(path);
     let module = module_file::read(path)?;
@@ -80,5 +81,28 @@ fn check(module: &[u8]) -> Result<()> {
             bail!("it exports no `{name}`, {remedy}");
         }
     }
+    let (takes, gives) = signature(module, "_start")?;
+    if takes + gives > 0 {
+        bail!(
+            "its `_start` takes {takes} parameters and returns {gives} results: this host calls it with none, for none"
+        );
+    }
     Ok(())
+}
+
+/// How many parameters and results an exported function has; the module is valid.
+fn signature(module: &[u8], name: &str) -> Result<(usize, usize)> {
+    let types = Validator::new_with_features(WasmFeatures::all()).validate_all(module)?;
+    let types = types.as_ref();
+    for payload in Parser::new(0).parse_all(module) {
+        let Payload::ExportSection(exports) = payload? else { continue };
+        for export in exports {
+            let export = export?;
+            if export.name == name && export.kind == ExternalKind::Func {
+                let kind = types[types.core_function_at(export.index)].unwrap_func();
+                return Ok((kind.params().len(), kind.results().len()));
+            }
+        }
+    }
+    bail!("it exports no function `{name}`")
 }

@@ -78,6 +78,11 @@ fn a_module_that_speaks_another_abi_is_refused() {
         r#"(module (import "env" "socket" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
     );
     refused(&[], &[("--module", &import)], &["`env.socket`", "__load_input"]);
+    let typed = place.wat(
+        "d.wasm",
+        r#"(module (memory (export "memory") 1) (func (export "_start") (param i32 i64) (result i32) i32.const 1))"#,
+    );
+    refused(&[], &[("--module", &typed)], &["its `_start` takes 2 parameters and returns 1 results"]);
 }
 
 #[test]

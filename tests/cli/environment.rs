@@ -297,3 +297,33 @@ fn rows_outlive_a_folder_that_is_removed() {
     assert!(rows.lines().next().unwrap().contains(r#""metric":"compile""#), "{rows}");
     assert!(out.join("report.html").exists());
 }
+
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error() {
+    for verb in ["list", "doctor", "kernels"] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(cargo_bin("resetbench")).arg(verb).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{verb}: {}", told(&output));
+        assert_eq!(
+            told(&output),
+            "error: cannot write to standard output: No space left on device (os error 28)\n"
+        );
+    }
+}
+
+#[test]
+fn threads_that_cannot_be_started_are_an_error_with_its_remedy() {
+    let output = after(|| refuse(libc::SYS_clone3, libc::EAGAIN), &["list"]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).starts_with("error: no more threads can be started"), "{}", told(&output));
+}
+
+#[test]
+fn a_folder_for_temporary_files_that_is_not_there_is_named_with_its_remedy() {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::new(cargo_bin("resetbench"));
+    command.args(["run", "--profile", "smoke", "-w", "stress/noop", "--out"]).arg(out.path().join("out"));
+    let output = command.env("TMPDIR", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("cannot make a folder in /nowhere: set TMPDIR"), "{}", told(&output));
+}
