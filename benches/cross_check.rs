@@ -16,9 +16,9 @@ use reset_strategies::{Plan, registry};
 use resetbench::analyse::SEED;
 use resetbench::analyse::bootstrap::{Estimate, Seed, estimate};
 use resetbench::analyse::paired::Paired;
-use resetbench::launch::child::options;
 use resetbench::launch::in_process::{Bench, Course};
 use resetbench::launch::plan::Contender;
+use resetbench::workload::host::options;
 use resetbench::workload::host::{self, BlockState};
 use wasmtime::{InstancePre, Linker, Module, Store, TypedFunc};
 

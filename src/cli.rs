@@ -11,8 +11,8 @@ use reset_strategies::Kernel;
 
 use crate::gate::export::Format;
 use crate::launch::plan::Profile;
+use crate::protocol::policy::Policy;
 use crate::recommend::limits;
-use crate::verify::policy::Policy;
 pub use kernels::{CollectArgs, KernelsArgs, KernelsVerb};
 
 /// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.

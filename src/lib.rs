@@ -10,6 +10,7 @@
 mod stdout;
 
 pub mod analyse;
+pub mod cell;
 pub mod claims;
 pub mod cli;
 pub mod determinism;
@@ -21,6 +22,7 @@ pub mod measure;
 pub mod policies;
 pub mod present;
 pub mod progress;
+pub mod protocol;
 pub mod recommend;
 pub mod startup;
 pub mod verb;

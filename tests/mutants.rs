@@ -14,16 +14,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use reset_strategies::{Availability, Strategy, mutants, registry};
 use resetbench::analyse::summary::Equivalence;
-use resetbench::launch::child;
+use resetbench::cell::child;
+use resetbench::cell::pressure;
 use resetbench::launch::process::CHILD_VERB;
-use resetbench::launch::protocol::Spec;
 use resetbench::measure::row::Params;
 use resetbench::progress::Progress;
+use resetbench::protocol::Spec;
+use resetbench::protocol::policy::Policy;
+use resetbench::protocol::schedule::Schedule;
 use resetbench::verify::matrix::Matrix;
-use resetbench::verify::policy::Policy;
-use resetbench::verify::pressure;
 use resetbench::verify::report::{CellReport, Report};
-use resetbench::verify::schedule::Schedule;
 use resetbench::workload::{Workload, bundled};
 
 /// The guests that the mutants meet: small ones, which together change everything that an instance has.

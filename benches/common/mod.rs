@@ -13,7 +13,7 @@ use anyhow::Result;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use reset_strategies::{Support, module::Facts, registry};
-use resetbench::launch::child::Timed;
+use resetbench::cell::times::Timed;
 use resetbench::launch::in_process::{Bench, Course};
 use resetbench::launch::plan::{Contender, Plan, Profile};
 use resetbench::measure::row::Params;

@@ -10,14 +10,14 @@ use reset_strategies::commit;
 use crate::determinism::runner::Runner;
 use crate::determinism::{Case, Cell, Environment, Guest, Kind, Mitigation};
 use crate::launch::process::{self, Ended};
-use crate::launch::protocol::{Reply, Request, Spec};
 use crate::launch::runner::REFERENCE;
-use crate::launch::staging;
 use crate::machine::group::Version;
 use crate::machine::pace::patience;
 use crate::measure::row::Params;
+use crate::protocol::schedule::Script;
+use crate::protocol::staging;
+use crate::protocol::{Reply, Request, Spec};
 use crate::startup::bench::Bench;
-use crate::verify::schedule::Script;
 use crate::workload::bundled;
 
 /// How long a block may take on an ordinary machine, which none does.

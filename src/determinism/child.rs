@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use wasmtime::{Linker, StoreLimitsBuilder};
 
 use super::root::root;
-use crate::launch::child::options;
-use crate::launch::{cache, staging};
+use crate::cell::cache;
+use crate::protocol::staging;
+use crate::workload::host::options;
 use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
 
 /// What the process runs.

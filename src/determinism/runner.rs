@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::child::Spec;
 use super::process::{self, Ended, Ending};
 use super::{BUDGET, Case, Cell, Environment, Guest, Mitigation, Outcome, plan, word};
-use crate::launch::staging::{self, Staged};
 use crate::measure::row::{Params, Phase, Row, Status, Unit};
+use crate::protocol::staging::{self, Staged};
 use crate::workload::{Workload, bundled};
 
 /// The strategy under which policies commit that need their memory kept.

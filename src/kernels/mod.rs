@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyse::summary::Equivalence;
 use crate::determinism::{Guest, Mitigation, Outcome};
-use crate::verify::schedule::Schedule;
+use crate::protocol::schedule::Schedule;
 use boot::{Boot, Ended};
 
 /// Version of the files in `results/kernels`. Keys may be added freely; renaming one raises it.

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Contender;
 use super::process::Cell;
-use super::protocol::{Reply, Request};
 use super::runner::{Runner, SAMPLE_EVERY};
-use super::staging;
 use crate::analyse::quantile::median;
 use crate::measure::sampler::Sampler;
+use crate::protocol::staging;
+use crate::protocol::{Reply, Request};
 use crate::workload::bundled;
 
 /// The guest that returns at once.

@@ -13,21 +13,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use reset_strategies::{Error, registry};
 
-use super::child::{Cell, Ground, Stages, Timed};
-use super::counters;
 use super::folder;
 use super::plan::{Contender, Plan};
-use super::protocol::{Reference, Spec, Verified};
 use super::record::{Record, WorkloadRecord};
 use super::runner::{REFERENCE, SAMPLE_EVERY, outcomes, residency};
-use super::staging::{self, Staged};
 use crate::analyse::quantile::median;
+use crate::cell::compare;
+use crate::cell::counters;
+use crate::cell::ground::Ground;
+use crate::cell::session::Cell;
+use crate::cell::times::{Stages, Timed};
 use crate::machine;
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::Sampler;
 use crate::measure::writer::RowWriter;
-use crate::verify::compare;
-use crate::verify::schedule::Script;
+use crate::protocol::schedule::Script;
+use crate::protocol::staging::{self, Staged};
+use crate::protocol::{Reference, Spec, Verified};
 use crate::workload::Workload;
 
 /// Blocks of one sample of criterion's that are kept in a row; beyond that every n-th is.
@@ -68,7 +70,7 @@ impl Bench {
     pub fn open(
         wanted: &Path,
         plan: &Plan,
-        profile: super::plan::Profile,
+        profile: crate::launch::plan::Profile,
         warm_up: Duration,
     ) -> Result<Self> {
         let folder = folder::fresh(wanted)?;

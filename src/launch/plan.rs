@@ -8,6 +8,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use reset_strategies::{Strategy, registry};
 
+use crate::protocol::Planted;
 use crate::workload::Workload;
 
 /// How thorough a run is.
@@ -97,23 +98,6 @@ pub struct Contender {
     pub planted: Option<Planted>,
 }
 
-/// Time wasted on purpose, to see whether it is found. Its share and phase are part of the contender's name and of
-/// `run.json`, so that no result can carry it unseen.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-pub struct Planted {
-    pub phase: PlantedIn,
-    /// Thousandths of the contender's own median cycle.
-    pub per_mille: u32,
-}
-
-/// Where time is wasted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PlantedIn {
-    Execute,
-    Reset,
-}
-
 impl Contender {
     /// A strategy under its own name.
     pub fn new(strategy: &'static Strategy) -> Self {
@@ -188,6 +172,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::PlantedIn;
 
     fn plan(seed: u64) -> Plan {
         Plan {

@@ -7,8 +7,8 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
-use super::protocol::{Refusal, Reply, Request, Spec, Stages};
 use crate::machine::clock;
+use crate::protocol::{Refusal, Reply, Request, Spec, Stages};
 
 /// A running child. Dropping it kills the process.
 #[derive(Debug)]

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
-use super::child::options;
 use super::harness::Harness;
-use super::plan::{AGAIN, Contender, Plan, Planted, Profile};
+use super::plan::{AGAIN, Contender, Plan, Profile};
 use crate::machine::{Machine, Noise};
 use crate::measure::row::Params;
 use crate::present::prose::printable;
+use crate::protocol::Planted;
+use crate::workload::host::options;
 use crate::workload::{Heights, Workload, host};
 
 /// Version of `run.json`. Keys may be added freely; renaming one raises it.

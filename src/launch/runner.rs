@@ -17,11 +17,8 @@ use anyhow::{Context, Result, bail};
 use reset_strategies::registry;
 
 use super::batch;
-use super::cache::COMPILE;
 use super::plan::{self, Order, Plan, YARDSTICKS};
 use super::process::{Cell, Ended};
-use super::protocol::{Count, Reference, Refusal, Reply, Request, Spec, Stages, Verified};
-use super::staging::{self, Staged};
 use crate::analyse::ending::{self, Ending};
 use crate::analyse::paired::{Round, Rounds};
 use crate::analyse::quantile::median;
@@ -30,7 +27,10 @@ use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::{Sampler, Samples};
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
-use crate::verify::schedule::Script;
+use crate::protocol::COMPILE;
+use crate::protocol::schedule::Script;
+use crate::protocol::staging::{self, Staged};
+use crate::protocol::{Count, Reference, Refusal, Reply, Request, Spec, Stages, Verified};
 use crate::workload::Workload;
 
 /// Where the strategies' own comparison comes from: the plainest way to have a fresh instance.

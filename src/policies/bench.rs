@@ -20,15 +20,15 @@ use crate::analyse::growth::WINDOWS;
 use crate::analyse::quantile::median;
 use crate::analyse::summary::Equivalence;
 use crate::launch::process::{Cell, Ended};
-use crate::launch::protocol::{Followed, Reference, Refusal, Reply, Request, Spec, Verified};
 use crate::launch::runner::REFERENCE;
-use crate::launch::staging::{self, Staged};
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
-use crate::verify::policy::Policy;
-use crate::verify::schedule::{Schedule, Script};
+use crate::protocol::policy::Policy;
+use crate::protocol::schedule::{Schedule, Script};
+use crate::protocol::staging::{self, Staged};
+use crate::protocol::{Followed, Reference, Refusal, Reply, Request, Spec, Verified};
 use crate::workload::Workload;
 
 /// Blocks that are compared with those of fresh instances: what leaks does so from the first block on, and

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::report::Judged;
 use crate::analyse::evidence::LongRun;
 use crate::analyse::growth::WINDOWS;
-use crate::launch::protocol::Followed;
-use crate::verify::policy::Policy;
+use crate::protocol::Followed;
+use crate::protocol::policy::Policy;
 
 /// One policy, for one strategy on one workload.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::analyse::quantile::median;
 use crate::analyse::summary::{Equivalence, Growth, Quantiles, Ratio};
 use crate::analyse::{bootstrap, figures, growth};
 use crate::measure::row::Params;
-use crate::verify::policy::Policy;
+use crate::protocol::policy::Policy;
 use crate::workload::Workload;
 
 /// `policies.json`.
@@ -167,7 +167,7 @@ fn ratio(launches: &Launches, every: &Launches) -> Option<Ratio> {
 mod tests {
     use super::*;
     use crate::analyse::growth::WINDOWS;
-    use crate::launch::protocol::Followed;
+    use crate::protocol::Followed;
     use crate::workload::bundled;
 
     const MIB: u64 = 1 << 20;

@@ -7,7 +7,7 @@ use reset_strategies::module::{Facts, with_memory_pages};
 use serde_json::Value;
 
 use crate::present::units::bytes;
-use crate::verify::schedule::{Cut, Input};
+use crate::protocol::schedule::{Cut, Input};
 use crate::workload::{Workload, bundled};
 
 /// The parameter that says which blocks of a trace are cut short.

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use wasmtime::{Linker, Module};
 
 use super::{Path, Stage};
-use crate::launch::cache;
-use crate::launch::child::options;
+use crate::cell::cache;
 use crate::machine::clock;
 use crate::measure::warm;
+use crate::workload::host::options;
 use crate::workload::host::{self, BlockState, Shared};
 
 /// What the child is to do.

@@ -16,10 +16,10 @@ use wasmparser::CodeSectionReader;
 
 use super::child::{Spec, Started};
 use super::{Path, snapshot};
+use crate::cell::cache;
 use crate::determinism::Environment;
-use crate::launch::cache;
-use crate::launch::child::options;
 use crate::machine::clock;
+use crate::workload::host::options;
 
 /// The hidden verb under which the binary is such a child.
 pub const START_VERB: &str = "start";

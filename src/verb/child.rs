@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use reset_strategies::registry;
 
+use crate::cell::child;
 use crate::cli::ChildArgs;
-use crate::launch::child;
 
 /// Serves the parent.
 ///

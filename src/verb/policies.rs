@@ -22,7 +22,7 @@ use crate::present::policies;
 use crate::present::table::Options;
 use crate::present::units::bytes;
 use crate::progress::Progress;
-use crate::verify::policy::Policy;
+use crate::protocol::policy::Policy;
 use crate::workload::Workload;
 
 /// The strategies where none is named: what indexers ship, and the one that adapts.

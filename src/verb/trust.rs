@@ -20,12 +20,13 @@ use crate::analyse::summary::{Ratio, Verdict};
 use crate::analyse::{Facts, SEED, rows_file, summarise};
 use crate::cli::TrustArgs;
 use crate::launch::folder;
-use crate::launch::plan::{Contender, Effort, Plan, Planted, PlantedIn};
+use crate::launch::plan::{Contender, Effort, Plan};
 use crate::launch::runner::Runner;
 use crate::machine::pace;
 use crate::measure::row::Params;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
+use crate::protocol::{Planted, PlantedIn};
 use crate::workload::{Workload, bundled};
 
 /// What was tried, and what came out.

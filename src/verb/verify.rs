@@ -14,8 +14,8 @@ use crate::launch::folder;
 use crate::launch::plan::Profile;
 use crate::machine::pace;
 use crate::progress::Progress;
+use crate::protocol::schedule::Schedule;
 use crate::verify::matrix::Matrix;
-use crate::verify::schedule::Schedule;
 
 /// Verifies strategies on workloads.
 ///

@@ -11,17 +11,17 @@ use anyhow::Result;
 use reset_strategies::module::Facts;
 use reset_strategies::{Availability, Lifecycle, Strategy, Support};
 
-use super::policy::Policy;
-use super::pressure::{self, swap};
 use super::report::{CellReport, Ran, Report};
-use super::schedule::{Schedule, Script};
 use crate::analyse::summary::Equivalence;
+use crate::cell::pressure::{self, swap};
 use crate::launch::process::{Cell, Ended};
-use crate::launch::protocol::{Reference, Refusal, Reply, Request, Spec, Verified};
 use crate::launch::runner::REFERENCE;
-use crate::launch::staging::{self, Staged};
 use crate::machine::group::Group;
 use crate::progress::Progress;
+use crate::protocol::policy::Policy;
+use crate::protocol::schedule::{Schedule, Script};
+use crate::protocol::staging::{self, Staged};
+use crate::protocol::{Reference, Refusal, Reply, Request, Spec, Verified};
 use crate::workload::Workload;
 use crate::workload::host::Outcome;
 

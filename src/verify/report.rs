@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schedule::Schedule;
 use crate::analyse::summary::Equivalence;
+use crate::protocol::schedule::Schedule;
 
 /// Version of `verify --json`. Keys may be added freely; renaming one raises it.
 pub const SCHEMA: u32 = 1;

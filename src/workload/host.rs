@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use reset_strategies::Options;
 use sha2::{Digest, Sha256};
 use wasmtime::{Caller, Extern, Linker, Memory, Result, Trap, bail, format_err};
 
-use crate::verify::scarcity::Scarcity;
+use super::scarcity::Scarcity;
 
 /// The functions that a guest may import from `env`.
 pub const FUNCTIONS: [&str; 7] =
@@ -19,6 +20,20 @@ pub const FUNCTIONS: [&str; 7] =
 /// Whether a guest may import a function of that name.
 pub fn offers(name: &str) -> bool {
     FUNCTIONS.contains(&name)
+}
+
+/// Ticks of the epoch that make up a block's timeout. Few, so that the ticking thread is hardly ever awake.
+pub const TICKS: u64 = 20;
+
+/// Engine settings that every strategy shares.
+pub fn options() -> Options {
+    Options {
+        configure: |config| {
+            config.epoch_interruption(true);
+        },
+        deadline: TICKS,
+        ..Options::default()
+    }
 }
 
 /// What the indexer has stored, from block to block.

@@ -7,6 +7,7 @@ pub mod host;
 pub mod landscape;
 pub mod module_file;
 pub mod packed;
+pub mod scarcity;
 pub mod user;
 
 use std::collections::BTreeMap;

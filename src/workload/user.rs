@@ -11,7 +11,6 @@ use wasmtime::{Config, Engine, Module};
 use super::blocks::Trace;
 use super::definition::inputs;
 use super::{Workload, host, module_file};
-use crate::launch::child::options;
 
 /// Reads a module and makes a workload of it; without blocks it is given those of the main network.
 ///
@@ -52,7 +51,7 @@ pub fn valid(module: &[u8]) -> Result<Facts> {
     }
     let facts = Facts::read(module)?;
     let mut config = Config::new();
-    (options().configure)(&mut config);
+    (host::options().configure)(&mut config);
     let engine = Engine::new(&config).map_err(anyhow::Error::from)?;
     Module::validate(&engine, module)
         .map_err(|error| anyhow::anyhow!("{error:#}"))

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::protocol::schedule::Schedule;
 use crate::verify::report::Ran;
-use crate::verify::schedule::Schedule;
 
 /// A folder of boots that goes away.
 struct Boots(tempfile::TempDir);

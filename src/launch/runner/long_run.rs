@@ -10,9 +10,9 @@ use super::{Contender, Lane, Runner, Turn};
 use crate::analyse::evidence::{LONG_RSS, LONG_WINDOW};
 use crate::analyse::growth::WINDOWS;
 use crate::launch::process::Ended;
-use crate::launch::protocol::{Reply, Request};
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler;
+use crate::protocol::{Reply, Request};
 
 /// What was read of one contender.
 enum Watched {

@@ -1,8 +1,8 @@
 //! How the blocks of a workload ended, as its rows say it.
 
 use crate::analyse::outcomes::Outcomes;
-use crate::launch::protocol::Reference;
 use crate::measure::row::{Row, Unit};
+use crate::protocol::Reference;
 use crate::workload::Workload;
 use crate::workload::host::Outcome;
 

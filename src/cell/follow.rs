@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::child::{Cell, nanos};
-use super::protocol::Followed;
-use crate::verify::policy::Policy;
-use crate::verify::state::memories;
+use super::session::Cell;
+use super::state::memories;
+use super::times::nanos;
+use crate::protocol::Followed;
+use crate::protocol::policy::Policy;
 use crate::workload::host::Outcome;
 
 /// Runs at least so many blocks. The host's store begins anew with each trace, as it does wherever blocks are timed, so

@@ -6,12 +6,14 @@
 use anyhow::Result;
 use procfs::process::Process;
 
-use super::policy::Policy;
-use super::schedule::{Schedule, Script, Step, sticky};
+use super::forked;
+use super::huge;
+use super::pressure;
+use super::session::Cell;
 use super::state::{Fresh, Lookers, memories};
-use super::{forked, huge, pressure, twins};
-use crate::launch::child::Cell;
-use crate::launch::protocol::{Observed, Reference, Verified};
+use crate::protocol::policy::Policy;
+use crate::protocol::schedule::{Schedule, Script, Step, sticky};
+use crate::protocol::{Observed, Reference, Verified};
 use crate::workload::host::Outcome;
 
 /// Runs the script and notes what each block did.
@@ -45,7 +47,6 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
             verified.not_run = Some("the process has several sessions at once".into());
             return Ok(verified);
         }
-        (Schedule::TwoSessions, _) => return twins::verify(cell, script, &steps, &fresh, expected),
         _ => {}
     }
     let (mut seen, mut hindrance) = (0, None);
@@ -342,7 +343,7 @@ impl Run<'_> {
     fn name(&self, at: usize) -> String {
         let input = self.steps[at].input;
         match input {
-            super::schedule::Input::Block(block) if block == at => input.to_string(),
+            crate::protocol::schedule::Input::Block(block) if block == at => input.to_string(),
             _ => format!("step {at} ({input})"),
         }
     }

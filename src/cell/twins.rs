@@ -4,22 +4,22 @@ use anyhow::Result;
 use reset_strategies::Error;
 
 use super::compare::{differs, run};
-use super::schedule::{Script, Step};
-use super::state::Fresh;
-use crate::launch::child::Cell;
-use crate::launch::protocol::{Reference, Verified};
+use super::session::Cell;
+use crate::protocol::schedule::{Schedule, Script};
+use crate::protocol::{Reference, Verified};
+
+/// Whether the script asks for two sessions, and there is room for the second.
+pub fn are_for(cell: &Cell, script: &Script) -> bool {
+    script.schedule == Schedule::TwoSessions && cell.is_alone()
+}
 
 /// Runs the steps in two sessions, both of which execute before either is reset, and compares both.
 ///
 /// # Errors
 /// When the second cannot start, although nobody refuses it.
-pub fn verify(
-    cell: &mut Cell,
-    script: &Script,
-    steps: &[Step],
-    fresh: &Fresh,
-    expected: &Reference,
-) -> Result<Verified> {
+pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<Verified> {
+    let fresh = cell.fresh()?;
+    let steps = script.steps(cell.trace());
     let mut other = match cell.another() {
         Ok(other) => other,
         // Right, or refused.

@@ -1,13 +1,13 @@
 //! Time wasted on purpose, to see whether a slow-down of a known size is found.
 //!
-//! Only a contender whose name and record say so is started with it (see [`super::plan::Contender::planted`]).
+//! Only a contender whose name and record say so is started with it (see [`crate::launch::plan::Contender::planted`]).
 
 use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
-use super::child::Timed;
-use super::plan::{Planted, PlantedIn};
+use super::times::Timed;
 use crate::analyse::quantile::median;
+use crate::protocol::{Planted, PlantedIn};
 
 /// What to waste, and how long once that is known.
 pub struct Waste {

@@ -8,7 +8,7 @@ use reset_strategies::module::{Facts, instrument};
 use reset_strategies::{Error, Lifecycle, Session, Strategy};
 use wasmtime::{Config, Engine, Extern, Linker, Memory, Store};
 
-use crate::launch::{cache, child};
+use super::cache;
 use crate::workload::host::{self, BlockState};
 
 /// What a fresh instance of a module looks like.
@@ -25,7 +25,7 @@ impl Fresh {
     /// When the module cannot be compiled or instantiated.
     pub fn of(wasm: &[u8], compiled: &Path) -> anyhow::Result<Self> {
         let facts = Facts::read(wasm)?;
-        let options = child::options();
+        let options = host::options();
         let mut config = Config::new();
         (options.configure)(&mut config);
         // Plainer still, and a memfd is not to be had everywhere.

@@ -8,8 +8,11 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::child::{Cell, Ground, Stages};
-use super::protocol::{Reply, Request};
+use super::ground::Ground;
+use super::requests::handle;
+use super::session::Cell;
+use super::times::Stages;
+use crate::protocol::{Reply, Request};
 
 /// The sessions of a child.
 pub struct Crew {
@@ -44,13 +47,13 @@ impl Crew {
     /// When any of them fails.
     pub fn handle(&mut self, request: &Request) -> Result<Reply> {
         if self.mates.is_empty() || matches!(request, Request::Observe { .. }) {
-            return self.lead.handle(request);
+            return handle(&mut self.lead, request);
         }
         for mate in &self.mates {
             mate.requests.send(request.clone()).map_err(|_| gone())?;
         }
         self.start.wait();
-        let own = self.lead.handle(request);
+        let own = handle(&mut self.lead, request);
         // All are waited for, whatever one of them says: the next request must find them ready.
         let others: Vec<_> = self.mates.iter().map(|mate| mate.replies.recv().map_err(|_| gone())).collect();
         others.into_iter().try_fold(own?, |all, other| merge(all, other??))
@@ -72,7 +75,7 @@ impl Mate {
             let mut heard = answers.send(ready).is_ok();
             while let (true, Some(cell), Ok(request)) = (heard, cell.as_mut(), asked.recv()) {
                 start.wait();
-                heard = answers.send(cell.handle(&request)).is_ok();
+                heard = answers.send(handle(cell, &request)).is_ok();
             }
         })?;
         replies.recv().map_err(|_| gone())?.context("another session of this process")?;

@@ -8,8 +8,8 @@ use rand::seq::IndexedRandom;
 use reset_strategies::commit::{self, Error, Policy, WASM_PAGE};
 use reset_strategies::{Plan, Session};
 
-use super::schedule::{Schedule, Script};
 use super::state::memories;
+use crate::protocol::schedule::{Schedule, Script};
 use crate::workload::host::BlockState;
 
 /// How much is committed, one of these.

@@ -8,13 +8,13 @@ use anyhow::Result;
 use reset_strategies::track::Learned;
 use reset_strategies::{Lifecycle, Reset};
 
-use super::child::Cell;
-use super::protocol::Count;
+use super::session::Cell;
 use crate::analyse::learned::{ALONE, COLD_PAGES, FAULT, HOT_PAGES, RESTORE, RESTORE_FAR};
 use crate::measure::faults::Usage;
 use crate::measure::interrupts::Interrupts;
 use crate::measure::perf::Counters;
 use crate::measure::row::{Phase, Unit};
+use crate::protocol::Count;
 
 /// Counts over whole traces.
 ///

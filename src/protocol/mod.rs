@@ -1,16 +1,19 @@
 //! What parent and child say to each other: a [`Spec`] as the child's argument, then one JSON line per message.
 
+pub mod policy;
+pub mod schedule;
+pub mod staging;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Planted;
-use super::staging::Staged;
+use self::policy::Policy;
+use self::schedule::Script;
+use self::staging::Staged;
 use crate::measure::row::{Phase, Unit};
-use crate::verify::policy::Policy;
-use crate::verify::schedule::Script;
 use crate::workload::Workload;
 use crate::workload::host::{self, Outcome};
 
@@ -24,7 +27,7 @@ pub struct Spec {
     pub planted: Option<Planted>,
     /// The module, as it came.
     pub module: PathBuf,
-    /// The blocks (see [`super::staging`]).
+    /// The blocks (see [`staging`]).
     pub trace: PathBuf,
     /// Keys that the host's store begins with.
     pub store: BTreeMap<String, String>,
@@ -193,4 +196,26 @@ pub struct Verified {
     pub not_run: Option<String>,
     /// High-water mark of resident memory, in bytes.
     pub peak_rss: u64,
+}
+
+/// The stage of startup in which a module is compiled.
+pub const COMPILE: &str = "compile";
+/// The stage of startup in which a compiled module is mapped.
+pub const LOAD: &str = "load";
+
+/// Time wasted on purpose, to see whether it is found. Its share and phase are part of the contender's name and of
+/// `run.json`, so that no result can carry it unseen.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Planted {
+    pub phase: PlantedIn,
+    /// Thousandths of the contender's own median cycle.
+    pub per_mille: u32,
+}
+
+/// Where time is wasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlantedIn {
+    Execute,
+    Reset,
 }

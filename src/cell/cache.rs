@@ -7,10 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use wasmtime::{Engine, Module};
 
-/// The stage of startup in which a module is compiled.
-pub const COMPILE: &str = "compile";
-/// The stage of startup in which a compiled module is mapped.
-pub const LOAD: &str = "load";
+use crate::protocol::{COMPILE, LOAD};
 
 /// The module, and the stage in which it was made. What was compiled is kept for the next child.
 ///

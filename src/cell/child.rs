@@ -1,0 +1,47 @@
+//! The child process: one strategy on one workload, doing what the parent asks.
+
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use reset_strategies::Error;
+
+use super::crew::Crew;
+use super::ground::{Find, Ground};
+use super::times::Stages;
+use crate::protocol::{Refusal, Reply, Request, Spec};
+
+/// Serves the parent until it closes the pipe.
+///
+/// # Errors
+/// When the pipe breaks; whatever concerns the cell is told to the parent instead.
+pub fn serve(spec: &Spec, find: Find) -> Result<()> {
+    let mut stages = Stages::since(spec.started_ns);
+    let ground = Ground::lay(spec, find, &mut stages);
+    let mut crew = match ground.and_then(|ground| Crew::start(Arc::new(ground), &mut stages)) {
+        Ok(crew) => crew,
+        Err(error) => return answer(&failed(&error)),
+    };
+    answer(&Reply::Ready { stages: stages.done() })?;
+    for line in io::stdin().lock().lines() {
+        let request: Request = serde_json::from_str(&line?).context("a request of the parent")?;
+        answer(&crew.handle(&request).unwrap_or_else(|error| failed(&error)))?;
+    }
+    Ok(())
+}
+
+fn answer(reply: &Reply) -> Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, reply)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+fn failed(error: &anyhow::Error) -> Reply {
+    let (refusal, reason) = match error.downcast_ref::<Error>() {
+        Some(Error::Unavailable { reason, .. }) => (Refusal::Unavailable, reason.clone()),
+        Some(Error::Refused { reason, .. }) => (Refusal::Refused, reason.clone()),
+        _ => (Refusal::Error, format!("{error:#}")),
+    };
+    Reply::Failed { refusal, reason }
+}

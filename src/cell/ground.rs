@@ -1,0 +1,114 @@
+//! What all sessions of a child stand on: its files, warm memory, the engine and the compiled module.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use reset_strategies::{Options, Plan, Strategy};
+use wasmtime::{Engine, Module};
+
+use super::cache;
+use super::state::Fresh;
+use super::times::Stages;
+use crate::measure::warm;
+use crate::protocol::Spec;
+use crate::protocol::schedule::Schedule;
+use crate::protocol::staging;
+use crate::workload::host::{self, TICKS};
+
+/// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
+const ALLOWANCE: u64 = 3;
+
+/// Finds a strategy by its name.
+pub type Find = fn(&str) -> Option<&'static Strategy>;
+
+/// What the sessions of a process share: the blocks, the engine and the compiled module.
+pub struct Ground {
+    pub(super) spec: Spec,
+    pub(super) trace: Vec<Arc<[u8]>>,
+    pub(super) plan: Plan<'static>,
+    pub(super) module: Module,
+    /// What a fresh instance of the module looks like, once somebody has asked.
+    fresh: Mutex<Option<Arc<Fresh>>>,
+}
+
+impl Ground {
+    /// Reads the files, warms the memory, and makes engine and module.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the strategy cannot run the module here.
+    pub fn lay(spec: &Spec, find: Find, stages: &mut Stages) -> Result<Self> {
+        if let Some(group) = &spec.group {
+            std::fs::write(group, std::process::id().to_string())
+                .with_context(|| format!("cannot join {}", group.display()))?;
+        }
+        let strategy =
+            find(&spec.strategy).with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
+        let trace = staging::read_trace(&spec.trace)?;
+        let wasm = module(spec)?;
+        warm::warm(spec.warm_bytes)?;
+        stages.skip();
+
+        let plan = Plan::new(strategy, &wasm, spec.options())?.into_owned();
+        stages.end("judge");
+        let engine = plan.engine()?;
+        stages.end("engine");
+        let (module, stage) = cache::module(&spec.cache, &engine, plan.wasm())?;
+        stages.end(stage);
+        if !spec.is(Schedule::Allowances) {
+            tick(&engine, spec.timeout_ms);
+        }
+        Ok(Self { spec: spec.clone(), trace, plan, module, fresh: Mutex::default() })
+    }
+
+    /// What a fresh instance of the module looks like.
+    pub(super) fn fresh(&self) -> Result<Arc<Fresh>> {
+        let mut made = self.fresh.lock().map_err(|_| anyhow!("another session of this process panicked"))?;
+        if let Some(fresh) = &*made {
+            return Ok(fresh.clone());
+        }
+        let fresh = Arc::new(Fresh::of(&module(&self.spec)?, &self.spec.cache)?);
+        Ok(made.insert(fresh).clone())
+    }
+
+    /// Instances at once.
+    pub(super) fn threads(&self) -> u32 {
+        self.spec.threads
+    }
+}
+
+impl Spec {
+    /// Whether this child is for that schedule alone.
+    pub(super) fn is(&self, schedule: Schedule) -> bool {
+        self.script.is_some_and(|script| script.schedule == schedule)
+    }
+
+    fn options(&self) -> Options {
+        // What is for a schedule alone may need a second session, or room for an instance that looks.
+        let sessions = self.threads * if self.script.is_some() { 2 } else { 1 };
+        Options { sessions, deadline: self.ticks(), ..host::options() }
+    }
+
+    /// Ticks until the deadline of a block.
+    pub(super) fn ticks(&self) -> u64 {
+        if self.is(Schedule::Allowances) { ALLOWANCE } else { TICKS }
+    }
+}
+
+fn module(spec: &Spec) -> Result<Vec<u8>> {
+    std::fs::read(&spec.module).with_context(|| format!("cannot read {}", spec.module.display()))
+}
+
+/// Advances the engine's epoch from a thread that ends with the process.
+fn tick(engine: &Engine, timeout_ms: u64) {
+    let period = Duration::from_millis(timeout_ms.div_ceil(TICKS).max(1));
+    let engine = engine.weak();
+    thread::spawn(move || {
+        loop {
+            thread::sleep(period);
+            let Some(engine) = engine.upgrade() else { break };
+            engine.increment_epoch();
+        }
+    });
+}

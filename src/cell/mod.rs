@@ -1,0 +1,23 @@
+//! What happens inside the child process: one strategy on one workload, executed, reset, timed, counted and compared as the
+//! parent asks ([`crate::protocol`]).
+//!
+//! [`child`] reads requests; a crew of sessions answers them, each by itself. A [`session`] stands on [`ground`] that all
+//! share, and is timed, counted, or held against fresh instances ([`compare`]) in the surroundings that a schedule asks for.
+
+pub mod cache;
+pub mod child;
+pub mod committed;
+pub mod compare;
+pub(crate) mod counters;
+mod crew;
+mod follow;
+mod forked;
+pub mod ground;
+mod huge;
+pub mod pressure;
+mod requests;
+pub mod session;
+pub mod state;
+pub mod times;
+mod twins;
+mod waste;

@@ -1,0 +1,45 @@
+//! What a session answers to each request of the parent.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::session::Cell;
+use super::times::Timed;
+use super::{compare, counters, follow, twins};
+use crate::protocol::{Reply, Request};
+
+/// Does what is asked.
+///
+/// # Errors
+/// When a reset fails or a block takes too long.
+pub(super) fn handle(cell: &mut Cell, request: &Request) -> Result<Reply> {
+    Ok(match *request {
+        Request::Observe { ref script } => Reply::Observed(compare::observe(cell, script)?),
+        Request::Verify { ref script, ref expected } if twins::are_for(cell, script) => {
+            Reply::Verified(twins::verify(cell, script, expected)?)
+        }
+        Request::Verify { ref script, ref expected } => {
+            Reply::Verified(compare::verify(cell, script, expected)?)
+        }
+        Request::Time { passes } => {
+            let Timed { execute, reset } = cell.time(passes)?;
+            Reply::Timed { execute, reset }
+        }
+        Request::Count { passes } => Reply::Counted(counters::count(cell, passes)?),
+        Request::Run { millis, blocks } => {
+            let until = Instant::now() + Duration::from_millis(millis);
+            let mut ran = 0;
+            while ran < blocks.max(1) || Instant::now() < until {
+                cell.each_block(1, |cell, block| {
+                    ran += 1;
+                    let outcome = cell.call();
+                    cell.session.reset()?;
+                    cell.check(block, outcome)
+                })?;
+            }
+            Reply::Ran { blocks: ran }
+        }
+        Request::Follow { policy, blocks } => Reply::Followed(follow::follow(cell, policy, blocks)?),
+    })
+}

@@ -1,0 +1,242 @@
+//! A session with its blocks: executed, reset and timed.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use reset_strategies::{Hooks, Session, Strategy};
+use wasmtime::{Linker, ResourceLimiter};
+
+use super::committed;
+use super::ground::Ground;
+use super::state::Fresh;
+use super::times::{Stages, Timed, nanos};
+use super::waste::Waste;
+use crate::machine::group::Joined;
+use crate::protocol::schedule::Schedule;
+use crate::protocol::{Observed, PlantedIn, Spec};
+use crate::workload::host::{self, BlockState, Outcome, Shared, Store, TICKS};
+
+/// A session with its blocks.
+pub struct Cell {
+    ground: Arc<Ground>,
+    store: Shared,
+    waste: Waste,
+    /// What was committed before the first block, or why nothing was.
+    committed: Result<String, String>,
+    pub session: Session<BlockState>,
+}
+
+impl Cell {
+    /// Starts a session and runs the first block.
+    ///
+    /// # Errors
+    /// When the module cannot be linked or instantiated, or the first reset fails.
+    pub fn on(ground: &Arc<Ground>, stages: &mut Stages) -> Result<Self> {
+        let Ground { spec, plan, module, .. } = &**ground;
+        let store = Shared::new(initial(spec));
+        let mut linker = Linker::new(module.engine());
+        host::link(&mut linker).map_err(anyhow::Error::from)?;
+        stages.end("link");
+        let state = {
+            let store = store.clone();
+            move || BlockState::new(store.clone())
+        };
+        // Where growth is not to fail, no limiter is asked.
+        let limiter: Option<fn(&mut BlockState) -> &mut dyn ResourceLimiter> =
+            if spec.is(Schedule::FailingGrowth) { Some(|state| &mut state.scarcity) } else { None };
+        let mut session = plan.start_with(module, &linker, state, Hooks { limiter, ..Hooks::default() })?;
+        stages.end("instantiate");
+        let waste = Waste::new(spec.planted);
+        let committed = match &spec.script {
+            Some(script) => committed::commit(script, plan, &mut session)?,
+            None => Err("nothing is committed".into()),
+        };
+        let mut cell = Self { ground: ground.clone(), store, waste, committed, session };
+        if !cell.trace().is_empty() {
+            cell.execute(0)?;
+            stages.end("first-block");
+            cell.session.reset()?;
+            cell.rewind();
+        }
+        Ok(cell)
+    }
+
+    /// Times each block of whole traces.
+    ///
+    /// # Errors
+    /// When a reset fails or a block times out.
+    pub fn time(&mut self, passes: u32) -> Result<Timed> {
+        let mut timed = Timed::default();
+        self.each_block(passes, |cell, block| {
+            let started = Instant::now();
+            let outcome = cell.call();
+            cell.waste.spin(PlantedIn::Execute);
+            let executed = Instant::now();
+            cell.session.reset()?;
+            cell.waste.spin(PlantedIn::Reset);
+            let done = Instant::now();
+            timed.execute.push(nanos(executed - started));
+            timed.reset.push(nanos(done - executed));
+            cell.check(block, outcome)
+        })?;
+        self.waste.settle(&timed);
+        Ok(timed)
+    }
+
+    /// Runs whole traces, each from the initial store.
+    pub(super) fn each_block(
+        &mut self,
+        passes: u32,
+        mut run: impl FnMut(&mut Self, usize) -> Result<()>,
+    ) -> Result<()> {
+        for _ in 0..passes {
+            self.rewind();
+            for block in 0..self.trace().len() {
+                self.prepare(block)?;
+                run(self, block)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The inputs.
+    pub fn trace(&self) -> &[Arc<[u8]>] {
+        &self.ground.trace
+    }
+
+    /// The strategy that resets.
+    pub fn strategy(&self) -> &'static Strategy {
+        self.ground.plan.strategy()
+    }
+
+    /// What was committed before the first block.
+    ///
+    /// # Errors
+    /// Why nothing was, in words.
+    pub fn committed(&self) -> Result<&str, &str> {
+        self.committed.as_deref().map_err(String::as_str)
+    }
+
+    /// Another session like this one in the same process, over a store of its own.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    pub fn another(&self) -> Result<Self> {
+        Self::on(&self.ground, &mut Stages::here())
+    }
+
+    /// The control group of this process.
+    ///
+    /// # Errors
+    /// When it has none of its own.
+    pub fn group(&self) -> io::Result<Joined> {
+        let members = self.ground.spec.group.as_deref();
+        Joined::by(members.ok_or_else(|| io::Error::other("the process has no control group of its own"))?)
+    }
+
+    /// Whether no other session lives in this process.
+    pub fn is_alone(&self) -> bool {
+        self.ground.spec.threads == 1
+    }
+
+    /// What a fresh instance of the module looks like; made once for all sessions of the process.
+    ///
+    /// # Errors
+    /// When none can be made.
+    pub fn fresh(&self) -> Result<Arc<Fresh>> {
+        self.ground.fresh()
+    }
+
+    /// Brings the host's store back to what it was before the first block.
+    pub fn rewind(&mut self) {
+        self.put_back(initial(&self.ground.spec));
+    }
+
+    /// A copy of the host's store.
+    pub fn store(&self) -> Store {
+        self.store.lock().clone()
+    }
+
+    /// Makes that copy the host's store again.
+    pub fn put_back(&mut self, store: Store) {
+        *self.store.lock() = store;
+    }
+
+    /// Digest of the host's store.
+    pub fn store_digest(&self) -> String {
+        host::digest(&self.store.lock())
+    }
+
+    /// Hands the next input over and sets the deadline: the host's own work, which is not timed.
+    pub(super) fn prepare(&mut self, block: usize) -> Result<()> {
+        self.begin(block as u64, self.ground.trace[block].clone())
+    }
+
+    fn begin(&mut self, id: u64, input: Arc<[u8]>) -> Result<()> {
+        self.session.expect(id);
+        let mut store = self.session.store_mut()?;
+        if self.ground.spec.is(Schedule::Allowances) {
+            store.engine().increment_epoch();
+        } else {
+            store.set_epoch_deadline(TICKS);
+        }
+        store.data_mut().begin(input);
+        Ok(())
+    }
+
+    pub(super) fn call(&mut self) -> wasmtime::Result<()> {
+        self.session.execute()
+    }
+
+    pub(super) fn outcome(&mut self, result: wasmtime::Result<()>) -> Result<Outcome> {
+        Ok(host::outcome(result, self.session.store_mut()?.data().log()))
+    }
+
+    fn execute(&mut self, block: usize) -> Result<Outcome> {
+        self.prepare(block)?;
+        let result = self.call();
+        self.outcome(result)
+    }
+
+    /// Executes a block and says what it did. Its deadline passes at the host call `interrupt`, if one is given.
+    ///
+    /// # Errors
+    /// When an earlier reset failed.
+    pub fn observe(&mut self, id: u64, input: Arc<[u8]>, interrupt: Option<u32>) -> Result<Observed> {
+        self.begin(id, input)?;
+        let mut store = self.session.store_mut()?;
+        let state = store.data_mut();
+        state.record();
+        if let Some(call) = interrupt {
+            state.interrupt(call, self.ground.spec.ticks());
+        }
+        let result = self.call();
+        let outcome = self.outcome(result)?;
+        let flushed = self.session.store_mut()?.data().digest().unwrap_or_default();
+        Ok(Observed { outcome, flushed })
+    }
+
+    /// A timeout while measuring would be a time that means nothing.
+    pub(super) fn check(&self, block: usize, result: wasmtime::Result<()>) -> Result<()> {
+        self.in_time(block, &host::outcome(result, ""))
+    }
+
+    /// The same of an outcome.
+    pub(super) fn in_time(&self, block: usize, outcome: &Outcome) -> Result<()> {
+        match outcome {
+            Outcome::TimedOut => {
+                bail!(
+                    "block {block} took longer than {} ms while it was measured",
+                    self.ground.spec.timeout_ms
+                )
+            }
+            Outcome::Completed | Outcome::Trapped(_) | Outcome::Failed(_) => Ok(()),
+        }
+    }
+}
+
+fn initial(spec: &Spec) -> Store {
+    spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect()
+}
