@@ -12,8 +12,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use reset_strategies::Strategy;
 
-use super::course::{Course, Launch};
-use super::report::{self, Judged};
+use super::course::{Course, Judged, Launch};
+use super::report;
 use super::scenario::most_bytes;
 use crate::analyse::evidence::{LONG_RSS, PEAK_RSS, TIME};
 use crate::analyse::growth::WINDOWS;

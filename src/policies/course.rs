@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::report::Judged;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::analyse::evidence::LongRun;
 use crate::analyse::growth::WINDOWS;
+use crate::analyse::summary::Equivalence;
 use crate::protocol::Followed;
 use crate::protocol::policy::Policy;
 
@@ -25,6 +28,20 @@ pub struct Launch {
     pub rss: Vec<u64>,
     /// The most bytes that were resident.
     pub peak: Option<u64>,
+}
+
+/// What the verifier says of a policy.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Judged {
+    pub equivalence: Equivalence,
+    /// Blocks compared with those of fresh instances, or up to the first difference.
+    pub verified_blocks: u64,
+    /// The first difference, in words.
+    pub first_difference: Option<String>,
+    /// The first block that did something else than a fresh instance, in words.
+    pub consequence: Option<String>,
+    /// Why nothing is known, or why there are no figures.
+    pub reason: Option<String>,
 }
 
 impl Course {

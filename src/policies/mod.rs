@@ -5,7 +5,7 @@
 //! but no figure of a policy is ever without its verdict.
 
 pub mod bench;
-mod course;
+pub mod course;
 pub mod report;
 pub mod scenario;
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::course::{Course, Launch};
+use super::course::{Course, Judged, Launch};
 use crate::analyse::evidence::{LongRun, Times};
 use crate::analyse::quantile::median;
-use crate::analyse::summary::{Equivalence, Growth, Quantiles, Ratio};
+use crate::analyse::summary::{Growth, Quantiles, Ratio};
 use crate::analyse::{bootstrap, figures, growth};
 use crate::measure::row::Params;
 use crate::protocol::policy::Policy;
@@ -45,20 +45,6 @@ pub struct Cell {
     pub memory: Option<Memory>,
     /// Change of the resident set from block to block.
     pub growth: Option<Growth>,
-}
-
-/// What the verifier says of a policy.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
-pub struct Judged {
-    pub equivalence: Equivalence,
-    /// Blocks compared with those of fresh instances, or up to the first difference.
-    pub verified_blocks: u64,
-    /// The first difference, in words.
-    pub first_difference: Option<String>,
-    /// The first block that did something else than a fresh instance, in words.
-    pub consequence: Option<String>,
-    /// Why nothing is known, or why there are no figures.
-    pub reason: Option<String>,
 }
 
 /// What blocks took under a policy.
@@ -167,6 +153,7 @@ fn ratio(launches: &Launches, every: &Launches) -> Option<Ratio> {
 mod tests {
     use super::*;
     use crate::analyse::growth::WINDOWS;
+    use crate::analyse::summary::Equivalence;
     use crate::protocol::Followed;
     use crate::workload::bundled;
 

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use reset_strategies::sys::mechanism;
-use reset_strategies::{Kernel, Mechanism};
+use reset_strategies::{Kernel, Mechanism, registry};
 use serde_json::{Value, json};
 
 use super::list;
@@ -27,7 +26,7 @@ const WATCH: Duration = Duration::from_millis(500);
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     let machine = Machine::read();
     let noise = noise(WATCH);
-    let mechanisms = mechanism::ALL.map(|mechanism| (mechanism, mechanism.available()));
+    let mechanisms = registry::MECHANISMS.map(|mechanism| (mechanism, mechanism.available()));
     if args.json {
         let mechanisms: Vec<Value> = mechanisms
             .iter()

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use crate::strategy::Strategy;
-
 /// Why a strategy cannot run a module, or a reset did not succeed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -86,7 +84,7 @@ impl Error {
         move |source| Self::Kernel { what, source }
     }
 
-    pub(crate) fn refused(strategy: &Strategy, reason: impl Into<String>) -> Self {
-        Self::Refused { strategy: strategy.name(), reason: reason.into() }
+    pub(crate) fn refused(strategy: &'static str, reason: impl Into<String>) -> Self {
+        Self::Refused { strategy, reason: reason.into() }
     }
 }

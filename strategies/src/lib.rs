@@ -40,18 +40,23 @@ pub mod restore;
 pub mod sys;
 pub mod track;
 
+mod block;
 mod error;
 mod hooks;
 mod judgement;
+mod learned;
+mod options;
 mod plan;
 mod session;
 mod strategy;
 
+pub use block::Reset;
 pub use condition::Condition;
 pub use error::Error;
 pub use hooks::Hooks;
 pub use judgement::{Answer, Judgement, Support};
-pub use plan::{Options, Plan};
-pub use session::{Reset, Session};
+pub use options::Options;
+pub use plan::Plan;
+pub use session::Session;
 pub use strategy::{Availability, Lifecycle, Strategy, Swap};
 pub use sys::{Broken, Kernel, Mechanism};

@@ -10,42 +10,9 @@ use crate::hooks::Hooks;
 use crate::in_place::{Creator, InPlace, InPlaceSession, Template, Turns};
 use crate::judgement::Support;
 use crate::module::{Facts, instrument, origin_name};
+use crate::options::Options;
 use crate::session::Session;
 use crate::strategy::{Availability, Lifecycle, Strategy};
-
-/// What a host may choose. The defaults are those of the measurements.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Applied to the engine's configuration before the strategy's own settings: how memory is allocated, reserved and
-    /// initialised is the strategy's to say, and what is set of it here has no effect.
-    pub configure: fn(&mut Config),
-    /// The export that runs a block; a session without one is driven through its instance.
-    pub entry: Option<&'static str>,
-    /// Epoch ticks that instantiation may take, and each block from the reset before it, until the host sets a deadline of
-    /// its own for that block.
-    pub deadline: u64,
-    /// Fuel for instantiation and for each block, where the engine counts it, until the host sets another amount for that
-    /// block.
-    pub fuel: u64,
-    /// How many sessions may live at once on one engine; the size of a pool.
-    pub sessions: u32,
-    /// For pools that keep memory resident: how many bytes of each slot.
-    pub keep_resident: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            configure: |_| (),
-            entry: Some("_start"),
-            // Without end, and yet the current epoch can be added to it.
-            deadline: u64::MAX / 2,
-            fuel: u64::MAX,
-            sessions: 1,
-            keep_resident: 64 << 20,
-        }
-    }
-}
 
 /// A strategy that has been found able to run a module.
 #[derive(Debug)]
@@ -73,7 +40,7 @@ impl<'wasm> Plan<'wasm> {
         let plan = Self::unprobed(strategy, wasm, options)?;
         match strategy.support(&plan.facts) {
             Support::Supported => Ok(plan),
-            Support::Refused { reason } => Err(Error::refused(strategy, reason)),
+            Support::Refused { reason } => Err(Error::refused(strategy.name(), reason)),
         }
     }
 

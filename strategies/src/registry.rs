@@ -1,7 +1,8 @@
-//! Every strategy, one line each. A new one is a file with its `static` and a line here.
+//! Every strategy, one line each. A new one is a file with its `static` and a line here. Every mechanism likewise.
 
 use crate::strategy::Strategy;
-use crate::{control, fresh, restore, track};
+use crate::sys::{self, Mechanism};
+use crate::{commit, control, fresh, in_place, restore, track};
 
 /// The strategy that hosts use today, and that others are compared with.
 pub const BASELINE: &str = "fresh/relink";
@@ -30,6 +31,30 @@ static ALL: [&Strategy; 20] = [
     &control::SECOND_CORE,
     &control::ZERO_ALL,
     &control::MADV_FREE,
+];
+
+/// Every mechanism that some strategy or commit policy needs or makes use of, in the order in which `doctor` lists them.
+pub static MECHANISMS: [&Mechanism; 20] = [
+    &sys::code::EXECUTABLE,
+    &in_place::SHRINK,
+    &in_place::SECOND_CORE,
+    &sys::page::PROTECT,
+    &sys::page::DISCARD,
+    &sys::page::FREE,
+    &sys::page::COLLAPSE,
+    &sys::memfd::PRIVATE_IMAGE,
+    &sys::mincore::MINCORE,
+    &sys::pagemap::PAGEMAP,
+    &sys::soft_dirty::SOFT_DIRTY,
+    &sys::pagemap_scan::PAGEMAP_SCAN,
+    &sys::pagemap_scan::WRITE_PROTECT,
+    &sys::pool_scan::POOL_SCAN,
+    &sys::faults::COUNT,
+    &commit::populate::POPULATE_WRITE,
+    &commit::lock::LOCK,
+    &commit::grown::RESERVED,
+    &sys::swap::ABSENT,
+    &sys::ksm::NOT_ASKED,
 ];
 
 /// All strategies, families together, controls last.
@@ -63,5 +88,25 @@ mod tests {
     fn baseline_and_floor_are_registered() {
         assert!(!find(BASELINE).unwrap().is_control());
         assert!(find(FLOOR).unwrap().is_control());
+    }
+
+    #[test]
+    fn a_range_ends_before_the_kernel_that_works_again() {
+        let fault = |mechanism: &Mechanism, kernel: &str, swap| {
+            mechanism.fault(kernel.parse().unwrap(), swap).is_some()
+        };
+        let tracker = &sys::pagemap_scan::WRITE_PROTECT;
+        for (kernel, with_swap) in
+            [("6.6", false), ("6.7", true), ("6.8", true), ("6.9", false), ("7.3", false)]
+        {
+            assert_eq!(fault(tracker, kernel, true), with_swap, "{kernel}");
+            assert!(!fault(tracker, kernel, false), "{kernel} without swap");
+        }
+        let pool = &sys::pool_scan::POOL_SCAN;
+        for (kernel, broken) in [("6.7", false), ("7.2", false), ("7.3", true), ("8.0", true)] {
+            assert_eq!(fault(pool, kernel, false), broken, "{kernel}");
+        }
+        assert!(pool.broken[0].to_string().starts_with("broken on Linux 7.3 and later: "));
+        assert!(tracker.broken[0].to_string().starts_with("broken on Linux 6.7 to 6.8 with swap: "));
     }
 }

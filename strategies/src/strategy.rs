@@ -9,7 +9,7 @@ use crate::fresh::{self, Fresh};
 use crate::in_place::{self, InPlace};
 use crate::judgement::{Judgement, Support};
 use crate::module::Facts;
-use crate::plan::Options;
+use crate::options::Options;
 use crate::sys::{Broken, Kernel, Mechanism, code};
 
 /// One way to reset, named `family/variant`.

@@ -3,11 +3,11 @@
 use std::io;
 use std::ops::Range;
 
+use crate::block::Reset;
 use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{self, Image, InPlace, Scope};
 use crate::restore::Restorer;
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::{page, pagemap_scan};
 use crate::track::{hot_cold, oracle::Oracle};

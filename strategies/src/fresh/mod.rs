@@ -7,13 +7,13 @@ pub mod relink;
 
 use wasmtime::{Config, Engine, Instance, InstancePre, Linker, Module, Store, TypedFunc};
 
+use crate::block::{self, Reset};
 use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::in_place;
 use crate::judgement::{Answer, Judgement};
 use crate::module::Facts;
-use crate::plan::Options;
-use crate::session::{self, Reset};
+use crate::options::Options;
 
 /// How a fresh strategy makes its instances.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +130,7 @@ impl<T: 'static> FreshSession<T> {
             // Dropped before the new one is made, so that a pool of one is enough.
             old => {
                 drop(old);
-                session::store(&self.engine, state, &self.options, self.hooks)
+                block::store(&self.engine, state, &self.options, self.hooks)
             }
         };
         let instance = match &self.template {
@@ -138,9 +138,9 @@ impl<T: 'static> FreshSession<T> {
             Template::Once(pre) => pre.instantiate(&mut store),
         }
         .map_err(Error::engine("cannot instantiate the module"))?;
-        let start = session::entry(instance, &mut store, self.options.entry)?;
+        let start = block::entry(instance, &mut store, self.options.entry)?;
         // What instantiation took of it is not the block's.
-        session::allow(&mut store, &self.options);
+        block::allow(&mut store, &self.options);
         self.live = Some(Live { store, instance, start });
         Ok(())
     }
@@ -159,7 +159,7 @@ impl<T: 'static> FreshSession<T> {
 
     pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
         let live = self.live_mut()?;
-        session::call(live.start.as_ref(), &mut live.store)
+        block::call(live.start.as_ref(), &mut live.store)
     }
 
     pub(crate) fn reset(&mut self) -> Result<Reset, Error> {

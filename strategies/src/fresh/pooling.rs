@@ -5,7 +5,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use super::Fresh;
 use crate::condition;
 use crate::module::Facts;
-use crate::plan::Options;
+use crate::options::Options;
 use crate::strategy::Strategy;
 use crate::sys::{ksm, memfd, pagemap_scan, pool_scan, swap};
 

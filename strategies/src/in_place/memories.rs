@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::{Memory, Store};
 
+use super::parts::Restorer;
+use super::parts::Tracker;
 use super::region::Region;
 use super::tail::Tail;
 use super::{Image, InPlace};
+use crate::block::Reset;
 use crate::error::Error;
-use crate::restore::Restorer;
-use crate::session::Reset;
-use crate::track::{Learned, Tracker};
+use crate::learned::Learned;
 
 /// All memories of an instance, in the order of their indices.
 #[derive(Default)]

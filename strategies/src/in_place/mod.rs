@@ -3,6 +3,7 @@
 pub(crate) mod backing;
 pub(crate) mod image;
 mod memories;
+pub(crate) mod parts;
 pub(crate) mod region;
 mod self_test;
 mod session;
@@ -27,9 +28,7 @@ use std::io;
 use wasmtime::{Config, InstanceAllocationStrategy};
 
 use crate::module::Facts;
-use crate::restore::{Copy, Restorer};
-use crate::track::Tracker;
-use crate::track::full::Full;
+use parts::{Restorer, Tracker};
 
 /// How a host runs blocks under an in-place strategy, shown for `copy/full`.
 pub(crate) const RECIPE: &str = include_str!("recipe.rs");
@@ -110,15 +109,6 @@ impl Scope {
 }
 
 impl InPlace {
-    /// Copies the image over the whole memory; strategies say in what they differ from this.
-    pub const BASE: Self = Self {
-        tracker: || Box::new(Full),
-        restorer: || Box::new(Copy::default()),
-        backing: Backing::Anonymous,
-        scope: Scope::ALL,
-        turns: false,
-    };
-
     /// Sets an engine up to run on our regions.
     pub(crate) fn configure(config: &mut Config) {
         // Any other allocator would make the memories itself.

@@ -8,7 +8,8 @@ use wasmtime::{Engine, Instance, Linker, Module, StoreContextMut};
 
 use super::InPlace;
 use crate::error::Error;
-use crate::plan::{Options, Plan};
+use crate::options::Options;
+use crate::plan::Plan;
 use crate::strategy::Strategy;
 use crate::sys::Mechanism;
 

@@ -10,14 +10,14 @@ use wasmtime::{
 use super::memories::{Memories, TrackedMemory};
 use super::support::ABORT;
 use super::{Creator, InPlace, Scope, Which};
+use crate::block::{self, Allowance, Reset};
 use crate::commit::{Extent, WASM_PAGE, WHOLE_MEMORY};
 use crate::error::Error;
 use crate::hooks::Hooks;
+use crate::learned::Learned;
 use crate::module::{Facts, Item, export_name};
-use crate::plan::Options;
-use crate::session::{self, Allowance, Reset};
+use crate::options::Options;
 use crate::strategy::Strategy;
-use crate::track::Learned;
 
 pub(crate) struct InPlaceSession<T: 'static> {
     template: Template<T>,
@@ -82,7 +82,7 @@ impl<T: 'static> InPlaceSession<T> {
     }
 
     pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
-        let result = session::call(self.live.start.as_ref(), &mut self.live.store);
+        let result = block::call(self.live.start.as_ref(), &mut self.live.store);
         self.failed = result.is_err();
         result
     }
@@ -198,12 +198,12 @@ fn ask_again(limiter: &mut dyn ResourceLimiter, facts: &Facts, sizes: &[usize]) 
 impl<T: 'static> Template<T> {
     fn make(&self, state: T) -> Result<Live<T>, Error> {
         let Self { parts, facts, options, .. } = self;
-        let mut store = session::store(self.module.engine(), state, options, self.hooks);
+        let mut store = block::store(self.module.engine(), state, options, self.hooks);
         let instance = self
             .linker
             .instantiate(&mut store, &self.module)
             .map_err(Error::engine("cannot instantiate the module"))?;
-        let start = session::entry(instance, &mut store, options.entry)?;
+        let start = block::entry(instance, &mut store, options.entry)?;
         let mut memories = Memories::default();
         for (index, ty) in facts.memories.iter().enumerate() {
             let name = export_name(Item::Memory, index);
@@ -216,7 +216,7 @@ impl<T: 'static> Template<T> {
                 let reason = format!(
                     "start function grows memory {index}, for which a limiter is asked in each fresh instance"
                 );
-                return Err(Error::refused(self.strategy, reason));
+                return Err(Error::refused(self.strategy.name(), reason));
             }
             let bytes = (parts.scope.bytes)(facts, index);
             // SAFETY: the instance has just been made: no guest frame exists, and no slice was borrowed.
@@ -225,13 +225,13 @@ impl<T: 'static> Template<T> {
         }
         // SAFETY: as above.
         unsafe { memories.track() }.map_err(|error| match error.kind() {
-            io::ErrorKind::ResourceBusy => Error::refused(self.strategy, error.to_string()),
+            io::ErrorKind::ResourceBusy => Error::refused(self.strategy.name(), error.to_string()),
             _ => Error::kernel("cannot track the pages of a memory")(error),
         })?;
         let globals = self.snapshot_globals(parts.scope.globals, instance, &mut store)?;
         let tables =
             if parts.scope.tables { self.snapshot_tables(instance, &mut store)? } else { Vec::new() };
-        let allowance = session::allow(&mut store, options);
+        let allowance = block::allow(&mut store, options);
         Ok(Live { store, instance, start, memories, globals, tables, allowance })
     }
 
@@ -252,11 +252,11 @@ impl<T: 'static> Template<T> {
                 .func_new(ABORT.0, ABORT.1, ty, |_, _, _| Err(CalledTheHost.into()))
                 .map_err(Error::engine("cannot replace env.abort"))?;
         }
-        let mut store = session::store(self.module.engine(), state, &self.options, Hooks::default());
+        let mut store = block::store(self.module.engine(), state, &self.options, Hooks::default());
         match linker.instantiate(&mut store, &self.module) {
             Err(error) if error.is::<CalledTheHost>() => {
                 let reason = "start function calls env.abort, which a fresh instance would call again";
-                Err(Error::refused(self.strategy, reason))
+                Err(Error::refused(self.strategy.name(), reason))
             }
             // Whatever else fails here will fail again.
             _ => Ok(store.into_data()),

@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use super::region::Pages;
-use crate::session::Reset;
+use crate::block::Reset;
 use crate::sys::page;
 
 /// How often nearly all of what would be a huge page is restored before it becomes one. Making it takes as long as it saves

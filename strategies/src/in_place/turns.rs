@@ -9,8 +9,8 @@ use std::{io, mem};
 
 use super::InPlaceSession;
 use super::memories::Memories;
+use crate::block::Reset;
 use crate::error::Error;
-use crate::session::Reset;
 use crate::sys::Mechanism;
 
 /// A second core for the thread that resets.

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::block::Reset;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece, Scope};
 use crate::restore::{Copy, Restorer};
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::page::{self, Access};
 use crate::sys::pagemap::{self, Pagemap};

@@ -3,11 +3,11 @@
 use std::io;
 use std::ops::Range;
 
+use crate::block::Reset;
 use crate::control::{Free, Zero};
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece, Scope};
 use crate::restore::{Copy, Discard, Restorer};
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::page;
 

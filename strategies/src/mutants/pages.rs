@@ -4,10 +4,10 @@ use std::io;
 use std::ops::Range;
 
 use super::lifecycle::FIRST_PAGEMAP;
+use crate::block::Reset;
 use crate::fresh::pooling;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::pagemap::{self, Pagemap};
 use crate::sys::pagemap_scan;

@@ -8,12 +8,13 @@ use std::io;
 use std::ops::Range;
 
 use super::Restorer;
+use crate::block::Reset;
 use crate::in_place::region::Pages;
-use crate::in_place::{Image, InPlace, Piece};
-use crate::session::Reset;
+use crate::in_place::{Backing, Image, InPlace, Piece, Scope};
 use crate::strategy::Strategy;
 use crate::sys::page;
 use crate::sys::zero::Zeroer;
+use crate::track::full::Full;
 
 /// memcpy where the image has content, memset where it is blank, past the caches where it is more than they hold.
 #[derive(Debug, Default)]
@@ -68,6 +69,17 @@ fn zero(bytes: &mut [u8], total: usize, mut pages: impl Iterator<Item = usize>) 
         page = next;
     });
     zeroer.zero(&mut bytes[page * size..][..size]);
+}
+
+impl InPlace {
+    /// Copies the image over the whole memory; strategies say in what they differ from this.
+    pub const BASE: Self = Self {
+        tracker: || Box::new(Full),
+        restorer: || Box::new(Copy::default()),
+        backing: Backing::Anonymous,
+        scope: Scope::ALL,
+        turns: false,
+    };
 }
 
 /// `copy/full`.

@@ -5,10 +5,10 @@ use std::io;
 use std::ops::Range;
 
 use super::Restorer;
+use crate::block::Reset;
 use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Backing, Image, InPlace};
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::{memfd, page};
 

@@ -119,56 +119,12 @@ fn told(reason: String, since: Kernel, running: Option<Kernel>) -> String {
     }
 }
 
-/// Every mechanism that some strategy or commit policy needs or makes use of, in the order in which `doctor` lists them.
-pub static ALL: [&Mechanism; 20] = [
-    &super::code::EXECUTABLE,
-    &crate::in_place::SHRINK,
-    &crate::in_place::SECOND_CORE,
-    &super::page::PROTECT,
-    &super::page::DISCARD,
-    &super::page::FREE,
-    &super::page::COLLAPSE,
-    &super::memfd::PRIVATE_IMAGE,
-    &super::mincore::MINCORE,
-    &super::pagemap::PAGEMAP,
-    &super::soft_dirty::SOFT_DIRTY,
-    &super::pagemap_scan::PAGEMAP_SCAN,
-    &super::pagemap_scan::WRITE_PROTECT,
-    &super::pool_scan::POOL_SCAN,
-    &super::faults::COUNT,
-    &crate::commit::populate::POPULATE_WRITE,
-    &crate::commit::lock::LOCK,
-    &crate::commit::grown::RESERVED,
-    &super::swap::ABSENT,
-    &super::ksm::NOT_ASKED,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn probed() -> Result<(), String> {
         Ok(())
-    }
-
-    #[test]
-    fn a_range_ends_before_the_kernel_that_works_again() {
-        let fault = |mechanism: &Mechanism, kernel: &str, swap| {
-            mechanism.fault(kernel.parse().unwrap(), swap).is_some()
-        };
-        let tracker = &super::super::pagemap_scan::WRITE_PROTECT;
-        for (kernel, with_swap) in
-            [("6.6", false), ("6.7", true), ("6.8", true), ("6.9", false), ("7.3", false)]
-        {
-            assert_eq!(fault(tracker, kernel, true), with_swap, "{kernel}");
-            assert!(!fault(tracker, kernel, false), "{kernel} without swap");
-        }
-        let pool = &super::super::pool_scan::POOL_SCAN;
-        for (kernel, broken) in [("6.7", false), ("7.2", false), ("7.3", true), ("8.0", true)] {
-            assert_eq!(fault(pool, kernel, false), broken, "{kernel}");
-        }
-        assert!(pool.broken[0].to_string().starts_with("broken on Linux 7.3 and later: "));
-        assert!(tracker.broken[0].to_string().starts_with("broken on Linux 6.7 to 6.8 with swap: "));
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::io;
 use std::ops::Range;
 
 use super::Tracker;
+use crate::block::Reset;
 use crate::in_place::Image;
 use crate::in_place::region::Pages;
-use crate::session::Reset;
 
 /// Reports the whole memory.
 #[derive(Debug)]

@@ -8,12 +8,12 @@ use std::io;
 use std::ops::Range;
 
 use super::Tracker;
+use crate::block::Reset;
 use crate::condition;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
 use crate::restore::GiveBack;
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::{mincore, page, swap};
 

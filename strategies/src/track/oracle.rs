@@ -9,10 +9,10 @@ use std::io;
 use std::ops::Range;
 
 use super::Tracker;
+use crate::block::Reset;
 use crate::in_place::Image;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
-use crate::session::Reset;
 use crate::sys::page;
 
 /// Reports what the block wrote when it was first seen.

@@ -8,10 +8,10 @@ use std::io;
 use std::ops::Range;
 
 use super::Tracker;
+use crate::block::Reset;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece};
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::pagemap_scan::{self, Scanner};
 

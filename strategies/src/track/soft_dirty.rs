@@ -12,10 +12,10 @@ use std::ops::Range;
 
 use super::Tracker;
 use super::pagemap::flagged;
+use crate::block::Reset;
 use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::ksm;
 use crate::sys::pagemap::{self, Pagemap};

@@ -10,10 +10,10 @@ use std::io;
 use std::ops::Range;
 
 use super::Tracker;
+use crate::block::Reset;
 use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace};
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::page;
 use crate::sys::pagemap_scan::{self, Scanner, Select};

@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::{Linker, Module};
 
+use crate::block::Reset;
 use crate::contract::State;
 use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, InPlaceSession};
-use crate::plan::{Options, Plan};
+use crate::options::Options;
+use crate::plan::Plan;
 use crate::restore::{Copy, Restorer};
-use crate::session::Reset;
 use crate::strategy::{Lifecycle, Strategy};
 use crate::sys::pagemap_scan::WRITE_PROTECT;
 use crate::track::Tracker;

@@ -5,27 +5,13 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use crate::block::Reset;
 use crate::in_place::Image;
 use crate::in_place::region::{Pages, Region};
+use crate::learned::Costs;
 use crate::restore::{Copy, Restorer};
-use crate::session::Reset;
 use crate::sys::page;
 use crate::sys::pagemap_scan::{Scanner, Select};
-
-/// Unit costs, in nanoseconds per page.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Costs {
-    /// Restoring a page of so few that all stay in a core's own caches: of 512 KiB.
-    pub restore_ns: f64,
-    /// Restoring a page of so many that they do not: of 8 MiB.
-    pub restore_far_ns: f64,
-    /// Write-protecting a page along with many, and the fault of the next write.
-    pub fault_ns: f64,
-    /// What write-protecting a page costs besides where none of its neighbours is to be protected: the system call.
-    pub alone_ns: f64,
-    /// Passing over a page in a scan.
-    pub walk_ns: f64,
-}
 
 /// Bytes that are in a core's own caches when a reset comes back to them.
 const NEAR: usize = 512 << 10;

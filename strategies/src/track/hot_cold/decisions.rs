@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Costs;
 use crate::in_place::image::extend;
+use crate::learned::{Costs, Learned};
 use crate::sys::page;
 
 /// A hot page is looked at once in so many resets, another part of them in each. A prime, so that blocks that come
@@ -57,19 +57,6 @@ struct Suspect {
     clean: u32,
     /// Whether it was found written since it became hot.
     settled: bool,
-}
-
-/// What the decisions rest on, and where they stand: with the blocks, enough to know why each page is where it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Learned {
-    /// What the machine was measured to cost.
-    pub costs: Costs,
-    /// Resets between two writes of a page up to which it is worth restoring in each of them.
-    pub patience: u32,
-    /// Pages that are restored in every reset.
-    pub hot: usize,
-    /// Pages that have been written and are found by their faults.
-    pub cold: usize,
 }
 
 /// The tier of each page of a memory, and why.

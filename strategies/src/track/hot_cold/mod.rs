@@ -24,18 +24,17 @@
 mod costs;
 mod decisions;
 
-pub use costs::Costs;
-pub use decisions::Learned;
+pub use crate::learned::{Costs, Learned};
 
 use std::io;
 use std::ops::Range;
 
 use super::Tracker;
 use super::uffd_wp::Protection;
+use crate::block::Reset;
 use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece};
-use crate::session::Reset;
 use crate::strategy::Strategy;
 use crate::sys::{faults, page, pagemap_scan};
 use decisions::Decisions;
