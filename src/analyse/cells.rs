@@ -9,7 +9,7 @@ use super::figures;
 use super::growth;
 use super::learned::Learned;
 use super::paired::{Paired, totals};
-use super::summary::{Cell, Equivalence, Quantiles, Ratio, Verdict};
+use super::summary::{Cell, Equivalence, More, Quantiles, Ratio, Verdict};
 use super::verdict;
 use crate::measure::row::{Phase, canonical};
 
@@ -227,7 +227,7 @@ fn cycles<'a>(group: &'a Group, strategy: &str) -> Option<&'a Times> {
 struct Comparison {
     verdict: Verdict,
     ratio: Option<Ratio>,
-    more: Option<verdict::More>,
+    more: Option<More>,
     sentence: String,
 }
 

@@ -13,66 +13,10 @@
 //! have. The times of a cell do, since the machine changes from launch to launch and a later median is not comparable
 //! with an earlier one. They are therefore taken from the launches that all cells ran ([`super::evidence::Times::common`]).
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::bootstrap::{Estimate, Seed, estimate, preview};
 use super::paired::Paired;
+use super::summary::Ending;
 use super::verdict::narrow_enough;
-
-/// Why a cell got no further launch.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// The intervals of its ratios to the baseline and the floor were narrow enough.
-    Narrow,
-    /// They were not, and there was no time left.
-    Budget,
-    /// They were not, and the most launches were reached.
-    Launches,
-    /// The run was stopped by hand.
-    Interrupted,
-    /// The baseline or the floor, which run as long as any other cell does.
-    Yardstick,
-}
-
-impl Ending {
-    /// In the order in which they are told.
-    const ALL: [Self; 5] = [Self::Narrow, Self::Budget, Self::Launches, Self::Interrupted, Self::Yardstick];
-
-    /// The metric of the row that says so, in the cycle phase. Its launch is the cell's last, its value the number of
-    /// launches that the cell ran in its batch.
-    pub fn metric(self) -> &'static str {
-        match self {
-            Self::Narrow => "ended_narrow",
-            Self::Budget => "ended_budget",
-            Self::Launches => "ended_launches",
-            Self::Interrupted => "ended_interrupted",
-            Self::Yardstick => "ended_yardstick",
-        }
-    }
-
-    /// The ending that a metric stands for.
-    pub fn of_metric(metric: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|ending| ending.metric() == metric)
-    }
-
-    /// `narrow enough after 6 to 9 launches`.
-    pub fn after(self, least: u32, most: u32) -> String {
-        let words = match self {
-            Self::Narrow => "narrow enough after",
-            Self::Budget => "still wide at the end of the time, after",
-            Self::Launches => "still wide after the most launches,",
-            Self::Interrupted => "interrupted after",
-            Self::Yardstick => "along with the others for",
-        };
-        match (least, most) {
-            (1, 1) => format!("{words} 1 launch"),
-            _ if least == most => format!("{words} {most} launches"),
-            _ => format!("{words} {least} to {most} launches"),
-        }
-    }
-}
 
 /// Whether a cell ends that has run so many launches, of which (`fewest`, `most`) are allowed, and why.
 ///

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::Unfit;
-use super::ending::Ending;
 use super::learned::Learned;
 use super::outcomes::Outcomes;
 use super::paired::{Round, Rounds};
 use super::quantile::{quantile, sort};
+use super::summary::Ending;
 use super::summary::Equivalence;
 use crate::measure::row::{Params, Phase, Row, Status, canonical};
 

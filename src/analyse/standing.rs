@@ -8,37 +8,8 @@
 //! A median does not see what is rare. So whoever takes measurably less over whole traces than the best is named beside
 //! it, by the same rule.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::summary::{Cell, Ratio, Verdict};
+use super::summary::{ByMean, Cell, Ratio, Standing, Verdict};
 use super::verdict::{self, verdict};
-use crate::measure::row::Params;
-
-/// The best of a workload and those tied with it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
-pub struct Standing {
-    pub workload: String,
-    #[serde(default)]
-    pub params: Params,
-    /// The sound strategy with the least `cycle_ns.p50`, controls aside; the one that `regret` refers to.
-    pub best: String,
-    /// The sound strategies that cannot be told apart from it, by `cycle_ns.p50`.
-    pub tied: Vec<String>,
-    /// Who takes measurably less than the best over whole traces; absent where nobody does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by_mean: Option<ByMean>,
-}
-
-/// A strategy that takes measurably less over whole traces than one with a shorter median.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
-pub struct ByMean {
-    pub strategy: String,
-    /// The other one's mean cycle over that of this strategy.
-    pub ratio: Ratio,
-    /// Both as a sentence.
-    pub sentence: String,
-}
 
 impl ByMean {
     /// What there is to say beside `chosen`, whose mean cycle is `ratio` times that of `strategy`; nothing where the ratio

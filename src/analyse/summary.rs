@@ -3,11 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ending::Ending;
 use super::learned::Learned;
 use super::outcomes::Outcomes;
-use super::standing::Standing;
-use super::verdict::More;
 use crate::measure::row::Params;
 
 /// Version of `summary.json`. Keys may be added freely; renaming one raises it.
@@ -42,6 +39,31 @@ pub struct Method {
     pub resamples: u32,
     /// Seed of the resampling.
     pub seed: u64,
+}
+
+/// The best of a workload and those tied with it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Standing {
+    pub workload: String,
+    #[serde(default)]
+    pub params: Params,
+    /// The sound strategy with the least `cycle_ns.p50`, controls aside; the one that `regret` refers to.
+    pub best: String,
+    /// The sound strategies that cannot be told apart from it, by `cycle_ns.p50`.
+    pub tied: Vec<String>,
+    /// Who takes measurably less than the best over whole traces; absent where nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_mean: Option<ByMean>,
+}
+
+/// A strategy that takes measurably less over whole traces than one with a shorter median.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct ByMean {
+    pub strategy: String,
+    /// The other one's mean cycle over that of this strategy.
+    pub ratio: Ratio,
+    /// Both as a sentence.
+    pub sentence: String,
 }
 
 /// One strategy on one workload.
@@ -168,6 +190,15 @@ pub enum Verdict {
     None,
 }
 
+/// About how much more measuring would settle an unsure comparison.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
+pub struct More {
+    /// Further launches, each with as many rounds as the present ones have on average.
+    pub launches: u32,
+    /// Rounds in these launches.
+    pub rounds: u32,
+}
+
 /// Resident set of the child process.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
 pub struct Residency {
@@ -197,4 +228,59 @@ pub struct Stage {
     /// Median over launches.
     pub ns: u64,
     pub n: u32,
+}
+
+/// Why a cell got no further launch.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// The intervals of its ratios to the baseline and the floor were narrow enough.
+    Narrow,
+    /// They were not, and there was no time left.
+    Budget,
+    /// They were not, and the most launches were reached.
+    Launches,
+    /// The run was stopped by hand.
+    Interrupted,
+    /// The baseline or the floor, which run as long as any other cell does.
+    Yardstick,
+}
+
+impl Ending {
+    /// In the order in which they are told.
+    pub(super) const ALL: [Self; 5] =
+        [Self::Narrow, Self::Budget, Self::Launches, Self::Interrupted, Self::Yardstick];
+
+    /// The metric of the row that says so, in the cycle phase. Its launch is the cell's last, its value the number of
+    /// launches that the cell ran in its batch.
+    pub fn metric(self) -> &'static str {
+        match self {
+            Self::Narrow => "ended_narrow",
+            Self::Budget => "ended_budget",
+            Self::Launches => "ended_launches",
+            Self::Interrupted => "ended_interrupted",
+            Self::Yardstick => "ended_yardstick",
+        }
+    }
+
+    /// The ending that a metric stands for.
+    pub fn of_metric(metric: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| ending.metric() == metric)
+    }
+
+    /// `narrow enough after 6 to 9 launches`.
+    pub fn after(self, least: u32, most: u32) -> String {
+        let words = match self {
+            Self::Narrow => "narrow enough after",
+            Self::Budget => "still wide at the end of the time, after",
+            Self::Launches => "still wide after the most launches,",
+            Self::Interrupted => "interrupted after",
+            Self::Yardstick => "along with the others for",
+        };
+        match (least, most) {
+            (1, 1) => format!("{words} 1 launch"),
+            _ if least == most => format!("{words} {most} launches"),
+            _ => format!("{words} {least} to {most} launches"),
+        }
+    }
 }

@@ -4,7 +4,7 @@ mod over_traces;
 
 use proptest::prelude::*;
 
-use super::ending::Ending;
+use super::summary::Ending;
 use super::summary::{Cell, Equivalence, Overhead, Quantiles, Ratio, Residency, Stage, Verdict};
 use super::*;
 use crate::measure::row::{Params, Status, Unit};

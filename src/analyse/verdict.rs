@@ -13,25 +13,13 @@
 //! is narrower than the margin; demanding the whole interval beyond it would never find that.
 //! *Same* is an equivalence test (two one-sided tests), not the absence of evidence.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::bootstrap::{ADVISED_LAUNCHES, Estimate, MIN_LAUNCHES, MIN_ROUNDS};
 use super::student::two_sided;
-use super::summary::{Equivalence, Ratio, Verdict};
+use super::summary::{Equivalence, More, Ratio, Verdict};
 use super::{LEVEL, MARGIN};
 
 /// More launches than this are not estimated: the setup has to become quieter instead.
 const MOST_LAUNCHES: u32 = 1_000;
-
-/// About how much more measuring would settle an unsure comparison.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
-pub struct More {
-    /// Further launches, each with as many rounds as the present ones have on average.
-    pub launches: u32,
-    /// Rounds in these launches.
-    pub rounds: u32,
-}
 
 /// The verdict that an interval allows; never `baseline` or `none`, which are not about intervals.
 pub fn verdict(ratio: &Ratio) -> Verdict {

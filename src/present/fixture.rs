@@ -12,7 +12,7 @@ use self::model::{
     LOADS, Load, MIB, STRATEGIES, US, Wobble, model, outcome, quantiles, ratio, signed, stages,
 };
 pub use self::policies::policies;
-use super::report::Facts;
+use super::book::Facts;
 use crate::analyse::crossover::{self, Best, Crossover, Landscape, Slice, slice_params};
 use crate::analyse::distribution::{Distribution, distributions as distributions_of};
 use crate::analyse::evidence::{Evidence, LONG_RSS, LONG_WINDOW, LongRun};

@@ -14,11 +14,11 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
+use super::book::{Book, Chapter, Facts, Material};
 use super::figures::landscape::pages;
 use super::figures::{Drawing, Numbers};
 use super::palette::{Palette, Style, dark_rules};
 use super::prose::{code_spans, printable};
-use super::report::{Book, Chapter, Facts, Material};
 use super::units::{bytes, count, ns, ratio};
 use super::view::{Group, Shown};
 use crate::analyse::crossover::ALONG;

@@ -2,6 +2,7 @@
 //!
 //! The same figures as in the terminal, with whole intervals, since a page is wide.
 
+use super::book::{Book, Chapter, Material, Plate, Terrain, soundness};
 use super::columns::{Entry, Sheet};
 use super::figures::Numbers;
 use super::prose::{code_spans, enumerated, percent, printable};
@@ -108,6 +109,100 @@ pub fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
             c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text that stays between the fences of a block of code.
+fn fenced(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n").replace("```", "'''")
+}
+
+/// The report as Markdown, with the pictures beside it.
+pub fn page(book: &Book) -> String {
+    let Book { material: Material { facts, summary, landscape, .. }, chapters, .. } = book;
+    let mut out = format!("# {}\n\n", escape(&facts.title));
+    out += &format!(
+        "Run {}, started {}, profile {}.\n\n",
+        code(&facts.run),
+        escape(&facts.started),
+        escape(&facts.profile)
+    );
+    if facts.interrupted {
+        out += "**This run was interrupted.** What follows is what it had measured until then.\n\n";
+    }
+    for note in &summary.notes {
+        out += &format!("> {}\n\n", sentence(note));
+    }
+    out += "## The best sound strategy per workload\n\n";
+    if chapters.is_empty() {
+        out += "This run holds no cells.\n\n";
+    }
+    for Chapter { group, .. } in chapters {
+        let words = match group.best().zip(group.answer()) {
+            Some((best, answer)) => {
+                let why = best.sentence().into_iter().chain(group.by_mean.map(|by_mean| &*by_mean.sentence));
+                let why: String = why.map(|words| format!(" {}", sentence(words))).collect();
+                let warning = group
+                    .warning()
+                    .map_or_else(String::new, |words| format!("**Warning: {}.** ", sentence(&words)));
+                format!("{warning}best is {}.{why}", sentence(&answer))
+            }
+            None => "no sound strategy has a time here.".into(),
+        };
+        out += &format!("- **{}**: {words}\n", escape(&group.title()));
+    }
+    if let Some(Terrain { landscape, beside, .. }) = landscape {
+        out += "\n## Landscape\n\n";
+        if let Some(facts) = beside {
+            out += &format!("Measured by `{}`.\n\n", facts.command.replace('`', "'"));
+        }
+        for crossover in landscape.slices.iter().flat_map(|slice| &slice.crossovers) {
+            out += &format!("- {}\n", sentence(&crossover.sentence));
+        }
+    }
+    for Plate { file, drawing } in book.landscape.iter().chain(&book.determinism) {
+        out += &format!("\n![{}]({file}.svg)\n\n{}\n", escape(&drawing.title), escape(&drawing.caption));
+    }
+    for Chapter { group, slug, drawings, absent } in chapters {
+        out += &format!("\n## {}\n\n", escape(&group.title()));
+        if !group.several && !group.params.is_empty() {
+            out += &format!("{}\n\n", escape(&group.parameters()));
+        }
+        out += &table(group);
+        for drawing in drawings {
+            let file = format!("{}-{slug}.svg", drawing.kind);
+            out += &format!("\n![{}]({file})\n\n{}\n", escape(&drawing.title), escape(&drawing.caption));
+        }
+        for reason in absent {
+            out += &format!("\n{reason}\n");
+        }
+    }
+    out += "\n## Soundness\n\n| strategy | equivalent on | otherwise |\n|:--|--:|:--|\n";
+    for finding in soundness(chapters) {
+        let reasons =
+            finding.otherwise.iter().map(|(why, on)| format!("{} ({})", escape(why), escape(&on.join(", "))));
+        let reasons: Vec<String> = reasons.collect();
+        out += &format!(
+            "| {} | {} of {} | {} |\n",
+            code(&finding.strategy),
+            finding.equivalent,
+            finding.total,
+            reasons.join("; ")
+        );
+    }
+    if let Some(startup) = book.material.startup {
+        out += &format!("\n## Startup\n\n```\n{}\n```\n", fenced(&startup.tables()));
+    }
+    out += &format!("\n## Environment\n\n```\n{}\n```\n\n", fenced(&facts.command));
+    for (name, value) in &facts.machine {
+        out += &format!("- {}: {}\n", escape(name), escape(value));
+    }
+    if !facts.strategies.is_empty() {
+        out += "\nEffective configuration of each strategy:\n\n";
+        for (name, value) in &facts.strategies {
+            out += &format!("- {}: {}\n", code(name), escape(value));
         }
     }
     out

@@ -8,10 +8,12 @@
 //! - [`units`] turns base units into text, [`palette`] turns strategies into colours and markers.
 //! - [`columns`] decides what a table holds. [`table`] writes the terminal's tables, [`markdown`] those of a README.
 //! - [`figures`] draws: one file per figure, each drawn once for SVG and PNG alike.
-//! - [`report`] puts all of it into a folder, [`html`] into one self-contained page.
+//! - A [`book`] holds all that there is of a run, its figures drawn. [`html`] and [`markdown`] make pages of it, and
+//!   [`report`] writes everything into a folder.
 //!
 //! The same input gives the same bytes: no clock, no random identifiers, no iteration over hash maps.
 
+pub mod book;
 pub mod columns;
 pub mod figures;
 pub mod growth;

@@ -7,119 +7,20 @@
 //! | `report.md` | the tables and figures for a repository's pages |
 //! | `report.html` | all of it in one file that needs nothing else |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::book::{Book, Chapter, Material, Plate, Terrain};
 use super::figures::determinism::DeterminismFigure;
 use super::figures::landscape::settings;
 use super::figures::{self, Drawable, Drawing};
 use super::html;
-use super::markdown::{code, escape, sentence, table};
+use super::markdown;
 use super::palette::Palette;
-use super::prose::printable;
-use super::view::{Group, plain};
-use crate::analyse::crossover::Landscape;
-use crate::analyse::distribution::Distribution;
-use crate::analyse::summary::Summary;
-use crate::claims::report::Checked;
-use crate::determinism;
-use crate::launch::plan::AGAIN;
-use crate::measure::row::Row;
-use crate::policies::report as policies;
-use crate::startup;
-
-/// What a run says of itself, taken from `run.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// Heading of the report.
-    pub title: String,
-    /// Identifier of the run.
-    pub run: String,
-    /// When it began, as text.
-    pub started: String,
-    /// The profile that chose its length.
-    pub profile: String,
-    /// The command that repeats it.
-    pub command: String,
-    /// Kernel, processor and so on: name and value.
-    pub machine: Vec<(String, String)>,
-    /// Effective configuration by strategy.
-    pub strategies: Vec<(String, String)>,
-    /// From which it drew its orders.
-    pub seed: u64,
-    /// Whether it ended before its plan did.
-    pub interrupted: bool,
-}
-
-/// All that a report is made of. What is empty was not in the run's folder and has no section.
-#[derive(Clone, Copy, Debug)]
-pub struct Material<'a> {
-    pub facts: &'a Facts,
-    pub summary: &'a Summary,
-    /// For what changes over time.
-    pub rows: &'a [Row],
-    /// Of single blocks.
-    pub distributions: &'a [Distribution],
-    /// Of a run over many places.
-    pub landscape: Option<Terrain<'a>>,
-    /// Of `startup.json`.
-    pub startup: Option<&'a startup::report::Report>,
-    /// Of `determinism.json`.
-    pub determinism: &'a [determinism::Cell],
-    /// Of `claims.json`.
-    pub claims: &'a [Checked],
-    /// Of `policies.json`.
-    pub policies: &'a [policies::Cell],
-}
-
-/// A landscape, and the cells that it is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Terrain<'a> {
-    pub landscape: &'a Landscape,
-    pub summary: &'a Summary,
-    /// What its run says of itself, where it lies in `landscape/` beside the one that is reported.
-    pub beside: Option<&'a Facts>,
-}
-
-impl Material<'_> {
-    /// Whether the run's own cells are the places of a landscape.
-    pub fn is_landscape(&self) -> bool {
-        self.landscape.is_some_and(|terrain| terrain.beside.is_none())
-    }
-}
-
-/// A report whose figures are drawn.
-#[derive(Debug)]
-pub struct Book<'a> {
-    pub material: Material<'a>,
-    pub chapters: Vec<Chapter<'a>>,
-    /// Over all places of a landscape.
-    pub landscape: Vec<Plate>,
-    pub determinism: Option<Plate>,
-}
-
-/// A figure of no single workload, and its file without the ending.
-#[derive(Debug)]
-pub struct Plate {
-    pub file: String,
-    pub drawing: Drawing,
-}
-
-/// One workload of the report.
-#[derive(Clone, Debug)]
-pub struct Chapter<'a> {
-    /// The workload's cells.
-    pub group: Group<'a>,
-    /// Its name in files and links; no other chapter has it.
-    pub slug: String,
-    /// Its figures.
-    pub drawings: Vec<Drawing>,
-    /// Sentences about figures that could not be drawn.
-    pub absent: Vec<&'static str>,
-}
+use super::view::Group;
 
 /// Draws and writes everything into `dir`, and returns the files in the order in which they were written.
 ///
@@ -156,7 +57,7 @@ pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
         cells => Some(files.figure(&DeterminismFigure::new(cells), "")?),
     };
     let book = Book { material, chapters, landscape: plates, determinism };
-    files.put("report.md", markdown(&book).as_bytes())?;
+    files.put("report.md", markdown::page(&book).as_bytes())?;
     files.put("report.html", html::page(&book, &palette).as_bytes())?;
     Ok(files.written)
 }
@@ -181,34 +82,6 @@ impl Files<'_> {
         self.put(&format!("{file}.svg"), drawing.svg.as_bytes())?;
         self.put(&format!("{file}.png"), &png)?;
         Ok(Plate { file, drawing })
-    }
-}
-
-/// The command that measures one cell again, with the baseline and the floor beside it.
-pub fn again(facts: &Facts, group: &Group, strategy: &str) -> String {
-    // The baseline's second contender is no strategy of its own.
-    let contender = if strategy == AGAIN { "--aa".into() } else { format!("-s {}", shell(strategy)) };
-    // Where a module of one's own is now, only the command of the run can say.
-    if group.workload.starts_with("user/") {
-        return format!("{} {contender}", facts.command);
-    }
-    let Facts { profile, seed, .. } = facts;
-    let mut command =
-        format!("resetbench run --profile {profile} --seed {seed} -w {}", shell(group.workload));
-    for (name, value) in group.params {
-        command += &format!(" -p {}", shell(&format!("{name}={}", plain(value))));
-    }
-    format!("{command} {contender}")
-}
-
-/// A word that a shell takes as it is.
-fn shell(word: &str) -> String {
-    let harmless = |b: u8| b.is_ascii_alphanumeric() || b"/-_.=:,".contains(&b);
-    let word = printable(word);
-    if !word.is_empty() && word.bytes().all(harmless) {
-        word
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 
@@ -240,136 +113,6 @@ fn with_slugs(groups: Vec<Group>) -> Vec<(Group, String)> {
     };
     let slugs: Vec<String> = groups.iter().map(|group| unique(group.slug())).collect();
     groups.into_iter().zip(slugs).collect()
-}
-
-/// What this run saw of a strategy's soundness.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// `family/variant`.
-    pub strategy: String,
-    /// Workloads on which its reset equalled a fresh instance.
-    pub equivalent: usize,
-    /// Workloads on which it was to run.
-    pub total: usize,
-    /// Everything else: the reason, and the workloads that it holds for.
-    pub otherwise: Vec<(String, Vec<String>)>,
-}
-
-/// One finding per strategy, in the order in which the summary first names them.
-pub fn soundness(chapters: &[Chapter]) -> Vec<Finding> {
-    let mut order: Vec<&str> = Vec::new();
-    let mut findings: BTreeMap<&str, Finding> = BTreeMap::new();
-    for chapter in chapters {
-        for cell in &chapter.group.cells {
-            let finding = findings.entry(cell.name()).or_insert_with(|| {
-                order.push(cell.name());
-                Finding { strategy: cell.name().into(), equivalent: 0, total: 0, otherwise: Vec::new() }
-            });
-            finding.total += 1;
-            finding.equivalent += usize::from(cell.sound());
-            let Some(reason) = cell.why_missing().filter(|_| !cell.sound()) else { continue };
-            let title = chapter.group.title();
-            match finding.otherwise.iter_mut().find(|(known, _)| *known == reason) {
-                Some((_, workloads)) => workloads.push(title),
-                None => finding.otherwise.push((reason, vec![title])),
-            }
-        }
-    }
-    order.into_iter().filter_map(|name| findings.remove(name)).collect()
-}
-
-/// Text that stays between the fences of a block of code.
-fn fenced(text: &str) -> String {
-    text.lines().map(printable).collect::<Vec<_>>().join("\n").replace("```", "'''")
-}
-
-/// The report as Markdown, with the pictures beside it.
-pub fn markdown(book: &Book) -> String {
-    let Book { material: Material { facts, summary, landscape, .. }, chapters, .. } = book;
-    let mut out = format!("# {}\n\n", escape(&facts.title));
-    out += &format!(
-        "Run {}, started {}, profile {}.\n\n",
-        code(&facts.run),
-        escape(&facts.started),
-        escape(&facts.profile)
-    );
-    if facts.interrupted {
-        out += "**This run was interrupted.** What follows is what it had measured until then.\n\n";
-    }
-    for note in &summary.notes {
-        out += &format!("> {}\n\n", sentence(note));
-    }
-    out += "## The best sound strategy per workload\n\n";
-    if chapters.is_empty() {
-        out += "This run holds no cells.\n\n";
-    }
-    for Chapter { group, .. } in chapters {
-        let words = match group.best().zip(group.answer()) {
-            Some((best, answer)) => {
-                let why = best.sentence().into_iter().chain(group.by_mean.map(|by_mean| &*by_mean.sentence));
-                let why: String = why.map(|words| format!(" {}", sentence(words))).collect();
-                let warning = group
-                    .warning()
-                    .map_or_else(String::new, |words| format!("**Warning: {}.** ", sentence(&words)));
-                format!("{warning}best is {}.{why}", sentence(&answer))
-            }
-            None => "no sound strategy has a time here.".into(),
-        };
-        out += &format!("- **{}**: {words}\n", escape(&group.title()));
-    }
-    if let Some(Terrain { landscape, beside, .. }) = landscape {
-        out += "\n## Landscape\n\n";
-        if let Some(facts) = beside {
-            out += &format!("Measured by `{}`.\n\n", facts.command.replace('`', "'"));
-        }
-        for crossover in landscape.slices.iter().flat_map(|slice| &slice.crossovers) {
-            out += &format!("- {}\n", sentence(&crossover.sentence));
-        }
-    }
-    for Plate { file, drawing } in book.landscape.iter().chain(&book.determinism) {
-        out += &format!("\n![{}]({file}.svg)\n\n{}\n", escape(&drawing.title), escape(&drawing.caption));
-    }
-    for Chapter { group, slug, drawings, absent } in chapters {
-        out += &format!("\n## {}\n\n", escape(&group.title()));
-        if !group.several && !group.params.is_empty() {
-            out += &format!("{}\n\n", escape(&group.parameters()));
-        }
-        out += &table(group);
-        for drawing in drawings {
-            let file = format!("{}-{slug}.svg", drawing.kind);
-            out += &format!("\n![{}]({file})\n\n{}\n", escape(&drawing.title), escape(&drawing.caption));
-        }
-        for reason in absent {
-            out += &format!("\n{reason}\n");
-        }
-    }
-    out += "\n## Soundness\n\n| strategy | equivalent on | otherwise |\n|:--|--:|:--|\n";
-    for finding in soundness(chapters) {
-        let reasons =
-            finding.otherwise.iter().map(|(why, on)| format!("{} ({})", escape(why), escape(&on.join(", "))));
-        let reasons: Vec<String> = reasons.collect();
-        out += &format!(
-            "| {} | {} of {} | {} |\n",
-            code(&finding.strategy),
-            finding.equivalent,
-            finding.total,
-            reasons.join("; ")
-        );
-    }
-    if let Some(startup) = book.material.startup {
-        out += &format!("\n## Startup\n\n```\n{}\n```\n", fenced(&startup.tables()));
-    }
-    out += &format!("\n## Environment\n\n```\n{}\n```\n\n", fenced(&facts.command));
-    for (name, value) in &facts.machine {
-        out += &format!("- {}: {}\n", escape(name), escape(value));
-    }
-    if !facts.strategies.is_empty() {
-        out += "\nEffective configuration of each strategy:\n\n";
-        for (name, value) in &facts.strategies {
-            out += &format!("- {}: {}\n", code(name), escape(value));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

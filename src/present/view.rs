@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use super::prose::enumerated;
-use crate::analyse::ending::Ending;
 use crate::analyse::learned::Learned;
 use crate::analyse::outcomes::Outcomes;
-use crate::analyse::standing::{self, ByMean};
+use crate::analyse::standing;
+use crate::analyse::summary::ByMean;
+use crate::analyse::summary::Ending;
 use crate::analyse::summary::{
     Cell, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary, Verdict,
 };

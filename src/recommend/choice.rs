@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use reset_strategies::{Strategy, Swap, registry};
 
 use crate::analyse::bootstrap::Estimate;
-use crate::analyse::standing::ByMean;
-use crate::analyse::summary::Ratio;
+use crate::analyse::summary::{ByMean, Ratio};
 use crate::analyse::verdict::more;
 use crate::analyse::{MARGIN, SEED, cells, evidence, standing};
 use crate::present::prose::enumerated;

@@ -23,8 +23,7 @@ use reset_strategies::{Kernel, Swap};
 use serde::Serialize;
 
 use crate::analyse::saved::Saved;
-use crate::analyse::standing::ByMean;
-use crate::analyse::summary::Ratio;
+use crate::analyse::summary::{ByMean, Ratio};
 use crate::gate::likeness;
 use crate::kernels::{self, seen};
 use crate::measure::row::Params;

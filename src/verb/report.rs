@@ -12,7 +12,7 @@ use crate::claims::report::Checked;
 use crate::cli::ReportArgs;
 use crate::determinism::Cell;
 use crate::policies::report as policies;
-use crate::present::report::{Facts, Material, Terrain};
+use crate::present::book::{Facts, Material, Terrain};
 use crate::present::{landscape, report, table, view::Group};
 use crate::{claims, determinism, startup};
 

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use reset_strategies::registry;
-use resetbench::analyse::ending::Ending;
 use resetbench::analyse::rows_file;
+use resetbench::analyse::summary::Ending;
 use resetbench::launch::plan::{Effort, Plan, Profile};
 use resetbench::launch::runner::Runner;
 use resetbench::measure::row::{Phase, Row};

@@ -11,8 +11,9 @@ use reset_strategies::registry;
 use super::{Contender, Lane, Runner, Turn};
 use crate::analyse::SEED;
 use crate::analyse::bootstrap::Seed;
-use crate::analyse::ending::{self, Ending, are_narrow};
+use crate::analyse::ending::{self, are_narrow};
 use crate::analyse::paired::{Paired, Rounds};
+use crate::analyse::summary::Ending;
 use crate::launch::plan::Order;
 use crate::measure::row::{Phase, Row, canonical};
 

@@ -4,14 +4,14 @@ use maud::{Markup, html};
 
 use super::{figure, named, scroll, sentence, text};
 use crate::analyse::crossover::Slice;
+use crate::present::book::{Book, Chapter, Terrain, soundness as found};
 use crate::present::palette::Palette;
 use crate::present::policies::Group;
-use crate::present::report::{self, Book, Chapter, Terrain};
 use crate::workload::landscape::describe;
 
 /// What was found equal to a fresh instance, and why the rest was not.
 pub fn soundness(chapters: &[Chapter], palette: &Palette) -> Markup {
-    let findings = report::soundness(chapters);
+    let findings = found(chapters);
     html! {
         section #soundness {
             h2 { "Soundness" }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{scroll, sentence, text, whole};
 use crate::determinism::environment::size;
 use crate::determinism::word;
-use crate::present::report::Book;
+use crate::present::book::Book;
 use crate::present::units::ns;
 use crate::startup::report::{CommitCell, PathCell, Spread};
 

@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::{named, note_id, scroll, sentence, text};
 use crate::analyse::summary::Verdict;
+use crate::present::book::{Book, Chapter, again};
 use crate::present::columns::{Entry, Kind, Line, Sheet};
 use crate::present::palette::Palette;
 use crate::present::prose::percent;
-use crate::present::report::{Book, Chapter, again};
 use crate::present::units::ratio;
 use crate::present::view::{Group, Shown, family};
 

@@ -3,11 +3,17 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::analyse::standing::{ByMean, standings};
+use crate::analyse::standing::standings;
+use crate::analyse::summary::ByMean;
 use crate::analyse::summary::Ratio;
+use crate::analyse::summary::Summary;
 use crate::claims::Verdict;
 use crate::claims::report::Checked;
+use crate::determinism;
+use crate::launch::plan::AGAIN;
+use crate::present::book::{Facts, again, soundness};
 use crate::present::fixture;
+use crate::startup;
 
 fn written(facts: &Facts, summary: &Summary) -> (Vec<String>, String, String) {
     let dir = tempfile::tempdir().unwrap();
