@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod kernels;
+mod spelling;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,11 +10,12 @@ use clap::builder::RangedU64ValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use reset_strategies::Kernel;
 
-use crate::gate::export::Format;
+use crate::export::Format;
 use crate::launch::plan::Profile;
 use crate::protocol::policy::Policy;
 use crate::recommend::limits;
 pub use kernels::{CollectArgs, KernelsArgs, KernelsVerb};
+pub use spelling::Spelling;
 
 /// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.
 ///
@@ -337,17 +339,6 @@ pub struct RecommendArgs {
 pub enum Survive {
     /// Pages that are swapped out.
     Swap,
-}
-
-/// A way to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Spelling {
-    /// For a terminal.
-    Text,
-    /// For a page.
-    Markdown,
-    /// For a program.
-    Json,
 }
 
 #[derive(Debug, Args)]

@@ -45,7 +45,6 @@ pub mod outcomes;
 pub mod paired;
 pub mod quantile;
 pub mod rows_file;
-pub mod saved;
 pub mod standing;
 pub mod student;
 pub mod summary;

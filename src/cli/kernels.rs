@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Spelling;
+use super::spelling::Spelling;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::{Cell, SCHEMA, word};
 use crate::launch::record::{command_line, wasmtime_version};
 use crate::machine::Machine;
-use crate::present::figures::determinism as figure;
 
 /// `determinism.json`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -38,18 +37,13 @@ impl Report {
         }
     }
 
-    /// Writes the JSON and the heat map.
+    /// Writes the JSON.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let write = |name: &str, bytes: &[u8]| {
-            let path = folder.join(name);
-            std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
-        };
-        write("determinism.json", (serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
-        let (svg, png) = figure::draw(&self.cells)?;
-        write("determinism.svg", svg.as_bytes())?;
-        write("determinism.png", &png)
+        let path = folder.join("determinism.json");
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 }

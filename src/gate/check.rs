@@ -13,8 +13,8 @@ use super::history::History;
 use super::likeness::{self, Unlike};
 use super::series::{Metric, Series, change, place, ratios};
 use super::threshold::{Threshold, threshold};
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::{Cell, Equivalence, Ratio};
+use crate::launch::saved::Saved;
 
 /// Version of the report's JSON.
 pub const SCHEMA: u32 = 1;

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::likeness::{self, Unlike};
 use super::series::{Metric, Series, change, ratios};
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::{Cell, Equivalence, Ratio, Verdict};
 use crate::analyse::verdict::verdict;
-use crate::present::units;
+use crate::launch::saved::Saved;
+use crate::units;
 
 /// Version of the comparison's JSON.
 pub const SCHEMA: u32 = 1;
@@ -115,7 +115,7 @@ pub(super) fn turned(a: &Saved, b: &Saved) -> Vec<String> {
 }
 
 /// An equivalence as `summary.json` spells it.
-pub(super) fn word(equivalence: Equivalence) -> &'static str {
+pub fn word(equivalence: Equivalence) -> &'static str {
     match equivalence {
         Equivalence::Equivalent => "equivalent",
         Equivalence::Diverged => "diverged",

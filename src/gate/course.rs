@@ -13,8 +13,8 @@ use super::check::{Kind, Report, judge};
 use super::history::{History, Night};
 use super::series::{Metric, Series, change};
 use super::threshold::threshold;
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::Ratio;
+use crate::launch::saved::Saved;
 
 /// A series on one night.
 #[derive(Clone, Copy, Debug, PartialEq)]

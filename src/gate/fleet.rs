@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::likeness::{self, Unlike};
 use super::series::{Series, ratios};
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::Ratio;
-use crate::present::units;
+use crate::launch::saved::Saved;
+use crate::units;
 
 /// Version of `fleet.json`.
 pub const SCHEMA: u32 = 1;

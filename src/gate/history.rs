@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::series::{Metric, Series, ratios};
-use crate::analyse::saved::Saved;
 use crate::launch::record::WorkloadRecord;
+use crate::launch::saved::Saved;
 use crate::measure::row::canonical;
 
 /// Version of a line. Keys may be added freely; renaming one raises it.

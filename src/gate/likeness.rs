@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 use super::series::{Series, place};
-use crate::analyse::saved::Saved;
 use crate::launch::record::{Record, WorkloadRecord};
+use crate::launch::saved::Saved;
 use crate::measure::row::canonical;
 
 /// Two runs of which nothing can be compared.

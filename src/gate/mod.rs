@@ -18,7 +18,6 @@
 pub mod check;
 pub mod compare;
 pub mod course;
-pub mod export;
 pub mod fleet;
 pub mod history;
 pub mod likeness;

@@ -7,8 +7,8 @@ use super::{Cell, StrategySeen};
 use crate::analyse::summary::Equivalence;
 use crate::determinism::Outcome;
 use crate::present::markdown::{code, escape};
-use crate::present::prose::printable;
 use crate::present::table::hanging;
+use crate::prose::printable;
 
 /// What is said where there are no boots.
 const NONE: &str = "no boot of the kernel matrix was committed when this program was built";

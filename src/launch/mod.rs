@@ -11,6 +11,7 @@ pub mod plan;
 pub mod process;
 pub mod record;
 pub mod runner;
+pub mod saved;
 
 use std::path::PathBuf;
 

@@ -15,7 +15,7 @@ use super::harness::Harness;
 use super::plan::{AGAIN, Contender, Plan, Profile};
 use crate::machine::{Machine, Noise};
 use crate::measure::row::Params;
-use crate::present::prose::printable;
+use crate::prose::printable;
 use crate::protocol::Planted;
 use crate::workload::host::options;
 use crate::workload::{Heights, Workload, host};

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 use reset_strategies::module::{Facts, with_memory_pages};
 use serde_json::Value;
 
-use crate::present::units::bytes;
 use crate::protocol::schedule::{Cut, Input};
+use crate::units::bytes;
 use crate::workload::{Workload, bundled};
 
 /// The parameter that says which blocks of a trace are cut short.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::figures::Drawing;
-use super::prose::printable;
 use super::view::{Group, plain};
 use crate::analyse::crossover::Landscape;
 use crate::analyse::distribution::Distribution;
@@ -13,6 +12,7 @@ use crate::determinism;
 use crate::launch::plan::AGAIN;
 use crate::measure::row::Row;
 use crate::policies::report as policies;
+use crate::prose::printable;
 use crate::startup;
 
 /// What a run says of itself, taken from `run.json`.

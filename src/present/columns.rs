@@ -3,10 +3,10 @@
 //! The terminal, Markdown and HTML differ in how a table looks, never in what stands in it: both are decided here.
 
 use super::growth;
-use super::units::{Column, Quantity, ratio};
 use super::view::{Group, Shown};
 use crate::analyse::ending;
 use crate::analyse::summary::Ratio;
+use crate::units::{Column, Quantity, ratio};
 
 /// A column behind the strategy's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

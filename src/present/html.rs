@@ -18,11 +18,11 @@ use super::book::{Book, Chapter, Facts, Material};
 use super::figures::landscape::pages;
 use super::figures::{Drawing, Numbers};
 use super::palette::{Palette, Style, dark_rules};
-use super::prose::{code_spans, printable};
-use super::units::{bytes, count, ns, ratio};
 use super::view::{Group, Shown};
 use crate::analyse::crossover::ALONG;
 use crate::analyse::summary::Summary;
+use crate::prose::{code_spans, printable};
+use crate::units::{bytes, count, ns, ratio};
 use crate::workload::landscape::describe;
 
 /// What sorts and filters tables; the page says all it has to say without it.

@@ -1,7 +1,7 @@
 //! The landscape in words: who is best where, and where that changes.
 
-use super::units;
 use crate::analyse::crossover::Landscape;
+use crate::units;
 use crate::workload::landscape::describe;
 
 /// The landscape for a terminal.

@@ -5,9 +5,9 @@
 use super::book::{Book, Chapter, Material, Plate, Terrain, soundness};
 use super::columns::{Entry, Sheet};
 use super::figures::Numbers;
-use super::prose::{code_spans, enumerated, percent, printable};
-use super::units::ratio;
 use super::view::Group;
+use crate::prose::{code_spans, enumerated, percent, printable};
+use crate::units::ratio;
 
 /// The table of one workload with its notes, ending in a newline.
 pub fn table(group: &Group) -> String {

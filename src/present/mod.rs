@@ -4,8 +4,8 @@
 //! output is text and pictures. Nothing here measures, decides or computes a statistic.
 //!
 //! - [`view`] holds the rule that a reset which was not observed to be equivalent has no figures; tables and figures
-//!   see cells only through it. [`prose`] makes foreign text safe to write.
-//! - [`units`] turns base units into text, [`palette`] turns strategies into colours and markers.
+//!   see cells only through it. [`crate::prose`] makes foreign text safe to write.
+//! - [`crate::units`] turns base units into text, [`palette`] turns strategies into colours and markers.
 //! - [`columns`] decides what a table holds. [`table`] writes the terminal's tables, [`markdown`] those of a README.
 //! - [`figures`] draws: one file per figure, each drawn once for SVG and PNG alike.
 //! - A [`book`] holds all that there is of a run, its figures drawn. [`html`] and [`markdown`] make pages of it, and
@@ -22,10 +22,8 @@ pub mod landscape;
 pub mod markdown;
 pub mod palette;
 pub mod policies;
-pub mod prose;
 pub mod report;
 pub mod table;
-pub mod units;
 pub mod view;
 
 #[cfg(test)]

@@ -4,13 +4,13 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::growth::{grouped, interval};
-use super::prose::{enumerated, printable};
 use super::table::{Options, middle, pad_left, pad_right, wrap};
-use super::units::{Column, Quantity, bytes, plus_minus, ratio};
 use super::view::plain;
 use crate::analyse::summary::{Equivalence, Growth};
 use crate::determinism::word;
 use crate::policies::report::{Cell, Cost, Memory};
+use crate::prose::{enumerated, printable};
+use crate::units::{Column, Quantity, bytes, plus_minus, ratio};
 
 /// The policies of one strategy on one workload.
 pub struct Group<'a> {

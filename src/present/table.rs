@@ -11,10 +11,10 @@ use unicode_width::UnicodeWidthStr;
 use self::fit::cut;
 pub use self::fit::{hanging, middle, pad_left, pad_right, wrap};
 use super::columns::{Entry, Kind, Line, Sheet};
-use super::prose::{percent, printable};
-use super::units::{Column, plus_minus, ratio};
 use super::view::Group;
 use crate::analyse::summary::Ratio;
+use crate::prose::{percent, printable};
+use crate::units::{Column, plus_minus, ratio};
 
 /// How wide the table may be, and whether it may use bold and dim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use super::prose::enumerated;
 use crate::analyse::learned::Learned;
 use crate::analyse::outcomes::Outcomes;
 use crate::analyse::standing;
@@ -15,6 +14,7 @@ use crate::analyse::summary::{
     Cell, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary, Verdict,
 };
 use crate::measure::row::Params;
+use crate::prose::enumerated;
 
 /// A cell behind the rule that only an equivalent reset has figures.
 #[derive(Clone, Copy, Debug)]

@@ -13,9 +13,9 @@ use crate::analyse::bootstrap::Estimate;
 use crate::analyse::summary::{ByMean, Ratio};
 use crate::analyse::verdict::more;
 use crate::analyse::{MARGIN, SEED, cells, evidence, standing};
-use crate::present::prose::enumerated;
-use crate::present::units::bytes;
 use crate::present::view::{Group, Shown};
+use crate::prose::enumerated;
+use crate::units::bytes;
 
 /// A sound strategy that was timed.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::choice::Candidate;
 use crate::kernels;
 use crate::kernels::seen::{self, Host};
-use crate::present::units::{bytes, ns};
+use crate::units::{bytes, ns};
 
 /// The limits that a strategy has to keep; absent ones do not limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -22,13 +22,13 @@ use anyhow::Result;
 use reset_strategies::{Kernel, Swap};
 use serde::Serialize;
 
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::{ByMean, Ratio};
 use crate::gate::likeness;
 use crate::kernels::{self, seen};
+use crate::launch::saved::Saved;
 use crate::measure::row::Params;
-use crate::present::units::{bytes, ns};
 use crate::present::view::Group;
+use crate::units::{bytes, ns};
 use choice::{Candidate, Choice, Field};
 use limits::Limits;
 

@@ -1,10 +1,10 @@
 //! What a result cannot know, said beside every recommendation made from it.
 
 use super::limits::Limits;
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::Equivalence;
 use crate::kernels::{self, seen};
 use crate::launch::plan::Profile;
+use crate::launch::saved::Saved;
 use crate::machine::Level;
 use crate::present::view::Group;
 

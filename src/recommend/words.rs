@@ -4,9 +4,9 @@ use reset_strategies::{Swap, registry};
 
 use super::{Recommendation, Recommendations};
 use crate::present::markdown::{escape, sentence};
-use crate::present::prose::{percent, printable};
 use crate::present::table::{hanging, wrap};
-use crate::present::units::ratio;
+use crate::prose::{percent, printable};
+use crate::units::ratio;
 
 /// The heads under which a recommendation is told, and the sentences under each; empty ones are left out.
 fn parts(answer: &Recommendation, level: f64) -> Vec<(&'static str, Vec<String>)> {

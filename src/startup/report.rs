@@ -14,7 +14,7 @@ use super::launch::Launched;
 use crate::analyse::quantile::median;
 use crate::determinism::environment::size;
 use crate::determinism::word;
-use crate::present::units::ns;
+use crate::units::ns;
 
 /// The launches of each job.
 pub type Results = BTreeMap<Job, Vec<Result<Launched>>>;

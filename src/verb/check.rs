@@ -7,12 +7,12 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::analyse::saved::Saved;
 use crate::cli::CheckArgs;
 use crate::gate::check::check;
 use crate::gate::course::{Course, courses};
 use crate::gate::history::{History, Night, append};
 use crate::gate::rerun;
+use crate::launch::saved::Saved;
 use crate::present::figures::{Drawable, Drawing, HistoryFigure};
 use crate::present::markdown::{self, escape};
 use crate::present::palette::Palette;

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::analyse::saved::Saved;
 use crate::cli::CompareArgs;
 use crate::gate::compare::compare;
+use crate::launch::saved::Saved;
 
 /// Compares two runs.
 ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::run::{INTERRUPTED, watch_for_interrupt};
 use crate::cli::DeterminismArgs;
@@ -16,6 +16,7 @@ use crate::determinism::{Outcome, matrix, plan, process, word};
 use crate::launch::folder;
 use crate::machine::group;
 use crate::measure::writer::RowWriter;
+use crate::present::figures::determinism as figure;
 use crate::progress::Progress;
 
 /// Runs all cases of a profile.
@@ -63,6 +64,11 @@ pub fn run(args: &DeterminismArgs) -> Result<ExitCode> {
     }
     rows.keep()?;
     report.write(&folder)?;
+    let (svg, png) = figure::draw(&report.cells)?;
+    for (name, bytes) in [("determinism.svg", svg.as_bytes()), ("determinism.png", &png)] {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     if !args.quiet {
         eprintln!("\nrows, determinism.json and the heat map are in {}", folder.display());
     }

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::analyse::saved::Saved;
 use crate::cli::ExportArgs;
-use crate::gate::export::export;
+use crate::export::export;
 use crate::gate::likeness;
+use crate::launch::saved::Saved;
 
 /// Prints a run in a format.
 ///

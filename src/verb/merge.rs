@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::analyse::saved::Saved;
 use crate::cli::MergeArgs;
 use crate::gate::fleet::merge;
+use crate::launch::saved::Saved;
 
 /// Merges runs.
 ///

@@ -20,9 +20,9 @@ use crate::policies::report::{Cell, Report};
 use crate::policies::{SCHEMA, scenario};
 use crate::present::policies;
 use crate::present::table::Options;
-use crate::present::units::bytes;
 use crate::progress::Progress;
 use crate::protocol::policy::Policy;
+use crate::units::bytes;
 use crate::workload::Workload;
 
 /// The strategies where none is named: what indexers ship, and the one that adapts.

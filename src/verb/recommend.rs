@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 
 use super::run::measure;
 use super::select::matching;
-use crate::analyse::saved::Saved;
 use crate::cli::{Filter, RecommendArgs, RunArgs, Spelling, Suite, Survive};
 use crate::kernels;
+use crate::launch::saved::Saved;
 use crate::present::table::Options;
 use crate::present::view::Group;
 use crate::recommend::limits::Limits;

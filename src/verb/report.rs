@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 
-use crate::analyse::{saved::Saved, summary::Summary};
+use crate::analyse::summary::Summary;
 use crate::claims::report::Checked;
 use crate::cli::ReportArgs;
 use crate::determinism::Cell;
+use crate::launch::saved::Saved;
 use crate::policies::report as policies;
 use crate::present::book::{Facts, Material, Terrain};
 use crate::present::{landscape, report, table, view::Group};

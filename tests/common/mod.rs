@@ -158,7 +158,7 @@ pub fn history(path: &Path, nights: &[(f64, f64)]) {
         let mut run = Run::new(&format!("night-{day}"));
         (run.strategy, run.pair) = (strategy, Some(pair));
         run.record.started = format!("2026-01-{day:02}T02:00:00Z");
-        let saved = resetbench::analyse::saved::Saved::read(&run.write(parent.path())).expect("a run");
+        let saved = resetbench::launch::saved::Saved::read(&run.write(parent.path())).expect("a run");
         text += &(serde_json::to_string(&Night::of(&saved, false)).expect("a night") + "\n");
     }
     fs::write(path, text).expect("a history");

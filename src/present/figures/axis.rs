@@ -1,6 +1,6 @@
 //! Axes: from values to places, and the ticks between.
 
-use crate::present::units::{self, Column, Quantity};
+use crate::units::{self, Column, Quantity};
 
 /// A place on an axis and what is written there.
 #[derive(Clone, Debug, PartialEq)]

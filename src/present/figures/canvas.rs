@@ -10,7 +10,7 @@ use plotters::style::{Color as _, FontStyle, IntoFont as _, RGBColor, TextStyle}
 
 use super::text::{FAMILY, Face};
 use crate::present::palette::{Colour, PAPER, Style};
-use crate::present::prose::printable;
+use crate::prose::printable;
 
 /// Which part of a text lies at the given point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use super::{Figure, Numbers};
 use crate::analyse::distribution::{Distribution, Place};
 use crate::analyse::summary::Quantiles;
 use crate::present::palette::{GRID, MUTED, Palette, Style, family_rank};
-use crate::present::units::ns;
 use crate::present::view::{Group, Shown, family as of_family, variant};
+use crate::units::ns;
 
 const TICKS: f64 = 62.0;
 const LABELS: f64 = 270.0;

@@ -13,7 +13,7 @@ use crate::determinism::matrix::{distinct, environment, short};
 use crate::determinism::process::is_shortage;
 use crate::determinism::{Cell, Mitigation, Outcome, word};
 use crate::present::palette::{Colour, GRID, INK, MUTED, OUTCOMES, PAPER};
-use crate::present::prose::printable;
+use crate::prose::printable;
 
 const NAME: f64 = 300.0;
 const ROW: f64 = 30.0;

@@ -20,9 +20,9 @@ use crate::analyse::summary::Growth;
 use crate::measure::row::Row;
 use crate::present::growth::{grouped, interval};
 use crate::present::palette::{MUTED, Palette, Style};
-use crate::present::prose::percent;
-use crate::present::units::{bytes, gained};
 use crate::present::view::{Group, Shown, variant};
+use crate::prose::percent;
+use crate::units::{bytes, gained};
 
 /// Room for tick labels left of a panel, and for names right of it.
 const TICKS: f64 = 60.0;

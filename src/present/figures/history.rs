@@ -15,7 +15,7 @@ use super::{Figure, Numbers};
 use crate::analyse::summary::Ratio;
 use crate::gate::course::{ChangePoint, Course, Stop};
 use crate::present::palette::{GRID, MUTED, PAPER, Palette, Style};
-use crate::present::units::ratio;
+use crate::units::ratio;
 
 /// Room for tick labels left of a panel, and for names right of it.
 const BESIDE: (f64, f64) = (62.0, 300.0);

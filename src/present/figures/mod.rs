@@ -36,10 +36,10 @@ use anyhow::{Context as _, Result};
 use plotters::prelude::{DrawingBackend, SVGBackend};
 
 use super::palette::Palette;
-use super::prose::printable;
 use super::view::Group;
 use crate::analyse::distribution::Distribution;
 use crate::measure::row::Row;
+use crate::prose::printable;
 
 /// Width of every figure in units of the SVG, which are pixels of the PNG.
 ///

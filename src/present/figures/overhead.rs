@@ -15,8 +15,8 @@ use super::parts::{
 use super::{Figure, Numbers};
 use crate::analyse::summary::Overhead;
 use crate::present::palette::{GRID, MUTED, Palette, SOFT, Style};
-use crate::present::units::signed_ns;
 use crate::present::view::{Group, Shown};
+use crate::units::signed_ns;
 
 /// Left edges and widths of the figure's columns.
 const NAME: f64 = 306.0;

@@ -9,8 +9,8 @@ use super::canvas::{Align, Canvas, Type};
 use super::parts::{MARGIN, SMALL};
 use super::text::cut;
 use crate::present::palette::{GRID, INK, MUTED, Style, family_rank};
-use crate::present::prose::printable;
 use crate::present::view::{Shown, family};
+use crate::prose::printable;
 
 /// Height that a name beside a panel needs.
 pub const LABEL_GAP: f64 = 22.0;

@@ -14,9 +14,9 @@ use super::text::cut;
 use super::{Figure, Numbers, WIDTH};
 use crate::analyse::summary::{Quantiles, Residency};
 use crate::present::palette::{GRID, INK, MUTED, Palette, SOFT, Style};
-use crate::present::prose::printable;
-use crate::present::units::{Quantity, bytes, ns, ratio};
 use crate::present::view::{Group, Shown};
+use crate::prose::printable;
+use crate::units::{Quantity, bytes, ns, ratio};
 
 const PLOT: (f64, f64) = (110.0, 800.0);
 /// Where names begin.

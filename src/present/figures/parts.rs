@@ -7,8 +7,8 @@ use super::canvas::{Align, Canvas, Type};
 use super::text::{cut, wrap};
 use super::{WIDTH, axis::Tick};
 use crate::present::palette::{Colour, GRID, INK, MUTED, PAPER, STRIPE, Style};
-use crate::present::prose::printable;
 use crate::present::view::{Group, Shown, word};
+use crate::prose::printable;
 
 /// Space left free at each side.
 pub const MARGIN: f64 = 24.0;

@@ -14,8 +14,8 @@ use super::series::{Point, Series, series, spread, thin};
 use super::{Figure, Numbers};
 use crate::measure::row::Row;
 use crate::present::palette::{MUTED, Palette, Style};
-use crate::present::units::{Quantity, bytes};
 use crate::present::view::{Group, Shown, family as of_family, variant};
+use crate::units::{Quantity, bytes};
 
 /// Room for tick labels left of a panel, and for names right of it.
 const TICKS: f64 = 52.0;

@@ -13,9 +13,9 @@ use super::parts::{
 };
 use super::{Figure, Numbers, WIDTH};
 use crate::present::palette::{INK, Palette, Style, stage};
-use crate::present::prose::printable;
-use crate::present::units::ns;
 use crate::present::view::Group;
+use crate::prose::printable;
+use crate::units::ns;
 
 const NAME: f64 = 306.0;
 const RIGHT: f64 = 1182.0;

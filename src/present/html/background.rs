@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::text;
 use crate::analyse::summary::Summary;
 use crate::present::book::Facts;
-use crate::present::prose::percent;
+use crate::prose::percent;
 
 /// The machine, the command and the strategies' configurations.
 pub fn environment(facts: &Facts) -> Markup {

@@ -6,8 +6,8 @@ use super::{scroll, sentence, text, whole};
 use crate::determinism::environment::size;
 use crate::determinism::word;
 use crate::present::book::Book;
-use crate::present::units::ns;
 use crate::startup::report::{CommitCell, PathCell, Spread};
+use crate::units::ns;
 
 /// Both tables.
 pub fn section(book: &Book) -> Markup {

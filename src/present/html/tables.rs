@@ -7,9 +7,9 @@ use crate::analyse::summary::Verdict;
 use crate::present::book::{Book, Chapter, again};
 use crate::present::columns::{Entry, Kind, Line, Sheet};
 use crate::present::palette::Palette;
-use crate::present::prose::percent;
-use crate::present::units::ratio;
 use crate::present::view::{Group, Shown, family};
+use crate::prose::percent;
+use crate::units::ratio;
 
 /// The switches that a script brings to life; without one they stay hidden.
 pub fn filters(book: &Book) -> Markup {

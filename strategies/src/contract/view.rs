@@ -8,7 +8,7 @@ use wasmtime::{
     Val,
 };
 
-use super::Value;
+use super::difference::Value;
 use crate::module::{Facts, Item, export_name};
 
 pub(super) struct View<'a, T: 'static> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
-use super::{Curve, Setting};
+use super::setting::{Curve, Setting};
 use crate::present::figures::axis::{CloseTime, Tick};
 use crate::present::figures::canvas::{Align, Canvas};
 use crate::present::figures::panels::{Grid, LABEL_GAP, Panel};
@@ -11,8 +11,8 @@ use crate::present::figures::parts::{SMALL, heading, heading_height};
 use crate::present::figures::series::spread;
 use crate::present::figures::{Figure, Numbers};
 use crate::present::palette::{GRID, MUTED, Palette, Style};
-use crate::present::units::{ns, ratio};
 use crate::present::view::{Group, Shown};
+use crate::units::{ns, ratio};
 
 const TICKS: f64 = 78.0;
 const LABELS: f64 = 304.0;

@@ -8,15 +8,15 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
-use super::{Curve, Setting, pages};
+use super::setting::{Curve, Setting, pages};
 use crate::present::figures::canvas::{Align, Canvas, Type};
 use crate::present::figures::parts::{MARGIN, SMALL, heading, heading_height};
 use crate::present::figures::text::cut;
 use crate::present::figures::{Figure, Numbers, WIDTH};
 use crate::present::palette::{INK, MUTED, Palette, STRIPE};
-use crate::present::prose::printable;
-use crate::present::units::{ns, ratio};
 use crate::present::view::{Group, Shown, family, variant};
+use crate::prose::printable;
+use crate::units::{ns, ratio};
 
 const TILE: f64 = 124.0;
 /// The pattern above its fields, and the numbers of pages above all.

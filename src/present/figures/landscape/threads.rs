@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
-use super::{Setting, pages};
+use super::setting::{Setting, pages};
 use crate::analyse::summary::Quantiles;
 use crate::present::figures::axis::CloseTime;
 use crate::present::figures::canvas::{Align, Canvas};
 use crate::present::figures::parts::{BODY, MARGIN, Rows, SMALL, heading, heading_height, row, x_axis};
 use crate::present::figures::{Figure, Numbers};
 use crate::present::palette::{Palette, Style};
-use crate::present::units::{ns, ratio};
 use crate::present::view::Shown;
+use crate::units::{ns, ratio};
 use crate::workload::landscape::describe;
 
 const NAME: f64 = 306.0;

@@ -7,9 +7,9 @@ mod openmetrics;
 
 use anyhow::Result;
 
-use super::series::place;
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::Cell;
+use crate::gate::series::place;
+use crate::launch::saved::Saved;
 use crate::present::markdown;
 use crate::present::view::Group;
 

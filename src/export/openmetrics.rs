@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::{Cell, Equivalence};
+use crate::launch::saved::Saved;
 use crate::measure::row::canonical;
 
 /// A family: its name, its unit and what it says.

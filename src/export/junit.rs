@@ -2,9 +2,9 @@
 //! equal to a fresh instance; what could not run here is skipped, with the reason.
 
 use crate::analyse::outcomes::Outcomes;
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::{Cell, Equivalence};
 use crate::gate::compare::word;
+use crate::launch::saved::Saved;
 use crate::present::view::Group;
 
 pub fn export(saved: &Saved) -> String {

@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use crate::analyse::saved::Saved;
 use crate::analyse::summary::Verdict;
+use crate::launch::saved::Saved;
 
 pub fn export(saved: &Saved) -> Value {
     let cells = super::shown(saved).filter(|cell| cell.verdict != Verdict::Baseline);

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::crossover::{self, Landscape};
-use super::distribution::{self, Distribution};
-use super::evidence::{self, Group};
-use super::standing::standings;
-use super::summary::{self, Summary};
-use super::{Facts, SEED, Unfit, rows_file, summarise};
-use crate::launch::record::Record;
+use super::record::Record;
+use crate::analyse::crossover::{self, Landscape};
+use crate::analyse::distribution::{self, Distribution};
+use crate::analyse::evidence::{self, Group};
+use crate::analyse::standing::standings;
+use crate::analyse::summary::{self, Summary};
+use crate::analyse::{Facts, SEED, Unfit, rows_file, summarise};
 use crate::measure::row::Row;
 use crate::workload::one_block;
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::analyse::saved::Saved;
+use crate::launch::saved::Saved;
 
 pub fn export(saved: &Saved) -> Value {
     let mut benchmarks = Map::new();
