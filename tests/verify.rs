@@ -240,7 +240,7 @@ fn bad_modules_are_refused_with_a_reason() {
         (r#"(import "env" "__log" (func)) (memory (export "memory") 1) (func (export "_start"))"#, "__log"),
         (
             r#"(memory (export "memory") 1) (func (export "_start") (param i32))"#,
-            "no entry point without parameters",
+            "its `_start` takes 1 parameters",
         ),
         (
             r#"(memory (export "memory") 1) (func (export "_start") (drop (i64.const 1)) i32.const 0)"#,
