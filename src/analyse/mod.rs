@@ -18,7 +18,7 @@
 //! | who is best, and who cannot be told apart from it | [`standing`] |
 //! | where one strategy overtakes another | [`crossover`] |
 //! | quantiles of single blocks, for a curve | [`distribution`] |
-//! | the folder of a run | [`saved`] |
+//! | the folder of a run | [`crate::launch::saved`] |
 //!
 //! A figure that cannot be computed is absent. A cell whose reset was not found equal to a fresh instance has no
 //! figures, even when its rows hold some: a wrong reset has no time.

@@ -10,7 +10,7 @@
 //! | a night: fine, regression, noisy, or unusable | [`check`] |
 //! | the command that measures a suspect once more | [`rerun`] |
 //! | many machines in one report | [`fleet`] |
-//! | for other people's dashboards | [`export`] |
+//! | for other people's dashboards | [`crate::export`] |
 //!
 //! Everything here is a function of saved files. Absolute times are never compared between runs: what is compared is each
 //! strategy's ratio to the baseline strategy of its own run.

@@ -61,7 +61,7 @@ impl<T: 'static> Session<T> {
     /// itself. A reset restores all of them.
     ///
     /// It is lent as a context, since a whole `Store` could be exchanged for another one. What only a `Store` can be given is
-    /// for [`Hooks`].
+    /// for [`Hooks`](crate::Hooks).
     ///
     /// # Errors
     /// When an earlier reset failed.
