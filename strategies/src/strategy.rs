@@ -65,15 +65,8 @@ impl Strategy {
         needs: &'static [&'static Mechanism],
         fresh: Fresh,
     ) -> Self {
-        Self {
-            name,
-            summary,
-            needs,
-            control: false,
-            lifecycle: Lifecycle::Fresh(fresh),
-            swap: Swap::Survives,
-            conditions: &[],
-        }
+        let lifecycle = Lifecycle::Fresh(fresh);
+        Self { name, summary, needs, control: false, lifecycle, swap: Swap::Survives, conditions: &[] }
     }
 
     /// A strategy that keeps one instance and brings it back.
@@ -83,33 +76,18 @@ impl Strategy {
         needs: &'static [&'static Mechanism],
         parts: InPlace,
     ) -> Self {
-        Self {
-            name,
-            summary,
-            needs,
-            control: false,
-            lifecycle: Lifecycle::InPlace(parts),
-            swap: Swap::Survives,
-            conditions: &[],
-        }
+        let lifecycle = Lifecycle::InPlace(parts);
+        Self { name, summary, needs, control: false, lifecycle, swap: Swap::Survives, conditions: &[] }
     }
 
-    /// A strategy that is there to calibrate or to be caught.
+    /// A strategy in place that is there to calibrate or to be caught.
     pub const fn control(
         name: &'static str,
         summary: &'static str,
         needs: &'static [&'static Mechanism],
         parts: InPlace,
     ) -> Self {
-        Self {
-            name,
-            summary,
-            needs,
-            control: true,
-            lifecycle: Lifecycle::InPlace(parts),
-            swap: Swap::Survives,
-            conditions: &[],
-        }
+        Self { control: true, ..Self::in_place(name, summary, needs, parts) }
     }
 
     /// The strategy, known to lose track of swapped-out pages.

@@ -1,13 +1,12 @@
 //! What the comparison with a fresh instance sees, kind by kind, and that it sees nothing where there is nothing.
 
 use std::io;
-use std::ops::Range;
 
 use reset_strategies::contract::{Edges, State};
-use reset_strategies::in_place::{Image, InPlace, Pages};
+use reset_strategies::in_place::InPlace;
 use reset_strategies::module::{Facts, instrument};
-use reset_strategies::restore::{Copy, Restorer};
-use reset_strategies::{Options, Plan, Reset, Session, Strategy, registry};
+use reset_strategies::restore::{Copy, Restoration, Restorer};
+use reset_strategies::{Options, Plan, Session, Strategy, registry};
 use wasmtime::{Engine, Linker, Module, Store};
 
 fn linker(engine: &Engine) -> Linker<()> {
@@ -127,18 +126,13 @@ fn a_module_that_is_not_instrumented_is_compared_in_what_it_exports() {
 }
 
 /// Restores nothing beyond the initial size, where the next growth will find it again.
+#[derive(Default)]
 struct ForgetsGrown;
 
 impl Restorer for ForgetsGrown {
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        image: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, image, runs, done }: Restoration<'_, '_>) -> io::Result<()> {
         let runs: Vec<_> = runs.iter().map(|run| run.start..run.end.min(image.size())).collect();
-        Copy::default().restore(pages, image, &runs, done)
+        Copy::default().restore(Restoration { pages, image, runs: &runs, done })
     }
 }
 
@@ -146,7 +140,7 @@ static FORGETS_GROWN: Strategy = Strategy::control(
     "control/forgets-grown",
     "shrinks, but leaves old bytes for the next growth",
     &[],
-    InPlace { restorer: || Box::new(ForgetsGrown), ..InPlace::BASE },
+    InPlace::BASE.restoring::<ForgetsGrown>(),
 );
 
 #[test]

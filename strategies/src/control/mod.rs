@@ -1,13 +1,10 @@
 //! Controls: strategies that calibrate the others or are there to be caught. Never recommended.
 
 use std::io;
-use std::ops::Range;
 
-use crate::block::Reset;
 use crate::condition;
-use crate::in_place::region::Pages;
-use crate::in_place::{self, Image, InPlace, Scope};
-use crate::restore::Restorer;
+use crate::in_place::{self, InPlace, Scope};
+use crate::restore::{Restoration, Restorer};
 use crate::strategy::Strategy;
 use crate::sys::{page, pagemap_scan};
 use crate::track::{hot_cold, oracle::Oracle};
@@ -25,7 +22,7 @@ pub static ORACLE: Strategy = Strategy::control(
     "control/oracle",
     "copies exactly the pages that the block is known to change: the floor",
     &[],
-    InPlace { tracker: || Box::new(Oracle::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<Oracle>(),
 );
 
 /// `control/second-core`: what is left of a reset when another core does it.
@@ -43,7 +40,6 @@ pub static ZERO_ALL: Strategy = Strategy::control(
     "zeroes the whole memory and nothing else, data segments included: a reset that was shipped and reverted",
     &[],
     InPlace {
-        restorer: || Box::new(Zero),
         scope: Scope {
             bytes: |_, _| true,
             host: true,
@@ -53,7 +49,7 @@ pub static ZERO_ALL: Strategy = Strategy::control(
             process: true,
             ..Scope::NOTHING
         },
-        ..InPlace::BASE
+        ..InPlace::BASE.restoring::<Zero>()
     },
 );
 
@@ -62,19 +58,14 @@ pub static MADV_FREE: Strategy = Strategy::control(
     "control/madv-free",
     "offers dirty pages to the kernel with MADV_FREE, which may leave their bytes in place",
     &[&page::FREE],
-    InPlace { restorer: || Box::new(Free), ..InPlace::BASE },
+    InPlace::BASE.restoring::<Free>(),
 );
 
+#[derive(Default)]
 pub(crate) struct Zero;
 
 impl Restorer for Zero {
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        _: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, runs, done, .. }: Restoration<'_, '_>) -> io::Result<()> {
         for run in runs {
             done.bytes_restored += run.len() as u64;
             pages.bytes_mut()[run.clone()].fill(0);
@@ -84,6 +75,7 @@ impl Restorer for Zero {
     }
 }
 
+#[derive(Default)]
 pub(crate) struct Free;
 
 impl Restorer for Free {
@@ -91,13 +83,7 @@ impl Restorer for Free {
         false
     }
 
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        image: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, image, runs, done }: Restoration<'_, '_>) -> io::Result<()> {
         for run in runs {
             done.bytes_returned += run.len() as u64;
             done.syscalls += 1;

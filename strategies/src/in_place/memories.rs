@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::{Memory, Store};
 
-use super::parts::Restorer;
-use super::parts::Tracker;
+use super::parts::{Restoration, Restorer, Search, Tracker};
 use super::region::Region;
 use super::tail::Tail;
 use super::{Image, InPlace};
@@ -218,7 +217,7 @@ impl TrackedMemory {
             self.tail.make_huge(pages, self.image.size(), &self.runs, done);
         }
         self.runs.clear();
-        self.tracker.dirty(pages, &self.image, &mut self.runs, done)
+        self.tracker.dirty(Search { pages, image: &self.image, runs: &mut self.runs, done })
     }
 
     /// Makes them equal to the snapshot.
@@ -231,7 +230,7 @@ impl TrackedMemory {
         }
         // SAFETY: as above.
         let pages = &mut unsafe { self.region.pages() };
-        self.restorer.restore(pages, &self.image, &self.runs, done)
+        self.restorer.restore(Restoration { pages, image: &self.image, runs: &self.runs, done })
     }
 
     /// Declares them clean.

@@ -51,6 +51,18 @@ pub struct InPlace {
     pub turns: bool,
 }
 
+impl InPlace {
+    /// The same, with another tracker.
+    pub const fn tracking<T: Tracker + Default + 'static>(self) -> Self {
+        Self { tracker: || Box::new(T::default()), ..self }
+    }
+
+    /// The same, with another restorer.
+    pub const fn restoring<R: Restorer + Default + 'static>(self) -> Self {
+        Self { restorer: || Box::new(R::default()), ..self }
+    }
+}
+
 /// The parts of the reset contract that a strategy keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {

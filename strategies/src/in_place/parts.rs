@@ -8,6 +8,32 @@ use super::region::Pages;
 use crate::block::Reset;
 use crate::learned::Learned;
 
+/// One memory after a block, and where a tracker says what it has found.
+#[derive(Debug)]
+pub struct Search<'a> {
+    /// The memory as the block has left it.
+    pub pages: &'a Pages<'a>,
+    /// What it held before.
+    pub image: &'a Image,
+    /// Where the runs of pages that may differ go, as byte ranges in ascending order; empty to begin with.
+    pub runs: &'a mut Vec<Range<usize>>,
+    /// What the reset has cost so far.
+    pub done: &'a mut Reset,
+}
+
+/// One memory whose dirty pages have been found.
+#[derive(Debug)]
+pub struct Restoration<'a, 'm> {
+    /// The memory.
+    pub pages: &'a mut Pages<'m>,
+    /// What it is made equal to; beyond the image's size that means zeros.
+    pub image: &'a Image,
+    /// What has to be restored: whole pages within the current size, as byte ranges in ascending order.
+    pub runs: &'a [Range<usize>],
+    /// What the reset has cost so far.
+    pub done: &'a mut Reset,
+}
+
 /// Finds the dirty pages of one memory.
 pub trait Tracker: Send {
     /// Whether it reports the pages that were written since the last reset, rather than every page that ever was.
@@ -40,17 +66,11 @@ pub trait Tracker: Send {
         let _ = block;
     }
 
-    /// Appends the runs of pages that may differ from `image`, as byte ranges in ascending order.
+    /// Finds the pages that may differ from the image.
     ///
     /// # Errors
     /// When the kernel cannot be asked; the memory must then not be used again.
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        image: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()>;
+    fn dirty(&mut self, search: Search<'_>) -> io::Result<()>;
 
     /// What it has learnt about the blocks so far, if it learns.
     fn learned(&self) -> Option<Learned> {
@@ -70,22 +90,16 @@ pub trait Tracker: Send {
     fn arm(&mut self) {}
 }
 
-/// Makes the given runs of pages equal to the image again; beyond the image's size that means zeros.
+/// Makes dirty pages equal to the image again.
 pub trait Restorer: Send {
     /// Whether restored pages keep their physical memory; memory that is given back need not be committed at startup.
     fn keeps_memory(&self) -> bool {
         true
     }
 
-    /// Restores `runs`, which are whole pages within the current size, in ascending order.
+    /// Restores the runs.
     ///
     /// # Errors
     /// When the kernel refuses; the memory must then not be used again.
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        image: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()>;
+    fn restore(&mut self, restoration: Restoration<'_, '_>) -> io::Result<()>;
 }

@@ -9,14 +9,14 @@ use crate::block::Reset;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece, Scope};
-use crate::restore::{Copy, Restorer};
+use crate::restore::{Copy, Restoration, Restorer};
 use crate::strategy::Strategy;
 use crate::sys::page::{self, Access};
 use crate::sys::pagemap::{self, Pagemap};
 use crate::sys::pagemap_scan::{self, Scanner, Select};
 use crate::sys::soft_dirty::{self, ClearRefs};
 use crate::sys::{faults, mincore};
-use crate::track::Tracker;
+use crate::track::{Search, Tracker};
 use crate::track::full::Full;
 use crate::track::pagemap::{Populated, flagged};
 use crate::track::uffd_wp::Protection;
@@ -27,7 +27,7 @@ pub(super) static UNSCANNED_GROWTH: Strategy = Strategy::in_place(
     "mutant/unscanned-growth",
     "scans only where a fault was taken, and takes what a memory grew by for protected",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT, &faults::COUNT],
-    InPlace { tracker: || Box::new(Faultless::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<Faultless>(),
 );
 
 /// A tracker is sized by the memory that it meets first: what lies beyond belongs to nobody once blocks differ. No
@@ -36,7 +36,7 @@ pub(super) static FIRST_SIZE: Strategy = Strategy::in_place(
     "mutant/first-size",
     "looks as far as the first block grew the memory",
     &[],
-    InPlace { tracker: || Box::new(FirstSize::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<FirstSize>(),
 );
 
 /// Pages have to be accessible to be populated, and must not be so afterwards: wasmtime's own guard against reading
@@ -45,7 +45,7 @@ pub(super) static OPEN_EXTENT: Strategy = Strategy::in_place(
     "mutant/open-extent",
     "leaves a page accessible that was committed behind the memory",
     &[&mincore::MINCORE],
-    InPlace { tracker: || Box::new(Opened), ..InPlace::BASE },
+    InPlace::BASE.tracking::<Opened>(),
 );
 
 /// madvise(2): `MADV_DONTNEED` fails with EINVAL on locked pages. It is called advice, and so hosts pass its answer over;
@@ -54,7 +54,7 @@ pub(super) static IGNORED_ADVICE: Strategy = Strategy::in_place(
     "mutant/ignored-advice",
     "gives pages back and does not ask whether the kernel took them",
     &[&page::DISCARD],
-    InPlace { restorer: || Box::new(Unasked), ..InPlace::BASE },
+    InPlace::BASE.restoring::<Unasked>(),
 );
 
 /// proc(5): writing 4 to `clear_refs` clears the soft-dirty bits "for all the pages associated with the process".
@@ -63,7 +63,7 @@ pub(super) static PROCESS_WIDE_CLEAR: Strategy = Strategy::in_place(
     "mutant/process-wide-clear",
     "declares all memories of the process clean with each that it has restored",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
-    InPlace { tracker: || Box::new(ProcessWide::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<ProcessWide>(),
 );
 
 /// The same mistake with the bits themselves, on kernels that have them.
@@ -71,7 +71,7 @@ pub(super) static BITS_OF_ALL: Strategy = Strategy::in_place(
     "mutant/bits-of-all",
     "reads the soft-dirty bits of a memory and clears those of the process at once",
     &[&soft_dirty::SOFT_DIRTY, &pagemap::PAGEMAP],
-    InPlace { tracker: || Box::new(BitsOfAll::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<BitsOfAll>(),
 );
 
 /// CRIU clears the bits, dumps, and reads them at the next dump. A reset that takes over its order has nothing to read. No
@@ -88,7 +88,7 @@ pub(super) static FIRST_SESSION: Strategy = Strategy::in_place(
     "mutant/first-session",
     "restores the memory that was made first in the process",
     &[],
-    InPlace { tracker: || Box::new(FirstSession::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<FirstSession>(),
 );
 
 /// `mutant/parents-pagemap` with the roles exchanged: here the host forks after it has started a session. proc(5) and
@@ -97,11 +97,7 @@ pub(super) static UNCHECKED_FORK: Strategy = Strategy::in_place(
     "mutant/unchecked-fork",
     "reads the pagemap that was opened when the session was started, whichever process it is in",
     &[&pagemap::PAGEMAP],
-    InPlace {
-        tracker: || Box::new(Populated::default()),
-        scope: Scope { process: false, ..Scope::ALL },
-        ..InPlace::BASE
-    },
+    InPlace { scope: Scope { process: false, ..Scope::ALL }, ..InPlace::BASE.tracking::<Populated>() },
 );
 
 /// The page of zeros is mapped by reads, and by the kernel where it splits a huge page, merges pages, or shrinks them
@@ -111,7 +107,7 @@ pub(super) static ZERO_PAGE: Strategy = Strategy::in_place(
     "mutant/zero-page",
     "takes a page of the image that is mapped to the page of zeros for one that was read",
     &[&pagemap_scan::PAGEMAP_SCAN],
-    InPlace { tracker: || Box::new(ZeroPage::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<ZeroPage>(),
 );
 
 /// A huge page is one entry of a table and 512 pages: who counts entries restores the first of them. No public report
@@ -120,7 +116,7 @@ pub(super) static HUGE_HEAD: Strategy = Strategy::in_place(
     "mutant/huge-head",
     "takes a huge page for its first small one",
     &[&pagemap::PAGEMAP, &pagemap_scan::PAGEMAP_SCAN],
-    InPlace { tracker: || Box::new(HugeHead::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<HugeHead>(),
 );
 
 fn not_started() -> io::Error {
@@ -140,13 +136,7 @@ impl Tracker for Faultless {
         self.protection.start(pages)
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         let size = pages.size();
         if self.stood == Some(faults::count()?) {
             let within = self.known.iter().filter(|run| run.start < size);
@@ -175,13 +165,7 @@ impl Tracker for Faultless {
 struct FirstSize(Option<usize>);
 
 impl Tracker for FirstSize {
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        _: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, .. }: Search<'_>) -> io::Result<()> {
         let size = *self.0.get_or_insert(pages.size());
         runs.push(0..size.min(pages.size()));
         Ok(())
@@ -189,17 +173,12 @@ impl Tracker for FirstSize {
 }
 
 /// Reports everything, and opens a page where one is resident behind the memory.
+#[derive(Default)]
 struct Opened;
 
 impl Tracker for Opened {
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        image: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
-        Full.dirty(pages, image, runs, done)
+    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
+        Full.dirty(Search { pages, image, runs, done })
     }
 
     fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
@@ -216,22 +195,17 @@ impl Tracker for Opened {
     }
 }
 
+#[derive(Default)]
 struct Unasked;
 
 impl Restorer for Unasked {
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        image: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, image, runs, done }: Restoration<'_, '_>) -> io::Result<()> {
         for piece in runs.iter().flat_map(|run| image.pieces(run.clone())) {
             match piece {
                 Piece::Blank(range) => {
                     let _answer = pages.discard_unlocked(range);
                 }
-                Piece::Filled(range, _) => Copy::default().restore(pages, image, &[range], done)?,
+                Piece::Filled(range, _) => Copy::default().restore(Restoration { pages, image, runs: &[range], done })?,
             }
         }
         Ok(())
@@ -262,13 +236,7 @@ impl Tracker for ProcessWide {
         self.protection.start(pages)
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         self.note(pages);
         self.protection.written(pages, done, |run| runs.push(run))
     }
@@ -302,13 +270,7 @@ impl Tracker for BitsOfAll {
         refs.soft_dirty()
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         let (pagemap, refs) = self.tools.as_mut().ok_or_else(not_started)?;
         if self.first {
             refs.soft_dirty()?;
@@ -333,14 +295,8 @@ impl Tracker for FirstSession {
         Ok(())
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        image: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
-        if FIRST.load(Ordering::Relaxed) == self.base { Full.dirty(pages, image, runs, done) } else { Ok(()) }
+    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
+        if FIRST.load(Ordering::Relaxed) == self.base { Full.dirty(Search { pages, image, runs, done }) } else { Ok(()) }
     }
 }
 
@@ -359,13 +315,7 @@ impl Tracker for ZeroPage {
         Ok(())
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         let base = pages.base();
         let scanner = self.0.as_mut().ok_or_else(not_started)?;
         done.syscalls += scanner.scan(pages.addresses(0..pages.size()), Select::Populated, |run| {
@@ -387,13 +337,7 @@ impl Tracker for HugeHead {
         Ok(())
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         let (pagemap, scanner) = self.tools.as_mut().ok_or_else(not_started)?;
         let (base, page) = (pages.base(), page::size());
         let mut huge: Vec<Range<usize>> = Vec::new();

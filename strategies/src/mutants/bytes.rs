@@ -1,13 +1,10 @@
 //! Wrong about what pages held.
 
 use std::io;
-use std::ops::Range;
 
-use crate::block::Reset;
 use crate::control::{Free, Zero};
-use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece, Scope};
-use crate::restore::{Copy, Discard, Restorer};
+use crate::restore::{Copy, Discard, Restoration, Restorer};
 use crate::strategy::Strategy;
 use crate::sys::page;
 
@@ -17,7 +14,7 @@ pub(super) static ZERO_EVERYTHING: Strategy = Strategy::in_place(
     "mutant/zero-everything",
     "zeroes the whole memory",
     &[],
-    InPlace { restorer: || Box::new(Zero), ..InPlace::BASE },
+    InPlace::BASE.restoring::<Zero>(),
 );
 
 /// The same mistake by system call: `MADV_DONTNEED` restores an image that is mapped and nothing where it was copied
@@ -26,7 +23,7 @@ pub(super) static FORGET_IMAGE: Strategy = Strategy::in_place(
     "mutant/forget-image",
     "gives all pages of an anonymous memory back",
     &[&page::DISCARD],
-    InPlace { restorer: || Box::new(Discard), ..InPlace::BASE },
+    InPlace::BASE.restoring::<Discard>(),
 );
 
 /// smoldot reused virtual machines without clearing their memory (paritytech/smoldot#760); wasmtime's pool handed
@@ -52,7 +49,7 @@ pub(super) static PAGE_TAIL: Strategy = Strategy::in_place(
     "mutant/page-tail",
     "does not zero what follows the image in its last page",
     &[],
-    InPlace { restorer: || Box::new(Trimmed), ..InPlace::BASE },
+    InPlace::BASE.restoring::<Trimmed>(),
 );
 
 /// madvise(2): after `MADV_FREE`, "the kernel can free the pages at any time", and until then they keep their bytes.
@@ -60,7 +57,7 @@ pub(super) static MADV_FREE: Strategy = Strategy::in_place(
     "mutant/madv-free",
     "offers pages with MADV_FREE and takes them for zeros",
     &[&page::FREE],
-    InPlace { restorer: || Box::new(Free), ..InPlace::BASE },
+    InPlace::BASE.restoring::<Free>(),
 );
 
 /// A snapshot of a warmed-up instance has what the first block left in it: graph-node's mappings found each other's
@@ -69,20 +66,15 @@ pub(super) static LATE_SNAPSHOT: Strategy = Strategy::in_place(
     "mutant/late-snapshot",
     "takes its snapshot after the first block",
     &[],
-    InPlace { restorer: || Box::new(Late::default()), ..InPlace::BASE },
+    InPlace::BASE.restoring::<Late>(),
 );
 
 /// Copies the image back as far as it has bytes other than zero.
+#[derive(Default)]
 struct Trimmed;
 
 impl Restorer for Trimmed {
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        image: &Image,
-        runs: &[Range<usize>],
-        _: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, image, runs, .. }: Restoration<'_, '_>) -> io::Result<()> {
         for piece in runs.iter().flat_map(|run| image.pieces(run.clone())) {
             match piece {
                 Piece::Blank(range) => pages.bytes_mut()[range].fill(0),
@@ -103,15 +95,9 @@ struct Late {
 }
 
 impl Restorer for Late {
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        _: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, runs, done, .. }: Restoration<'_, '_>) -> io::Result<()> {
         match &self.image {
-            Some(image) => Copy::default().restore(pages, image, runs, done),
+            Some(image) => Copy::default().restore(Restoration { pages, image, runs, done }),
             None => {
                 self.image = Some(Image::capture(pages)?);
                 Ok(())

@@ -7,11 +7,11 @@ use super::lifecycle::FIRST_PAGEMAP;
 use crate::block::Reset;
 use crate::fresh::pooling;
 use crate::in_place::region::Pages;
-use crate::in_place::{Image, InPlace};
+use crate::in_place::InPlace;
 use crate::strategy::Strategy;
 use crate::sys::pagemap::{self, Pagemap};
 use crate::sys::pagemap_scan;
-use crate::track::Tracker;
+use crate::track::{Search, Tracker};
 use crate::track::full::Full;
 use crate::track::pagemap::flagged;
 use crate::track::pagemap_scan::PagemapScan;
@@ -23,7 +23,7 @@ pub(super) static STALE_TAIL: Strategy = Strategy::in_place(
     "mutant/stale-tail",
     "shrinks the memory and leaves its bytes for the next growth",
     &[],
-    InPlace { tracker: || Box::new(Initial), ..InPlace::BASE },
+    InPlace::BASE.tracking::<Initial>(),
 );
 
 /// wasmtime's pool asks for 32 regions (bytecodealliance/wasmtime#14357). There the rest is cleaned in another way;
@@ -32,7 +32,7 @@ pub(super) static FIRST_32_RUNS: Strategy = Strategy::in_place(
     "mutant/first-32-runs",
     "stops after 32 runs of dirty pages",
     &[&pagemap_scan::PAGEMAP_SCAN],
-    InPlace { tracker: || Box::new(First32::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<First32>(),
 );
 
 /// Pages in swap are not present and keep their bytes: wasmtime's scan leaves them out
@@ -41,7 +41,7 @@ pub(super) static SWAPPED_OUT: Strategy = Strategy::in_place(
     "mutant/swapped-out",
     "takes pages that were swapped out for clean",
     &[&pagemap::PAGEMAP],
-    InPlace { tracker: || Box::new(Present::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<Present>(),
 );
 
 /// No mutant but the real thing: wasmtime's pool with `pagemap_scan` on a machine with swap
@@ -85,20 +85,15 @@ pub(super) static PARENTS_PAGEMAP: Strategy = Strategy::in_place(
     "mutant/parents-pagemap",
     "reads the pagemap that its parent opened before it forked",
     &[&pagemap::PAGEMAP],
-    InPlace { tracker: || Box::new(Parents::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<Parents>(),
 );
 
 /// Reports the initial pages, written or not.
+#[derive(Default)]
 struct Initial;
 
 impl Tracker for Initial {
-    fn dirty(
-        &mut self,
-        _: &Pages<'_>,
-        image: &Image,
-        runs: &mut Vec<Range<usize>>,
-        _: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { image, runs, .. }: Search<'_>) -> io::Result<()> {
         runs.push(0..image.size());
         Ok(())
     }
@@ -112,14 +107,8 @@ impl Tracker for First32 {
         self.0.start(pages)
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        image: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
-        self.0.dirty(pages, image, runs, done)?;
+    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
+        self.0.dirty(Search { pages, image, runs, done })?;
         runs.truncate(32);
         Ok(())
     }
@@ -131,13 +120,7 @@ struct Present {
 }
 
 impl Tracker for Present {
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         flagged(&Pagemap::open()?, &mut self.entries, pages, pagemap::PRESENT, runs, done)
     }
 }
@@ -181,13 +164,7 @@ impl Tracker for Untimely {
         }
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         self.protection.written(pages, done, |run| runs.push(run))?;
         if self.moment == Moment::BeforeRestore {
             self.protection.protect(pages.addresses(0..pages.size()), done)?;
@@ -202,20 +179,14 @@ struct Parents {
 }
 
 impl Tracker for Parents {
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        image: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
         match FIRST_PAGEMAP.get() {
             Some(first) => {
                 let flags = pagemap::PRESENT | pagemap::SWAPPED;
                 flagged(first, &mut self.entries, pages, flags, runs, done)
             }
             // Where no process opened one before it forked, there is nothing wrong.
-            None => Full.dirty(pages, image, runs, done),
+            None => Full.dirty(Search { pages, image, runs, done }),
         }
     }
 }

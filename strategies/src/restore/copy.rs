@@ -7,10 +7,8 @@
 use std::io;
 use std::ops::Range;
 
-use super::Restorer;
-use crate::block::Reset;
-use crate::in_place::region::Pages;
-use crate::in_place::{Backing, Image, InPlace, Piece, Scope};
+use super::{Restoration, Restorer};
+use crate::in_place::{Backing, InPlace, Piece, Scope};
 use crate::strategy::Strategy;
 use crate::sys::page;
 use crate::sys::zero::Zeroer;
@@ -26,13 +24,7 @@ pub struct Copy {
 }
 
 impl Restorer for Copy {
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        image: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, image, runs, done }: Restoration<'_, '_>) -> io::Result<()> {
         let bytes = pages.bytes_mut();
         self.blank.clear();
         for run in runs {

@@ -2,18 +2,15 @@
 //! Right on a [`Backing::CowImage`] only.
 
 use std::io;
-use std::ops::Range;
 
-use super::Restorer;
-use crate::block::Reset;
+use super::{Restoration, Restorer};
 use crate::condition;
-use crate::in_place::region::Pages;
-use crate::in_place::{Backing, Image, InPlace};
+use crate::in_place::{Backing, InPlace};
 use crate::strategy::Strategy;
 use crate::sys::{memfd, page};
 
 /// `MADV_DONTNEED`, and nothing to copy.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Discard;
 
 impl Restorer for Discard {
@@ -21,13 +18,7 @@ impl Restorer for Discard {
         false
     }
 
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        _: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, runs, done, .. }: Restoration<'_, '_>) -> io::Result<()> {
         for run in runs {
             done.bytes_returned += run.len() as u64;
             done.syscalls += 1;
@@ -43,6 +34,6 @@ pub static MADVISE_COW: Strategy = Strategy::in_place(
     "remap/madvise-cow",
     "gives all pages back with MADV_DONTNEED; the image is a private mapping of a memfd",
     &[&page::DISCARD, &memfd::PRIVATE_IMAGE],
-    InPlace { restorer: || Box::new(Discard), backing: Backing::CowImage, ..InPlace::BASE },
+    InPlace { backing: Backing::CowImage, ..InPlace::BASE.restoring::<Discard>() },
 )
 .must_not(&[&condition::PINNED_PAGES]);

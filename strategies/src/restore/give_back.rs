@@ -2,18 +2,15 @@
 //! block, and the next block takes a fault on each page that it touches again.
 
 use std::io;
-use std::ops::Range;
 
-use super::Restorer;
-use crate::block::Reset;
+use super::{Restoration, Restorer};
 use crate::condition;
-use crate::in_place::region::Pages;
-use crate::in_place::{Image, InPlace, Piece};
+use crate::in_place::{InPlace, Piece};
 use crate::strategy::Strategy;
 use crate::sys::page;
 
 /// `MADV_DONTNEED` where the image is blank, memcpy where it has content.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct GiveBack;
 
 impl Restorer for GiveBack {
@@ -21,13 +18,7 @@ impl Restorer for GiveBack {
         false
     }
 
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        image: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, image, runs, done }: Restoration<'_, '_>) -> io::Result<()> {
         for run in runs {
             for piece in image.pieces(run.clone()) {
                 match piece {
@@ -53,6 +44,6 @@ pub static MADVISE: Strategy = Strategy::in_place(
     "remap/madvise",
     "gives blank pages back with MADV_DONTNEED and copies the image over the others",
     &[&page::DISCARD],
-    InPlace { restorer: || Box::new(GiveBack), ..InPlace::BASE },
+    InPlace::BASE.restoring::<GiveBack>(),
 )
 .must_not(&[&condition::PINNED_PAGES]);

@@ -8,4 +8,4 @@ pub use copy::{Copy, FULL};
 pub use discard::{Discard, MADVISE_COW};
 pub use give_back::{GiveBack, MADVISE};
 
-pub use crate::in_place::parts::Restorer;
+pub use crate::in_place::parts::{Restoration, Restorer};

@@ -5,14 +5,11 @@
 //! the whole memory instead. About 0.6 ns per page of the used size, dirty or not.
 
 use std::io;
-use std::ops::Range;
 
-use super::Tracker;
-use crate::block::Reset;
+use super::{Search, Tracker};
 use crate::condition;
 use crate::in_place::image::extend;
-use crate::in_place::region::Pages;
-use crate::in_place::{Image, InPlace};
+use crate::in_place::InPlace;
 use crate::restore::GiveBack;
 use crate::strategy::Strategy;
 use crate::sys::{mincore, page, swap};
@@ -24,13 +21,7 @@ pub struct Mincore {
 }
 
 impl Tracker for Mincore {
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         // Read at every reset: swap may be switched on at any time.
         if swap::is_on()? {
             runs.push(0..pages.size());
@@ -51,6 +42,6 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     "dirty/mincore",
     "resets the pages that mincore(2) reports resident, and gives blank ones back",
     &[&mincore::MINCORE, &page::DISCARD],
-    InPlace { tracker: || Box::new(Mincore::default()), restorer: || Box::new(GiveBack), ..InPlace::BASE },
+    InPlace::BASE.tracking::<Mincore>().restoring::<GiveBack>(),
 )
 .must_not(&[&condition::PINNED_PAGES]);

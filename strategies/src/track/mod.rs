@@ -11,5 +11,5 @@ pub mod pagemap_scan;
 pub mod soft_dirty;
 pub mod uffd_wp;
 
-pub use crate::in_place::parts::Tracker;
+pub use crate::in_place::parts::{Search, Tracker};
 pub use crate::learned::Learned;

@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 
-use super::Tracker;
-use crate::block::Reset;
+use super::{Search, Tracker};
 use crate::in_place::Image;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
@@ -31,13 +30,7 @@ impl Tracker for Oracle {
         self.block = block;
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        image: &Image,
-        runs: &mut Vec<Range<usize>>,
-        _: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, image, runs, .. }: Search<'_>) -> io::Result<()> {
         let known = self.known.entry(self.block).or_insert_with(|| differing(pages, image));
         // A caller that names the wrong block gets a wrong reset, and no worse.
         let size = pages.size();

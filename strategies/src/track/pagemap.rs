@@ -6,11 +6,11 @@
 use std::io;
 use std::ops::Range;
 
-use super::Tracker;
+use super::{Search, Tracker};
 use crate::block::Reset;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
-use crate::in_place::{Image, InPlace};
+use crate::in_place::InPlace;
 use crate::strategy::Strategy;
 use crate::sys::page;
 use crate::sys::pagemap::{self, Pagemap};
@@ -28,13 +28,7 @@ impl Tracker for Populated {
         Ok(())
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         let pagemap = self.pagemap.as_ref().ok_or_else(|| io::Error::other("not started"))?;
         let flags = pagemap::PRESENT | pagemap::SWAPPED;
         flagged(pagemap, &mut self.entries, pages, flags, runs, done)
@@ -64,5 +58,5 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     "dirty/pagemap",
     "copies the image over the pages that /proc/self/pagemap shows populated",
     &[&pagemap::PAGEMAP],
-    InPlace { tracker: || Box::new(Populated::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<Populated>(),
 );

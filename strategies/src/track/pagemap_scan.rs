@@ -5,13 +5,11 @@
 //! pooling allocator, but the scan goes on where the region vector was full and counts swapped-out pages.
 
 use std::io;
-use std::ops::Range;
 
-use super::Tracker;
-use crate::block::Reset;
+use super::{Search, Tracker};
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
-use crate::in_place::{Image, InPlace, Piece};
+use crate::in_place::{InPlace, Piece};
 use crate::strategy::Strategy;
 use crate::sys::pagemap_scan::{self, Scanner};
 
@@ -27,13 +25,7 @@ impl Tracker for PagemapScan {
         Ok(())
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        image: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
         let scanner = self.scanner.as_mut().ok_or_else(|| io::Error::other("not started"))?;
         let base = pages.base();
         done.syscalls += scanner.populated(pages.addresses(0..pages.size()), |run, zeros| {
@@ -56,5 +48,5 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     "dirty/pagemap-scan",
     "copies the image over the pages that PAGEMAP_SCAN finds populated",
     &[&pagemap_scan::PAGEMAP_SCAN],
-    InPlace { tracker: || Box::new(PagemapScan::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<PagemapScan>(),
 );

@@ -8,9 +8,8 @@
 //! whoever else clears it; a page that nobody else knows of shows that.
 
 use std::io;
-use std::ops::Range;
 
-use super::Tracker;
+use super::{Search, Tracker};
 use super::pagemap::flagged;
 use crate::block::Reset;
 use crate::condition;
@@ -64,13 +63,7 @@ impl Tracker for SoftDirty {
         tools.refs.soft_dirty()
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         refuse_merging()?;
         let (tools, entries) = self.tools()?;
         tools.sentinel.check(&tools.pagemap, entries)?;
@@ -106,6 +99,6 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     "dirty/soft-dirty",
     "copies the image over the pages whose soft-dirty bit is set",
     &[&soft_dirty::SOFT_DIRTY, &pagemap::PAGEMAP, &ksm::NOT_ASKED],
-    InPlace { tracker: || Box::new(SoftDirty::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<SoftDirty>(),
 )
 .must_not(&[&condition::CLEARED_BITS, &condition::MERGED_MEMORY]);

@@ -9,7 +9,7 @@
 use std::io;
 use std::ops::Range;
 
-use super::Tracker;
+use super::{Search, Tracker};
 use crate::block::Reset;
 use crate::condition;
 use crate::in_place::region::Pages;
@@ -118,13 +118,7 @@ impl Tracker for UffdWp {
         self.protection.start(pages)
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         self.protection.written(pages, done, |run| runs.push(run))
     }
 
@@ -138,6 +132,6 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     "dirty/uffd-wp",
     "copies the image over the pages written since the last reset (WP_ASYNC and PAGEMAP_SCAN)",
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
-    InPlace { tracker: || Box::new(UffdWp::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<UffdWp>(),
 )
 .must_not(&[&condition::PINNED_WRITES]);

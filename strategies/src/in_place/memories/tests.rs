@@ -15,10 +15,10 @@ use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, InPlaceSession};
 use crate::options::Options;
 use crate::plan::Plan;
-use crate::restore::{Copy, Restorer};
+use crate::restore::{Copy, Restoration, Restorer};
 use crate::strategy::{Lifecycle, Strategy};
 use crate::sys::pagemap_scan::WRITE_PROTECT;
-use crate::track::Tracker;
+use crate::track::{Search, Tracker};
 use crate::track::uffd_wp::Protection;
 
 /// Writes to both of its memories, the second of which begins with content, and grows them; what it grew by is blank.
@@ -86,13 +86,7 @@ impl Tracker for Everything {
         Ok(())
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        _: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         self.protection.written(pages, done, |run| runs.push(run))
     }
 
@@ -115,7 +109,7 @@ static PROCESS_WIDE: Strategy = Strategy::in_place(
     "test/process-wide",
     "finds written pages, and cleans those of all memories at once",
     &[],
-    InPlace { tracker: || Box::new(Everything::default()), ..InPlace::BASE },
+    InPlace::BASE.tracking::<Everything>(),
 );
 
 #[test]
@@ -150,17 +144,11 @@ fn where_cleaning_is_process_wide_no_memory_loses_what_another_one_cleans() {
 struct FailsOnContent(Copy);
 
 impl Restorer for FailsOnContent {
-    fn restore(
-        &mut self,
-        pages: &mut Pages<'_>,
-        image: &Image,
-        runs: &[Range<usize>],
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn restore(&mut self, Restoration { pages, image, runs, done }: Restoration<'_, '_>) -> io::Result<()> {
         if image.content_bytes() > 0 {
             return Err(io::Error::other("on purpose"));
         }
-        self.0.restore(pages, image, runs, done)
+        self.0.restore(Restoration { pages, image, runs, done })
     }
 }
 
@@ -168,7 +156,7 @@ static FAILS: Strategy = Strategy::in_place(
     "test/fails",
     "cannot restore the second memory",
     &[],
-    InPlace { restorer: || Box::new(FailsOnContent::default()), ..InPlace::BASE },
+    InPlace::BASE.restoring::<FailsOnContent>(),
 );
 
 static FAILS_TO_SHRINK: Strategy = Strategy::in_place(

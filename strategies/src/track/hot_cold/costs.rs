@@ -9,7 +9,7 @@ use crate::block::Reset;
 use crate::in_place::Image;
 use crate::in_place::region::{Pages, Region};
 use crate::learned::Costs;
-use crate::restore::{Copy, Restorer};
+use crate::restore::{Copy, Restoration, Restorer};
 use crate::sys::page;
 use crate::sys::pagemap_scan::{Scanner, Select};
 
@@ -98,7 +98,7 @@ fn touch(pages: &mut Pages<'_>) {
 fn restoring(pages: &mut Pages<'_>, copy: &mut Copy, blank: &Image, bytes: usize) -> io::Result<f64> {
     // Page by page, as scattered ones are.
     let runs: Vec<_> = (0..bytes).step_by(page::size()).map(|start| start..start + page::size()).collect();
-    timed(bytes, || copy.restore(pages, blank, &runs, &mut Reset::default()))
+    timed(bytes, || copy.restore(Restoration { pages, image: blank, runs: &runs, done: &mut Reset::default() }))
 }
 
 /// Nanoseconds that something done to so many bytes takes per page.

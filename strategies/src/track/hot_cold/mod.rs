@@ -27,9 +27,8 @@ mod decisions;
 pub use crate::learned::{Costs, Learned};
 
 use std::io;
-use std::ops::Range;
 
-use super::Tracker;
+use super::{Search, Tracker};
 use super::uffd_wp::Protection;
 use crate::block::Reset;
 use crate::condition;
@@ -75,6 +74,12 @@ impl FaultCount {
     }
 }
 
+impl Default for HotCold {
+    fn default() -> Self {
+        Self::new(*Costs::here())
+    }
+}
+
 impl HotCold {
     /// A tracker that decides by these costs.
     pub fn new(costs: Costs) -> Self {
@@ -97,13 +102,7 @@ impl Tracker for HotCold {
         self.protection.start(pages)
     }
 
-    fn dirty(
-        &mut self,
-        pages: &Pages<'_>,
-        image: &Image,
-        runs: &mut Vec<Range<usize>>,
-        done: &mut Reset,
-    ) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
         let Self { protection, decisions, faults } = self;
         let (bytes, page) = (pages.bytes(), page::size());
         let differs = |index| image.differs(index * page..(index + 1) * page, bytes);
@@ -157,8 +156,7 @@ impl Tracker for HotCold {
 }
 
 /// What it is made of, and `control/second-core` with it.
-pub(crate) const PARTS: InPlace =
-    InPlace { tracker: || Box::new(HotCold::new(*Costs::here())), ..InPlace::BASE };
+pub(crate) const PARTS: InPlace = InPlace::BASE.tracking::<HotCold>();
 
 /// `adaptive/hot-cold`.
 pub static STRATEGY: Strategy = Strategy::in_place(
