@@ -99,8 +99,9 @@ mod tests {
     use super::*;
     use crate::in_place::region::Region;
 
-    /// Huge pages that are made in five resets of a memory of six after the first, of which so many pages are restored.
-    fn made(restored: [usize; 6]) -> [u64; 5] {
+    /// Huge pages that are made in five resets of a memory of six after the first, of which so many pages are restored;
+    /// none if the kernel, which may be short of them for a moment, refuses one.
+    fn made(restored: [usize; 6]) -> Option<[u64; 5]> {
         let (huge, page) = (page::huge(), page::size());
         let region = Region::reserve(8 * huge, 8 * huge, page).unwrap();
         // SAFETY: no instance owns this region.
@@ -115,11 +116,11 @@ mod tests {
         let made = std::array::from_fn(|_| {
             let mut done = Reset::default();
             tail.make_huge(&mut pages, initial, &runs, &mut done);
-            assert_eq!(done.syscalls, done.huge_pages);
+            assert_eq!(done.syscalls, done.huge_pages + u64::from(tail.given_up && done.syscalls > 0));
             done.huge_pages
         });
         assert!(pages.bytes() == content, "a page lost what it held");
-        made
+        (!tail.given_up).then_some(made)
     }
 
     #[test]
@@ -129,8 +130,13 @@ mod tests {
             return;
         }
         let all = page::huge() / page::size();
-        assert_eq!(made([all, 0, all, 0, 0, 0]), [0, 0, 2, 0, 0]);
         // One lacks too many; of the two that lack a little less, one takes all that may be spare.
-        assert_eq!(made([all, all, all * 2 / 3, all * 4 / 5, all, all * 4 / 5]), [0, 0, 4, 0, 0]);
+        let crowded = [all, all, all * 2 / 3, all * 4 / 5, all, all * 4 / 5];
+        for (restored, expected) in [([all, 0, all, 0, 0, 0], 2), (crowded, 4)] {
+            match (0..20).find_map(|_| made(restored)) {
+                Some(made) => assert_eq!(made, [0, 0, expected, 0, 0], "{restored:?}"),
+                None => eprintln!("NOT TESTED HERE: the kernel has no huge page to spare"),
+            }
+        }
     }
 }
