@@ -10,7 +10,7 @@ pub const BASELINE: &str = "fresh/relink";
 /// The strategy whose cycle is the floor.
 pub const FLOOR: &str = "control/oracle";
 
-static ALL: [&Strategy; 20] = [
+static ALL: &[&Strategy] = &[
     &fresh::relink::STRATEGY,
     &fresh::on_demand::COPY,
     &fresh::on_demand::COW,
@@ -59,7 +59,7 @@ pub static MECHANISMS: [&Mechanism; 20] = [
 
 /// All strategies, families together, controls last.
 pub fn all() -> &'static [&'static Strategy] {
-    &ALL
+    ALL
 }
 
 /// The strategy of that name.
@@ -77,7 +77,7 @@ mod tests {
     fn names_are_unique_and_have_a_family() {
         let names: HashSet<_> = ALL.iter().map(|strategy| strategy.name()).collect();
         assert_eq!(names.len(), ALL.len());
-        for strategy in ALL {
+        for strategy in ALL.iter() {
             let (family, variant) = strategy.name().split_once('/').expect("family/variant");
             assert!(!family.is_empty() && !variant.is_empty(), "{strategy}");
             assert_eq!(strategy.is_control(), family == "control", "{strategy}");
