@@ -15,8 +15,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use super::book::{Book, Chapter, Facts, Material};
-use super::figures::landscape::pages;
-use super::figures::{Drawing, Numbers};
+use super::figures::landscape::setting::pages;
+use super::figures::{Figure, Numbers};
 use super::palette::{Palette, Style, dark_rules};
 use super::view::{Group, Shown};
 use crate::analyse::crossover::ALONG;
@@ -169,8 +169,6 @@ fn contents(book: &Book) -> Markup {
 }
 
 fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
-    let timed = group.sorted(false, |cell| cell.cycle().map(|q| q.p50)).into_iter();
-    let next = timed.filter(|cell| cell.cycle().is_some()).find(|cell| cell.name() != best.name());
     html! {
         p.winner { (named(best.name(), palette)) }
         @if let Some(warning) = group.warning() { p.warning { strong { "Warning: " } (sentence(&warning)) "." } }
@@ -184,7 +182,7 @@ fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
             @if let Some(rss) = best.rss() { dt { "RSS peak" } dd { (whole(&bytes(rss.peak))) } }
             @if let Some(faults) = best.faults() { dt { "faults per block" } dd { (count(faults)) } }
             @if let Some(startup) = best.startup_total() { dt { "startup" } dd { (whole(&ns(startup))) } }
-            @if let Some(next) = next {
+            @if let Some(next) = group.next() {
                 dt { "next best" }
                 dd {
                     (text(next.name()))
@@ -203,7 +201,7 @@ fn workload(book: &Book, chapter: &Chapter, palette: &Palette) -> Markup {
             h2 { (text(&group.title())) }
             @if !group.several && !group.params.is_empty() { p.params { (text(&group.parameters())) } }
             (tables::results(book, chapter, palette))
-            @for drawing in &chapter.drawings { (figure(drawing)) }
+            @for drawn in &chapter.figures { (figure(drawn)) }
             @for absent in &chapter.absent { p.notes { (absent) } }
         }
     }
@@ -214,14 +212,14 @@ fn scroll(label: &str, content: Markup) -> Markup {
     html! { div.scroll tabindex="0" role="region" aria-label=(text(label)) { (content) } }
 }
 
-fn figure(drawing: &Drawing) -> Markup {
+fn figure(drawn: &Figure) -> Markup {
     html! {
         figure {
-            (scroll(&drawing.title, PreEscaped(drawing.svg.clone())))
-            figcaption { (text(&drawing.caption)) }
+            (scroll(&drawn.title, PreEscaped(drawn.svg())))
+            figcaption { (text(&drawn.caption)) }
             details {
                 summary { "The figures behind it" }
-                (numbers(&drawing.numbers))
+                (numbers(&drawn.numbers))
             }
         }
     }

@@ -93,7 +93,7 @@ pub fn landscape(book: &Book) -> Markup {
                     "\"; run.json names them all."
                 }
             }
-            @for plate in &book.landscape { (figure(&plate.drawing)) }
+            @for plate in &book.landscape { (figure(&plate.figure)) }
         }
     }
 }
@@ -114,7 +114,7 @@ fn reigns(slice: &Slice) -> Vec<(&str, u64, u64)> {
 pub fn determinism(book: &Book) -> Markup {
     html! {
         @if let Some(plate) = &book.determinism {
-            section #determinism { h2 { "Determinism" } (figure(&plate.drawing)) }
+            section #determinism { h2 { "Determinism" } (figure(&plate.figure)) }
         }
     }
 }
