@@ -226,23 +226,40 @@ fn figure(drawn: &Figure) -> Markup {
 }
 
 fn numbers(numbers: &Numbers) -> Markup {
-    scroll(
-        "Figures",
-        html! {
-            table {
-                thead { tr { @for head in &numbers.head { th scope="col" { (text(head)) } } } }
-                tbody {
-                    @for row in &numbers.rows {
-                        tr {
-                            @for (i, field) in row.iter().enumerate() {
-                                @if i == 0 { th scope="row" { (text(field)) } } @else { td { (text(field)) } }
-                            }
-                        }
-                    }
+    let head: Vec<&str> = numbers.head.iter().map(String::as_str).collect();
+    table("Figures", heads(&head, ""), fields(&numbers.rows))
+}
+
+/// A table with a row of headings.
+fn table(label: &str, heads: Markup, rows: Markup) -> Markup {
+    scroll(label, html! { table { thead { tr { (heads) } } tbody { (rows) } } })
+}
+
+/// Headings of columns; the one called `prose` holds sentences.
+fn heads(names: &[&str], prose: &str) -> Markup {
+    html! {
+        @for name in names {
+            @if *name == prose { th.prose scope="col" { (text(name)) } } @else { th scope="col" { (text(name)) } }
+        }
+    }
+}
+
+/// The heading of a column of figures, with their unit if they have one.
+fn column(name: &str, unit: &str) -> Markup {
+    html! { th scope="col" { (name) @if !unit.is_empty() { " " span.unit { "(" (unit) ")" } } } }
+}
+
+/// Rows of text, each named by its first field.
+fn fields(rows: &[Vec<String>]) -> Markup {
+    html! {
+        @for row in rows {
+            tr {
+                @for (i, field) in row.iter().enumerate() {
+                    @if i == 0 { th scope="row" { (text(field)) } } @else { td { (text(field)) } }
                 }
             }
-        },
-    )
+        }
+    }
 }
 
 fn named(name: &str, palette: &Palette) -> Markup {
