@@ -35,6 +35,11 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Text between the tags of XML or HTML, or between the quotes of an attribute.
+pub fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

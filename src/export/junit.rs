@@ -6,85 +6,87 @@ use crate::analyse::summary::{Cell, Equivalence};
 use crate::gate::compare::word;
 use crate::launch::saved::Saved;
 use crate::present::view::Group;
+use crate::prose::{escaped, printable};
 
 pub fn export(saved: &Saved) -> String {
-    let mut suites = String::new();
+    let groups = Group::all(&saved.summary);
+    let suites: Vec<(String, Vec<Case>)> = groups
+        .iter()
+        .map(|group| {
+            let here = |cell: &&Cell| cell.workload == group.workload && cell.params == *group.params;
+            (group.title(), saved.summary.cells.iter().filter(here).map(Case::new).collect())
+        })
+        .collect();
+    let run = format!("resetbench {}", saved.record.run);
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {}>\n",
+        counts(&run, suites.iter().flat_map(|(_, cases)| cases))
+    );
+    let started = escape(saved.record.started.trim_end_matches('Z'));
+    for (title, cases) in &suites {
+        out += &format!("  <testsuite {} timestamp=\"{started}\">\n", counts(title, cases));
+        out.extend(cases.iter().map(|case| case.text.as_str()));
+        out += "  </testsuite>\n";
+    }
+    out + "</testsuites>\n"
+}
+
+/// The attributes of a suite or of all suites.
+fn counts<'a>(name: &str, cases: impl IntoIterator<Item = &'a Case>) -> String {
     let (mut tests, mut failures, mut skipped) = (0, 0, 0);
-    for group in Group::all(&saved.summary) {
-        let cells = saved
-            .summary
-            .cells
-            .iter()
-            .filter(|cell| cell.workload == group.workload && cell.params == *group.params);
-        let cases: Vec<(State, String)> = cells.map(case).collect();
-        let count = |state: State| cases.iter().filter(|(of, _)| *of == state).count();
-        let (failed, skips) = (count(State::Failed), count(State::Skipped));
-        suites += &format!(
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\" errors=\"0\" skipped=\"{skips}\" timestamp=\"{}\">\n",
-            escape(&group.title()),
-            cases.len(),
-            escape(saved.record.started.trim_end_matches('Z')),
-        );
-        suites.extend(cases.iter().map(|(_, text)| text.as_str()));
-        suites += "  </testsuite>\n";
-        (tests, failures, skipped) = (tests + cases.len(), failures + failed, skipped + skips);
+    for case in cases {
+        tests += 1;
+        failures += usize::from(case.state == State::Failed);
+        skipped += usize::from(case.state == State::Skipped);
     }
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"resetbench {}\" tests=\"{tests}\" \
-         failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\">\n{suites}</testsuites>\n",
-        escape(&saved.record.run),
+        "name=\"{}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"",
+        escape(name)
     )
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq)]
 enum State {
     Passed,
     Failed,
     Skipped,
 }
 
-fn case(cell: &Cell) -> (State, String) {
-    let reason = cell.reason.clone().unwrap_or_else(|| cell.sentence.clone());
-    let (state, inner) = match cell.equivalence {
-        Equivalence::Equivalent => {
-            let warning = cell.outcomes.as_ref().and_then(Outcomes::warning);
-            let warning = warning.map_or_else(String::new, |words| format!("Warning: {words}. "));
-            (
-                State::Passed,
-                format!("      <system-out>{}{}</system-out>\n", escape(&warning), escape(&cell.sentence)),
-            )
-        }
-        Equivalence::Diverged if !cell.control => {
-            (State::Failed, format!("      <failure message=\"{}\" type=\"diverged\"/>\n", escape(&reason)))
-        }
-        other => {
-            let control = if cell.control { "a control, which is there to be caught: " } else { "" };
-            let message = format!("{control}{}: {reason}", word(other));
-            (State::Skipped, format!("      <skipped message=\"{}\"/>\n", escape(&message)))
-        }
-    };
-    let seconds = cell.cycle_ns.map_or(0.0, |cycle| cycle.p50 as f64 / 1e9);
-    let text = format!(
-        "    <testcase classname=\"{}\" name=\"{}\" time=\"{seconds:.9}\">\n{inner}    </testcase>\n",
-        escape(&cell.workload),
-        escape(&cell.strategy),
-    );
-    (state, text)
+struct Case {
+    state: State,
+    text: String,
 }
 
-/// Text as XML holds it; control characters, which it cannot hold at all, are replaced.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\n' | '\t' => out.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
+impl Case {
+    fn new(cell: &Cell) -> Case {
+        let reason = cell.reason.as_ref().unwrap_or(&cell.sentence);
+        let (state, inner) = match cell.equivalence {
+            Equivalence::Equivalent => {
+                let warning = cell.outcomes.as_ref().and_then(Outcomes::warning);
+                let warning = warning.map_or_else(String::new, |words| format!("Warning: {words}. "));
+                let said = escape(&(warning + &cell.sentence));
+                (State::Passed, format!("<system-out>{said}</system-out>"))
+            }
+            Equivalence::Diverged if !cell.control => {
+                (State::Failed, format!("<failure message=\"{}\" type=\"diverged\"/>", escape(reason)))
+            }
+            other => {
+                let control = if cell.control { "a control, which is there to be caught: " } else { "" };
+                let message = escape(&format!("{control}{}: {reason}", word(other)));
+                (State::Skipped, format!("<skipped message=\"{message}\"/>"))
+            }
+        };
+        let seconds = cell.cycle_ns.map_or(0.0, |cycle| cycle.p50 as f64 / 1e9);
+        let text = format!(
+            "    <testcase classname=\"{}\" name=\"{}\" time=\"{seconds:.9}\">\n      {inner}\n    </testcase>\n",
+            escape(&cell.workload),
+            escape(&cell.strategy),
+        );
+        Case { state, text }
     }
-    out
+}
+
+/// Text on one line as XML holds it; control characters, which it cannot hold at all, are replaced.
+fn escape(text: &str) -> String {
+    escaped(&printable(&text.replace(['\n', '\t'], " ")))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::figures::Drawing;
+use super::figures::Figure;
 use super::view::{Group, plain};
 use crate::analyse::crossover::Landscape;
 use crate::analyse::distribution::Distribution;
@@ -89,7 +89,7 @@ pub struct Book<'a> {
 #[derive(Debug)]
 pub struct Plate {
     pub file: String,
-    pub drawing: Drawing,
+    pub figure: Figure,
 }
 
 /// One workload of the report.
@@ -100,7 +100,7 @@ pub struct Chapter<'a> {
     /// Its name in files and links; no other chapter has it.
     pub slug: String,
     /// Its figures.
-    pub drawings: Vec<Drawing>,
+    pub figures: Vec<Figure>,
     /// Sentences about figures that could not be drawn.
     pub absent: Vec<&'static str>,
 }

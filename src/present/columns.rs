@@ -116,10 +116,9 @@ impl<'a> Sheet<'a> {
     pub fn new(group: &Group<'a>) -> Sheet<'a> {
         let best = group.best().map(Shown::name);
         let mut reasons: Vec<String> = Vec::new();
-        let sorted = |control| group.sorted(control, |cell| cell.cycle().map(|q| q.p50));
         let lines: Vec<Line> = [false, true]
             .into_iter()
-            .flat_map(sorted)
+            .flat_map(|control| group.by_cycle(control))
             .map(|cell| {
                 let note = cell.why_missing().map(|reason| {
                     let known = reasons.iter().position(|other| *other == reason);

@@ -9,7 +9,7 @@ mod policies;
 use serde_json::json;
 
 use self::model::{
-    LOADS, Load, MIB, STRATEGIES, US, Wobble, model, outcome, quantiles, ratio, signed, stages,
+    LOADS, Load, MIB, STRATEGIES, US, Wobble, model, outcome, overhead, quantiles, ratio, stages,
 };
 pub use self::policies::policies;
 use super::book::Facts;
@@ -21,7 +21,7 @@ use crate::analyse::standing::standings;
 use crate::analyse::summary::{
     Cell, Equivalence, Method, Overhead, Quantiles, Ratio, Residency, SCHEMA, Stage, Summary, Verdict,
 };
-use crate::measure::row::{Params, Phase, Row, Status, Unit};
+use crate::measure::row::{Phase, Row, Status, Unit};
 
 /// 21 strategies on 5 workloads.
 pub fn summary() -> Summary {
@@ -63,17 +63,7 @@ fn cells(load: &Load, strategies: &[&str], wobble: &mut Wobble) -> Vec<Cell> {
             cell.execute_ns = Some(quantiles(execute, tail));
             cell.reset_ns = Some(quantiles(reset_ns, tail));
             cell.cycle_ns = Some(quantiles(execute + reset_ns, tail));
-            let (p50, p95, p99, max) = signed(faults_ns + reset_ns, 3.0 * tail);
-            let parts = (faults_ns as i64, reset_ns as i64);
-            cell.overhead_ns = Some(Overhead {
-                p50,
-                p95,
-                p99,
-                max,
-                n: 4_000,
-                execute_side_p50: parts.0,
-                reset_p50: parts.1,
-            });
+            cell.overhead_ns = Some(overhead(faults_ns, reset_ns, 3.0 * tail));
             let versus = cycle(strategy) / cycle("fresh/relink");
             cell.ratio_to_baseline =
                 Some(ratio(versus, if strategy == "fresh/relink" { 0.0 } else { spread }));
@@ -161,34 +151,13 @@ pub fn landscape() -> (Summary, Landscape) {
 }
 
 /// A cell without figures.
-pub fn empty(strategy: &str, workload: &str, equivalence: Equivalence, reason: Option<&str>) -> Cell {
-    Cell {
-        strategy: strategy.into(),
-        workload: workload.into(),
-        params: Params::new(),
-        control: strategy.starts_with("control/"),
-        equivalence,
-        reason: reason.map(Into::into),
-        execute_ns: None,
-        reset_ns: None,
-        cycle_ns: None,
-        overhead_ns: None,
-        ratio_to_baseline: None,
-        regret: None,
-        regret_by_mean: None,
-        outcomes: None,
-        verdict: Verdict::None,
-        sentence: String::new(),
-        more: None,
-        minor_faults: None,
-        rss_bytes: None,
-        rss_growth: None,
-        learned: None,
-        startup: Vec::new(),
-        launches: 0,
-        rounds: 0,
-        ended: None,
-    }
+fn empty(strategy: &str, workload: &str, equivalence: Equivalence, reason: Option<&str>) -> Cell {
+    let control = strategy.starts_with("control/");
+    serde_json::from_value(json!({
+        "strategy": strategy, "workload": workload, "control": control, "equivalence": equivalence, "reason": reason,
+        "verdict": Verdict::None, "sentence": "", "launches": 0, "rounds": 0,
+    }))
+    .expect("all else may be left out")
 }
 
 /// Samples of every cell of a summary: two launches of memory that climb and settle, and three of a few blocks' cycles.
@@ -283,18 +252,11 @@ pub fn distributions(summary: &Summary) -> Vec<Distribution> {
 /// One workload with an outcome of each kind, few enough to read as a snapshot.
 pub fn small() -> Summary {
     let mut summary = summary();
-    let wanted = [
-        "fresh/relink",
-        "fresh/pooling-scan",
-        "remap/mmap",
-        "dirty/soft-dirty",
-        "control/none",
-        "control/oracle",
-    ];
+    const WANTED: &str =
+        "fresh/relink fresh/pooling-scan remap/mmap dirty/soft-dirty control/none control/oracle";
     summary.notes = vec!["rows.ndjson: the last line breaks off; it was left out".into()];
-    summary
-        .cells
-        .retain(|cell| cell.workload == "indexer/tiny-block" && wanted.contains(&cell.strategy.as_str()));
+    let wanted = |cell: &Cell| WANTED.split(' ').any(|name| name == cell.strategy);
+    summary.cells.retain(|cell| cell.workload == "indexer/tiny-block" && wanted(cell));
     for cell in &mut summary.cells {
         cell.params.insert("trace".into(), json!("regtest"));
         cell.params.insert("blocks".into(), json!(200));
@@ -305,15 +267,7 @@ pub fn small() -> Summary {
     wrong.cycle_ns = Some(quantiles(777_777.0, 0.1));
     wrong.execute_ns = wrong.cycle_ns;
     wrong.reset_ns = wrong.cycle_ns;
-    wrong.overhead_ns = Some(Overhead {
-        p50: 777_777,
-        p95: 777_777,
-        p99: 777_777,
-        max: 777_777,
-        n: 1,
-        execute_side_p50: 777_777,
-        reset_p50: 777_777,
-    });
+    wrong.overhead_ns = Some(overhead(777_777.0, 0.0, 0.0));
     wrong.ratio_to_baseline = Some(ratio(0.777, 0.0));
     wrong.regret = wrong.ratio_to_baseline;
     wrong.regret_by_mean = wrong.ratio_to_baseline;

@@ -15,8 +15,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use super::book::{Book, Chapter, Facts, Material};
-use super::figures::landscape::pages;
-use super::figures::{Drawing, Numbers};
+use super::figures::landscape::setting::pages;
+use super::figures::{Figure, Numbers};
 use super::palette::{Palette, Style, dark_rules};
 use super::view::{Group, Shown};
 use crate::analyse::crossover::ALONG;
@@ -169,8 +169,6 @@ fn contents(book: &Book) -> Markup {
 }
 
 fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
-    let timed = group.sorted(false, |cell| cell.cycle().map(|q| q.p50)).into_iter();
-    let next = timed.filter(|cell| cell.cycle().is_some()).find(|cell| cell.name() != best.name());
     html! {
         p.winner { (named(best.name(), palette)) }
         @if let Some(warning) = group.warning() { p.warning { strong { "Warning: " } (sentence(&warning)) "." } }
@@ -184,7 +182,7 @@ fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
             @if let Some(rss) = best.rss() { dt { "RSS peak" } dd { (whole(&bytes(rss.peak))) } }
             @if let Some(faults) = best.faults() { dt { "faults per block" } dd { (count(faults)) } }
             @if let Some(startup) = best.startup_total() { dt { "startup" } dd { (whole(&ns(startup))) } }
-            @if let Some(next) = next {
+            @if let Some(next) = group.next() {
                 dt { "next best" }
                 dd {
                     (text(next.name()))
@@ -203,7 +201,7 @@ fn workload(book: &Book, chapter: &Chapter, palette: &Palette) -> Markup {
             h2 { (text(&group.title())) }
             @if !group.several && !group.params.is_empty() { p.params { (text(&group.parameters())) } }
             (tables::results(book, chapter, palette))
-            @for drawing in &chapter.drawings { (figure(drawing)) }
+            @for drawn in &chapter.figures { (figure(drawn)) }
             @for absent in &chapter.absent { p.notes { (absent) } }
         }
     }
@@ -214,37 +212,54 @@ fn scroll(label: &str, content: Markup) -> Markup {
     html! { div.scroll tabindex="0" role="region" aria-label=(text(label)) { (content) } }
 }
 
-fn figure(drawing: &Drawing) -> Markup {
+fn figure(drawn: &Figure) -> Markup {
     html! {
         figure {
-            (scroll(&drawing.title, PreEscaped(drawing.svg.clone())))
-            figcaption { (text(&drawing.caption)) }
+            (scroll(&drawn.title, PreEscaped(drawn.svg())))
+            figcaption { (text(&drawn.caption)) }
             details {
                 summary { "The figures behind it" }
-                (numbers(&drawing.numbers))
+                (numbers(&drawn.numbers))
             }
         }
     }
 }
 
 fn numbers(numbers: &Numbers) -> Markup {
-    scroll(
-        "Figures",
-        html! {
-            table {
-                thead { tr { @for head in &numbers.head { th scope="col" { (text(head)) } } } }
-                tbody {
-                    @for row in &numbers.rows {
-                        tr {
-                            @for (i, field) in row.iter().enumerate() {
-                                @if i == 0 { th scope="row" { (text(field)) } } @else { td { (text(field)) } }
-                            }
-                        }
-                    }
+    let head: Vec<&str> = numbers.head.iter().map(String::as_str).collect();
+    table("Figures", heads(&head, ""), fields(&numbers.rows))
+}
+
+/// A table with a row of headings.
+fn table(label: &str, heads: Markup, rows: Markup) -> Markup {
+    scroll(label, html! { table { thead { tr { (heads) } } tbody { (rows) } } })
+}
+
+/// Headings of columns; the one called `prose` holds sentences.
+fn heads(names: &[&str], prose: &str) -> Markup {
+    html! {
+        @for name in names {
+            @if *name == prose { th.prose scope="col" { (text(name)) } } @else { th scope="col" { (text(name)) } }
+        }
+    }
+}
+
+/// The heading of a column of figures, with their unit if they have one.
+fn column(name: &str, unit: &str) -> Markup {
+    html! { th scope="col" { (name) @if !unit.is_empty() { " " span.unit { "(" (unit) ")" } } } }
+}
+
+/// Rows of text, each named by its first field.
+fn fields(rows: &[Vec<String>]) -> Markup {
+    html! {
+        @for row in rows {
+            tr {
+                @for (i, field) in row.iter().enumerate() {
+                    @if i == 0 { th scope="row" { (text(field)) } } @else { td { (text(field)) } }
                 }
             }
-        },
-    )
+        }
+    }
 }
 
 fn named(name: &str, palette: &Palette) -> Markup {

@@ -4,7 +4,7 @@
 
 use super::book::{Book, Chapter, Material, Plate, Terrain, soundness};
 use super::columns::{Entry, Sheet};
-use super::figures::Numbers;
+use super::figures::{Figure, Numbers};
 use super::view::Group;
 use crate::prose::{code_spans, enumerated, percent, printable};
 use crate::units::ratio;
@@ -16,12 +16,11 @@ pub fn table(group: &Group) -> String {
     }
     let sheet = Sheet::new(group);
     let warning = group.warning().map(|warning| format!("**Warning: {}.**\n\n", sentence(&warning)));
-    let mut out = warning.unwrap_or_default() + "| strategy |";
-    for (kind, column) in &sheet.columns {
-        let unit = if column.unit.is_empty() { String::new() } else { format!(" ({})", column.unit) };
-        out += &format!(" {}{unit} |", kind.name());
-    }
-    out += &format!("\n|:--|{}\n", "--:|".repeat(sheet.columns.len()));
+    let names = sheet.columns.iter().map(|(kind, column)| match column.unit {
+        "" => kind.name().to_owned(),
+        unit => format!("{} ({unit})", kind.name()),
+    });
+    let mut out = warning.unwrap_or_default() + &head(["strategy".to_owned()].into_iter().chain(names));
     let mut controls = false;
     for line in &sheet.lines {
         if line.cell.control() && !controls {
@@ -30,9 +29,7 @@ pub fn table(group: &Group) -> String {
         }
         let fields = sheet.columns.iter().map(|(kind, column)| field(sheet.entry(line, *kind, *column)));
         let fields = [code(line.cell.name())].into_iter().chain(fields);
-        let fields: Vec<String> =
-            fields.map(|text| if line.best && text != "-" { format!("**{text}**") } else { text }).collect();
-        out += &format!("| {} |\n", fields.join(" | "));
+        out += &row(fields.map(|text| if line.best && text != "-" { format!("**{text}**") } else { text }));
     }
     out += &format!(
         "\nThe baseline is {}; a ratio below 1 is faster, and in brackets is its {} interval.\n",
@@ -64,13 +61,19 @@ pub fn table(group: &Group) -> String {
 
 /// The table behind a figure.
 pub fn numbers(numbers: &Numbers) -> String {
-    let line = |fields: &[String]| {
-        let fields: Vec<String> = fields.iter().map(|field| escape(field)).collect();
-        format!("| {} |\n", fields.join(" | "))
-    };
-    let rule = format!("|:--|{}\n", "--:|".repeat(numbers.head.len().saturating_sub(1)));
-    let rows = numbers.rows.iter().map(|row| line(row));
-    [line(&numbers.head), rule].into_iter().chain(rows).collect()
+    let rows = numbers.rows.iter().map(|fields| row(fields.iter().map(|field| escape(field))));
+    head(numbers.head.iter().map(|name| escape(name))) + &rows.collect::<String>()
+}
+
+/// The names of columns, of which the first holds names and the others figures.
+fn head(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    let figures = "--:|".repeat(names.len().saturating_sub(1));
+    format!("{}|:--|{figures}\n", row(names.into_iter()))
+}
+
+fn row(fields: impl Iterator<Item = String>) -> String {
+    format!("| {} |\n", fields.collect::<Vec<_>>().join(" | "))
 }
 
 fn field(entry: Entry) -> String {
@@ -119,6 +122,11 @@ fn fenced(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n").replace("```", "'''")
 }
 
+/// A figure whose file lies beside the page.
+fn picture(figure: &Figure, file: &str) -> String {
+    format!("\n![{}]({file}.svg)\n\n{}\n", escape(&figure.title), escape(&figure.caption))
+}
+
 /// The report as Markdown, with the pictures beside it.
 pub fn page(book: &Book) -> String {
     let Book { material: Material { facts, summary, landscape, .. }, chapters, .. } = book;
@@ -162,18 +170,17 @@ pub fn page(book: &Book) -> String {
             out += &format!("- {}\n", sentence(&crossover.sentence));
         }
     }
-    for Plate { file, drawing } in book.landscape.iter().chain(&book.determinism) {
-        out += &format!("\n![{}]({file}.svg)\n\n{}\n", escape(&drawing.title), escape(&drawing.caption));
+    for Plate { file, figure } in book.landscape.iter().chain(&book.determinism) {
+        out += &picture(figure, file);
     }
-    for Chapter { group, slug, drawings, absent } in chapters {
+    for Chapter { group, slug, figures, absent } in chapters {
         out += &format!("\n## {}\n\n", escape(&group.title()));
         if !group.several && !group.params.is_empty() {
             out += &format!("{}\n\n", escape(&group.parameters()));
         }
         out += &table(group);
-        for drawing in drawings {
-            let file = format!("{}-{slug}.svg", drawing.kind);
-            out += &format!("\n![{}]({file})\n\n{}\n", escape(&drawing.title), escape(&drawing.caption));
+        for figure in figures {
+            out += &picture(figure, &format!("{}-{slug}", figure.kind));
         }
         for reason in absent {
             out += &format!("\n{reason}\n");
@@ -183,14 +190,9 @@ pub fn page(book: &Book) -> String {
     for finding in soundness(chapters) {
         let reasons =
             finding.otherwise.iter().map(|(why, on)| format!("{} ({})", escape(why), escape(&on.join(", "))));
-        let reasons: Vec<String> = reasons.collect();
-        out += &format!(
-            "| {} | {} of {} | {} |\n",
-            code(&finding.strategy),
-            finding.equivalent,
-            finding.total,
-            reasons.join("; ")
-        );
+        let reasons = reasons.collect::<Vec<_>>().join("; ");
+        let equivalent = format!("{} of {}", finding.equivalent, finding.total);
+        out += &row([code(&finding.strategy), equivalent, reasons].into_iter());
     }
     if let Some(startup) = book.material.startup {
         out += &format!("\n## Startup\n\n```\n{}\n```\n", fenced(&startup.tables()));

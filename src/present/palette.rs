@@ -32,7 +32,7 @@ impl Colour {
         (r, g, b)
     }
 
-    /// `#RRGGBB` of the light form, written as plotters writes it.
+    /// `#RRGGBB` of the light form.
     pub fn hex(self) -> String {
         format!("#{:06X}", self.light)
     }
@@ -54,83 +54,63 @@ pub const STRIPE: Colour = Colour::new(0xF5F7F9, 0x1D2329);
 /// Shades of a family; the first is its colour.
 type Shades = [Colour; 6];
 
-const FAMILIES: [(&str, Shades); 6] = [
-    (
-        "fresh",
-        shades(
-            [0x234993, 0x3B79C2, 0x1E2B77, 0x4D5AAC, 0x4790D8, 0x203A85],
-            [0x86CDFF, 0x57A9D2, 0xC6E2FD, 0x82B5EF, 0x419BBF, 0xDCEEFD],
-        ),
-    ),
-    (
-        "copy",
-        shades(
-            [0x724305, 0xA4622B, 0x513301, 0x835A07, 0xBD7546, 0x613C05],
-            [0xFFDA7E, 0xE3AD4B, 0xE4CA5F, 0xB8A636, 0xFEECD3, 0xAF8F15],
-        ),
-    ),
-    (
-        "dirty",
-        shades(
-            [0x0F9F8C, 0x046852, 0x12837B, 0x034D4B, 0x119370, 0x075A51],
-            [0x34B1A0, 0x72DFC2, 0x0A938E, 0x47C7C5, 0x8EF6D3, 0x0FA196],
-        ),
-    ),
-    (
-        "remap",
-        shades(
-            [0xE75B03, 0xAB2B03, 0xB85807, 0x763B03, 0xDE4833, 0xAD4A01],
-            [0xFE711F, 0xFFB29B, 0xCC6605, 0xFF963D, 0xFECEC3, 0xE46904],
-        ),
-    ),
-    (
-        "adaptive",
-        shades(
-            [0xA369EA, 0x683BBB, 0x964AC6, 0x6E1190, 0x8264E7, 0x8540BD],
-            [0xB264FB, 0xC5AEFD, 0xA643D4, 0xDB75FE, 0xD5CDFE, 0xAD53E8],
-        ),
-    ),
-    (
-        "control",
-        shades(
-            [0x636363, 0x898989, 0x424242, 0x777777, 0x525252, 0x353535],
-            [0x6F6F6F, 0x989898, 0xBEBEBE, 0x838383, 0xABABAB, 0xD7D7D7],
-        ),
-    ),
-];
-
-/// Outcomes of `determinism`, from what is safe to what nobody notices: the state of an unlimited host, an error in words,
-/// another error, a signal, another state. Lightness differs as well as hue.
-pub const OUTCOMES: [Colour; 5] = [
-    Colour::new(0xC9E8D2, 0x1F4A2E),
-    Colour::new(0xCFE0F5, 0x1F3A5C),
-    Colour::new(0xFBE3B5, 0x5A4313),
-    Colour::new(0xF3B48C, 0x7A3A14),
-    Colour::new(0xE58A8A, 0x8A1F26),
-];
-
+const FRESH: Shades = colours(
+    [0x234993, 0x3B79C2, 0x1E2B77, 0x4D5AAC, 0x4790D8, 0x203A85],
+    [0x86CDFF, 0x57A9D2, 0xC6E2FD, 0x82B5EF, 0x419BBF, 0xDCEEFD],
+);
+const COPY: Shades = colours(
+    [0x724305, 0xA4622B, 0x513301, 0x835A07, 0xBD7546, 0x613C05],
+    [0xFFDA7E, 0xE3AD4B, 0xE4CA5F, 0xB8A636, 0xFEECD3, 0xAF8F15],
+);
+const DIRTY: Shades = colours(
+    [0x0F9F8C, 0x046852, 0x12837B, 0x034D4B, 0x119370, 0x075A51],
+    [0x34B1A0, 0x72DFC2, 0x0A938E, 0x47C7C5, 0x8EF6D3, 0x0FA196],
+);
+const REMAP: Shades = colours(
+    [0xE75B03, 0xAB2B03, 0xB85807, 0x763B03, 0xDE4833, 0xAD4A01],
+    [0xFE711F, 0xFFB29B, 0xCC6605, 0xFF963D, 0xFECEC3, 0xE46904],
+);
+const ADAPTIVE: Shades = colours(
+    [0xA369EA, 0x683BBB, 0x964AC6, 0x6E1190, 0x8264E7, 0x8540BD],
+    [0xB264FB, 0xC5AEFD, 0xA643D4, 0xDB75FE, 0xD5CDFE, 0xAD53E8],
+);
+const CONTROL: Shades = colours(
+    [0x636363, 0x898989, 0x424242, 0x777777, 0x525252, 0x353535],
+    [0x6F6F6F, 0x989898, 0xBEBEBE, 0x838383, 0xABABAB, 0xD7D7D7],
+);
 /// For a family that nobody has given a colour yet.
-const OTHER: Shades = shades(
+const OTHER: Shades = colours(
     [0x7A5C75, 0x94758F, 0x5C4058, 0x876882, 0x6B4E66, 0x4D334A],
     [0xB795B1, 0xD3B0CD, 0x9B7A95, 0xC5A2BF, 0xA98753, 0xE1BEDB],
 );
 
-/// Stages of startup: blues and golds in turn, so that neighbours differ most and colour blindness does not matter.
-const STAGES: [Colour; 8] = [
-    Colour::new(0x1F3B73, 0x5473BD),
-    Colour::new(0xD9B63A, 0xE0BE45),
-    Colour::new(0x8399CC, 0xA9BBE3),
-    Colour::new(0x7A6512, 0x94803A),
-    Colour::new(0x4A69AE, 0x7391D6),
-    Colour::new(0x4A3E10, 0x75683A),
-    Colour::new(0xBAC7E6, 0xD3DDF2),
-    Colour::new(0x9C832A, 0xB39A3C),
+const FAMILIES: [(&str, Shades); 6] = [
+    ("fresh", FRESH),
+    ("copy", COPY),
+    ("dirty", DIRTY),
+    ("remap", REMAP),
+    ("adaptive", ADAPTIVE),
+    ("control", CONTROL),
 ];
 
-const fn shades(light: [u32; 6], dark: [u32; 6]) -> Shades {
-    let mut out = [Colour::new(0, 0); 6];
+/// Outcomes of `determinism`, from what is safe to what nobody notices: the state of an unlimited host, an error in words,
+/// another error, a signal, another state. Lightness differs as well as hue.
+pub const OUTCOMES: [Colour; 5] = colours(
+    [0xC9E8D2, 0xCFE0F5, 0xFBE3B5, 0xF3B48C, 0xE58A8A],
+    [0x1F4A2E, 0x1F3A5C, 0x5A4313, 0x7A3A14, 0x8A1F26],
+);
+
+/// Stages of startup: blues and golds in turn, so that neighbours differ most and colour blindness does not matter.
+const STAGES: [Colour; 8] = colours(
+    [0x1F3B73, 0xD9B63A, 0x8399CC, 0x7A6512, 0x4A69AE, 0x4A3E10, 0xBAC7E6, 0x9C832A],
+    [0x5473BD, 0xE0BE45, 0xA9BBE3, 0x94803A, 0x7391D6, 0x75683A, 0xD3DDF2, 0xB39A3C],
+);
+
+/// The colours of these light and dark forms.
+const fn colours<const N: usize>(light: [u32; N], dark: [u32; N]) -> [Colour; N] {
+    let mut out = [Colour::new(0, 0); N];
     let mut i = 0;
-    while i < 6 {
+    while i < N {
         out[i] = Colour::new(light[i], dark[i]);
         i += 1;
     }
@@ -185,34 +165,22 @@ impl Marker {
     ///
     /// The radii differ a little so that all shapes cover about the same area.
     pub fn corners(self, radius: f64) -> Option<Vec<(f64, f64)>> {
-        let r = radius;
+        let (r, side) = (radius, 0.88 * radius);
         Some(match self {
             Marker::Circle => return None,
-            Marker::Square => vec![
-                (-0.88 * r, -0.88 * r),
-                (0.88 * r, -0.88 * r),
-                (0.88 * r, 0.88 * r),
-                (-0.88 * r, 0.88 * r),
-            ],
+            Marker::Square => vec![(-side, -side), (side, -side), (side, side), (-side, side)],
             Marker::Up => vec![(0.0, -1.2 * r), (1.15 * r, 0.85 * r), (-1.15 * r, 0.85 * r)],
             Marker::Down => vec![(0.0, 1.2 * r), (-1.15 * r, -0.85 * r), (1.15 * r, -0.85 * r)],
             Marker::Diamond => vec![(0.0, -1.3 * r), (1.15 * r, 0.0), (0.0, 1.3 * r), (-1.15 * r, 0.0)],
             Marker::Cross => {
                 let (a, b) = (1.15 * r, 0.42 * r);
-                vec![
-                    (-b, -a),
-                    (b, -a),
-                    (b, -b),
-                    (a, -b),
-                    (a, b),
-                    (b, b),
-                    (b, a),
-                    (-b, a),
-                    (-b, b),
-                    (-a, b),
-                    (-a, -b),
-                    (-b, -b),
-                ]
+                let mut arms = vec![(-b, -a), (b, -a), (b, -b)];
+                // Each arm is the one before it, turned to the right.
+                for i in 0..9 {
+                    let (x, y) = arms[i];
+                    arms.push((-y, x));
+                }
+                arms
             }
         })
     }

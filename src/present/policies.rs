@@ -1,10 +1,8 @@
 //! When a host resets, as tables and sentences: no figure of a policy without its verdict beside it, and under the tables
 //! what the time that a policy takes is paid with.
 
-use unicode_width::UnicodeWidthStr;
-
 use super::growth::{grouped, interval};
-use super::table::{Options, middle, pad_left, pad_right, wrap};
+use super::table::{Grid, Options, middle, wrap};
 use super::view::plain;
 use crate::analyse::summary::{Equivalence, Growth};
 use crate::determinism::word;
@@ -241,29 +239,17 @@ fn table_text(table: &Table, width: usize) -> String {
         table.heads.iter().map(|(_, unit)| (*unit).to_owned()).collect(),
     ];
     lines.extend(table.lines.iter().map(|fields| [&[middle(&fields[0], NAME)], &fields[1..]].concat()));
-    let widths: Vec<usize> = (0..table.heads.len())
-        .map(|column| lines.iter().map(|line| line[column].width()).max().unwrap_or(0))
-        .collect();
-    let fields: usize = widths.iter().sum();
-    let gaps = widths.len() - 1;
-    let gap = if fields + 2 * gaps <= width { 2 } else { 1 };
-    let rule = "-".repeat(fields + gap * gaps);
-    let mut text = String::new();
-    for (number, line) in lines.iter().enumerate() {
-        let padded = line.iter().zip(&widths).enumerate().map(|(column, (field, &width))| {
-            if column < WORDS { pad_right(field, width) } else { pad_left(field, width) }
-        });
-        let padded: Vec<String> = padded.collect();
-        text += &format!("{}\n", padded.join(&" ".repeat(gap)).trim_end());
-        if number == 1 {
-            text += &format!("{rule}\n");
-        }
-    }
-    text
+    let wide = Grid::new(lines.clone(), WORDS, 2);
+    let grid = if wide.width() <= width { wide } else { Grid::new(lines, WORDS, 1) };
+    let mut lines: Vec<String> = grid.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.insert(2, "-".repeat(grid.width()));
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
     use crate::present::fixture;
 

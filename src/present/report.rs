@@ -14,9 +14,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::book::{Book, Chapter, Material, Plate, Terrain};
-use super::figures::determinism::DeterminismFigure;
-use super::figures::landscape::settings;
-use super::figures::{self, Drawable, Drawing};
+use super::figures::landscape::setting::settings;
+use super::figures::{self, Figure};
 use super::html;
 use super::markdown;
 use super::palette::Palette;
@@ -36,25 +35,29 @@ pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
     let mut files = Files { dir, written: Vec::new() };
     let mut chapters = Vec::new();
     for (group, slug) in with_slugs(Group::all(summary)) {
-        let mut drawings = Vec::new();
+        let (mut figures, mut absent) = (Vec::new(), Vec::new());
         if !material.is_landscape() {
-            for figure in figures::of(&group, &palette, distributions, rows) {
-                let title = || format!("workload {}", group.title());
-                drawings.push(files.figure(&*figure, &slug).with_context(title)?.drawing);
-            }
+            figures = figures::of(&group, &palette, distributions, rows);
+            absent = missing(&figures);
         }
-        let absent = if material.is_landscape() { Vec::new() } else { absent(&drawings) };
-        chapters.push(Chapter { absent, group, slug, drawings });
+        for figure in &figures {
+            files.figure(figure, &slug).with_context(|| format!("workload {}", group.title()))?;
+        }
+        chapters.push(Chapter { absent, group, slug, figures });
     }
     let mut plates = Vec::new();
     if let Some(Terrain { landscape, summary, .. }) = material.landscape {
         for (slug, figure) in figures::landscape::of(&settings(summary, landscape), &palette) {
-            plates.push(files.figure(&*figure, &slug).context("the landscape")?);
+            let file = files.figure(&figure, &slug).context("the landscape")?;
+            plates.push(Plate { file, figure });
         }
     }
     let determinism = match material.determinism {
         [] => None,
-        cells => Some(files.figure(&DeterminismFigure::new(cells), "")?),
+        cells => {
+            let figure = figures::determinism::figure(cells);
+            Some(Plate { file: files.figure(&figure, "")?, figure })
+        }
     };
     let book = Book { material, chapters, landscape: plates, determinism };
     files.put("report.md", markdown::page(&book).as_bytes())?;
@@ -76,24 +79,24 @@ impl Files<'_> {
         Ok(())
     }
 
-    fn figure(&mut self, figure: &dyn Drawable, slug: &str) -> Result<Plate> {
-        let (drawing, png) = (figure.drawing()?, figure.png()?);
-        let file = if slug.is_empty() { drawing.kind.to_owned() } else { format!("{}-{slug}", drawing.kind) };
-        self.put(&format!("{file}.svg"), drawing.svg.as_bytes())?;
-        self.put(&format!("{file}.png"), &png)?;
-        Ok(Plate { file, drawing })
+    /// Writes a figure, and returns the name of its files without their endings.
+    fn figure(&mut self, figure: &Figure, slug: &str) -> Result<String> {
+        let file = if slug.is_empty() { figure.kind.to_owned() } else { format!("{}-{slug}", figure.kind) };
+        self.put(&format!("{file}.svg"), figure.svg().as_bytes())?;
+        self.put(&format!("{file}.png"), &figure.png()?)?;
+        Ok(file)
     }
 }
 
 /// Why a figure that readers expect is not there.
-fn absent(drawings: &[Drawing]) -> Vec<&'static str> {
+fn missing(figures: &[Figure]) -> Vec<&'static str> {
     let reasons = [
         ("overhead", "There is no figure of the overhead: no sound strategy was timed beside a sound floor."),
         ("cycles", "There is no figure of single blocks: no sound strategy has their times."),
         ("rss", "There is no figure of resident memory: no sound strategy was sampled."),
         ("startup", "There is no figure of the startup: no sound strategy has its stages measured."),
     ];
-    let drawn = |kind: &str| drawings.iter().any(|drawing| drawing.kind == kind);
+    let drawn = |kind: &str| figures.iter().any(|figure| figure.kind == kind);
     reasons.into_iter().filter(|(kind, _)| !drawn(kind)).map(|(_, reason)| reason).collect()
 }
 

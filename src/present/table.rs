@@ -5,16 +5,14 @@
 
 mod fit;
 
-use anstyle::{Effects, Style};
-use unicode_width::UnicodeWidthStr;
-
 use self::fit::cut;
-pub use self::fit::{hanging, middle, pad_left, pad_right, wrap};
+pub use self::fit::{Grid, hanging, middle, wrap};
 use super::columns::{Entry, Kind, Line, Sheet};
 use super::view::Group;
 use crate::analyse::summary::Ratio;
 use crate::prose::{percent, printable};
 use crate::units::{Column, plus_minus, ratio};
+use anstyle::{Effects, Style};
 
 /// How wide the table may be, and whether it may use bold and dim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,19 +74,21 @@ pub fn table(group: &Group, options: Options) -> String {
     }
 
     let content = Content { sheet: Sheet::new(group), baseline: group.baseline, level: group.method.level };
-    let layout = Layout::ALL.iter().find(|layout| content.width(layout) <= width);
+    let layout = Layout::ALL.iter().find(|layout| content.grid(layout).width() <= width);
     let layout = layout.unwrap_or(&Layout::ALL[Layout::ALL.len() - 1]);
-    for line in content.heading(layout) {
-        out += &format!("{}\n", cut(&line, width));
+    let grid = content.grid(layout);
+    let mut lines = grid.lines();
+    for line in lines.by_ref().take(3) {
+        out += &format!("{}\n", cut(line.trim_end(), width));
     }
-    out += &format!("{}\n", "-".repeat(content.width(layout).min(width)));
+    out += &format!("{}\n", "-".repeat(grid.width().min(width)));
     let mut controls = false;
-    for row in &content.sheet.lines {
+    for (row, line) in content.sheet.lines.iter().zip(lines) {
         if row.cell.control() && !controls {
             controls = true;
             out += &format!("{}\n", cut("controls, never recommended:", width));
         }
-        let line = cut(&content.line(row, layout), width);
+        let line = cut(&line, width);
         let line = match row {
             Line { best: true, .. } => styles.bold(&line),
             Line { note: Some(_), .. } => styles.dim(&line),
@@ -186,41 +186,21 @@ impl Content<'_> {
         }
     }
 
-    fn name_width(&self, layout: &Layout) -> usize {
-        let names = self.sheet.lines.iter().map(|row| self.name(row, layout).width());
-        names.chain(["strategy".len()]).max().unwrap_or(0)
-    }
-
-    fn column_width(&self, kind: Kind, column: Column, layout: &Layout) -> usize {
-        let cells = self.sheet.lines.iter().map(|row| self.text(row, kind, column, layout).width());
-        cells.chain(heading(kind, column.unit).map(UnicodeWidthStr::width)).max().unwrap_or(0)
-    }
-
-    fn width(&self, layout: &Layout) -> usize {
+    /// Three lines of heading, and one for each strategy.
+    fn grid(&self, layout: &Layout) -> Grid {
         let columns = self.columns(layout);
-        let figures: usize =
-            columns.iter().map(|(kind, c)| layout.gap + self.column_width(*kind, *c, layout)).sum();
-        self.name_width(layout) + figures
-    }
-
-    fn heading(&self, layout: &Layout) -> [String; 3] {
-        [0, 1, 2].map(|i| {
-            let mut line = pad_right(if i == 2 { "strategy" } else { "" }, self.name_width(layout));
-            for (kind, column) in self.columns(layout) {
-                let width = self.column_width(kind, column, layout) + layout.gap;
-                line += &pad_left(heading(kind, column.unit)[i], width);
-            }
-            line.trim_end().to_owned()
-        })
-    }
-
-    fn line(&self, row: &Line, layout: &Layout) -> String {
-        let mut line = pad_right(&self.name(row, layout), self.name_width(layout));
-        for (kind, column) in self.columns(layout) {
-            let width = self.column_width(kind, column, layout) + layout.gap;
-            line += &pad_left(&self.text(row, kind, column, layout), width);
-        }
-        line
+        let line = |name: String, field: &dyn Fn(Kind, Column) -> String| {
+            [name].into_iter().chain(columns.iter().map(|(kind, column)| field(*kind, *column))).collect()
+        };
+        let heading = (0..3).map(|i| {
+            let name = if i == 2 { "strategy" } else { "" };
+            line(name.into(), &|kind, column| heading(kind, column.unit)[i].into())
+        });
+        let rows =
+            self.sheet.lines.iter().map(|row| {
+                line(self.name(row, layout), &|kind, column| self.text(row, kind, column, layout))
+            });
+        Grid::new(heading.chain(rows).collect(), 1, layout.gap)
     }
 
     fn notes(&self, layout: &Layout) -> Vec<String> {

@@ -3,16 +3,14 @@
 //! A reset that leaves something behind is wrong, and a wrong contender has no time, however fast it was. Tables and
 //! figures therefore never read a [`Cell`] but a [`Shown`], which hands out figures of equivalent cells only.
 
-use std::collections::BTreeMap;
-
 use crate::analyse::learned::Learned;
 use crate::analyse::outcomes::Outcomes;
 use crate::analyse::standing;
-use crate::analyse::summary::ByMean;
-use crate::analyse::summary::Ending;
 use crate::analyse::summary::{
-    Cell, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary, Verdict,
+    ByMean, Cell, Ending, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary,
+    Verdict,
 };
+use crate::gate::compare;
 use crate::measure::row::Params;
 use crate::prose::enumerated;
 
@@ -147,13 +145,7 @@ impl<'a> Shown<'a> {
 
 /// The word for an outcome other than `equivalent`.
 pub fn word(equivalence: Equivalence) -> Option<&'static str> {
-    match equivalence {
-        Equivalence::Equivalent => None,
-        Equivalence::Diverged => Some("diverged"),
-        Equivalence::Refused => Some("refused"),
-        Equivalence::Unavailable => Some("unavailable"),
-        Equivalence::NotRun => Some("not run"),
-    }
+    (equivalence != Equivalence::Equivalent).then(|| compare::word(equivalence))
 }
 
 /// The cells of one workload at one set of parameters: what one table or figure shows.
@@ -185,33 +177,30 @@ impl<'a> Group<'a> {
             let known = groups.iter_mut().find(|g| g.workload == cell.workload && *g.params == cell.params);
             match known {
                 Some(group) => group.cells.push(Shown::new(cell)),
-                None => groups.push(Group {
-                    workload: &cell.workload,
-                    params: &cell.params,
-                    baseline: &summary.baseline,
-                    method: summary.method,
-                    by_mean: summary
-                        .standings
-                        .iter()
-                        .find(|standing| standing.workload == cell.workload && standing.params == cell.params)
-                        .and_then(|standing| standing.by_mean.as_ref()),
-                    outcomes: None,
-                    several: false,
-                    cells: vec![Shown::new(cell)],
-                }),
+                None => groups.push(Group::with(summary, cell)),
             }
         }
-        for group in &mut groups {
-            group.outcomes = group.cells.iter().find_map(|shown| shown.cell.outcomes.as_ref());
-        }
-        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        for group in &groups {
-            *seen.entry(group.workload).or_default() += 1;
-        }
-        for group in &mut groups {
-            group.several = seen[group.workload] > 1;
+        for i in 0..groups.len() {
+            let workload = groups[i].workload;
+            groups[i].several = groups.iter().filter(|group| group.workload == workload).count() > 1;
+            groups[i].outcomes = groups[i].cells.iter().find_map(|shown| shown.cell.outcomes.as_ref());
         }
         groups
+    }
+
+    fn with(summary: &'a Summary, cell: &'a Cell) -> Group<'a> {
+        let mut standings = summary.standings.iter();
+        let standing = standings.find(|s| s.workload == cell.workload && s.params == cell.params);
+        Group {
+            workload: &cell.workload,
+            params: &cell.params,
+            baseline: &summary.baseline,
+            method: summary.method,
+            by_mean: standing.and_then(|standing| standing.by_mean.as_ref()),
+            outcomes: None,
+            several: false,
+            cells: vec![Shown::new(cell)],
+        }
     }
 
     /// The workload's name, with its parameters where the name alone is ambiguous.
@@ -246,9 +235,19 @@ impl<'a> Group<'a> {
     /// The sound strategies that cannot be told apart from the best, by cycle.
     pub fn tied(&self) -> Vec<Shown<'a>> {
         let Some(best) = self.best() else { return Vec::new() };
-        let others = self.sorted(false, |cell| cell.cycle().map(|q| q.p50)).into_iter();
-        let timed = others.filter(|cell| cell.cycle().is_some() && cell.name() != best.name());
-        timed.filter(|cell| standing::ties(cell.regret().as_ref())).collect()
+        let others = self.by_cycle(false).into_iter().filter(|cell| cell.name() != best.name());
+        others.filter(|cell| cell.cycle().is_some() && standing::ties(cell.regret().as_ref())).collect()
+    }
+
+    /// The second best contender.
+    pub fn next(&self) -> Option<Shown<'a>> {
+        let best = self.best()?;
+        self.by_cycle(false).into_iter().find(|cell| cell.cycle().is_some() && cell.name() != best.name())
+    }
+
+    /// The cell of a strategy.
+    pub fn cell(&self, name: &str) -> Option<Shown<'a>> {
+        self.cells.iter().copied().find(|cell| cell.name() == name)
     }
 
     /// What has to be known about the blocks before any of the times is read.
@@ -261,6 +260,11 @@ impl<'a> Group<'a> {
         let best = format!("`{}`", self.best()?.name());
         let tied: Vec<String> = self.tied().iter().map(|cell| format!("`{}`", cell.name())).collect();
         Some(if tied.is_empty() { best } else { format!("{best}, tied with {}", enumerated(&tied)) })
+    }
+
+    /// Contenders or controls by their median cycle, those without one last.
+    pub fn by_cycle(&self, control: bool) -> Vec<Shown<'a>> {
+        self.sorted(control, |cell| cell.cycle().map(|q| q.p50))
     }
 
     /// Contenders (`control == false`) or controls: by `key`, those without it last, in the order of their names.

@@ -13,7 +13,7 @@ use crate::gate::course::{Course, courses};
 use crate::gate::history::{History, Night, append};
 use crate::gate::rerun;
 use crate::launch::saved::Saved;
-use crate::present::figures::{Drawable, Drawing, HistoryFigure};
+use crate::present::figures::{Figure, history};
 use crate::present::markdown::{self, escape};
 use crate::present::palette::Palette;
 
@@ -61,9 +61,9 @@ fn judge(args: &CheckArgs) -> Result<u8> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", report.markdown());
-        if let Some(Picture { drawing, .. }) = &picture {
-            let table = markdown::numbers(&drawing.numbers);
-            println!("## Nights\n\n{}.\n\n{}\n\n{table}", escape(&drawing.title), drawing.caption);
+        if let Some(Picture { figure, .. }) = &picture {
+            let table = markdown::numbers(&figure.numbers);
+            println!("## Nights\n\n{}.\n\n{}\n\n{table}", escape(&figure.title), figure.caption);
         }
     }
     if let (Some(file), true) = (&args.history, args.record) {
@@ -81,7 +81,7 @@ fn judge(args: &CheckArgs) -> Result<u8> {
 
 /// The figure of the nights, not yet written.
 struct Picture {
-    drawing: Drawing,
+    figure: Figure,
     bytes: Vec<u8>,
 }
 
@@ -90,19 +90,18 @@ fn picture(file: &Path, courses: &[Course], night: &Saved) -> Result<Option<Pict
     let summary = &night.summary;
     let palette = Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()));
     let class = &night.record.machine.class;
-    let Some(figure) = HistoryFigure::new(courses, &palette, class, &summary.baseline) else {
+    let Some(figure) = history::figure(courses, &palette, class, &summary.baseline) else {
         eprintln!("no figure: no strategy has a ratio to the baseline tonight");
         return Ok(None);
     };
-    let drawing = figure.drawing()?;
     let bytes = match file.extension().and_then(OsStr::to_str) {
-        Some("svg") => drawing.svg.clone().into_bytes(),
+        Some("svg") => figure.svg().into_bytes(),
         Some("png") => figure.png()?,
         _ => {
             bail!("{} is no picture that can be drawn: name a file that ends in .svg or .png", file.display())
         }
     };
-    Ok(Some(Picture { drawing, bytes }))
+    Ok(Some(Picture { figure, bytes }))
 }
 
 /// Measures the suspects once more, beside the night's own folder.

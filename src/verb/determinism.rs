@@ -16,7 +16,7 @@ use crate::determinism::{Outcome, matrix, plan, process, word};
 use crate::launch::folder;
 use crate::machine::group;
 use crate::measure::writer::RowWriter;
-use crate::present::figures::determinism as figure;
+use crate::present::figures::determinism::figure;
 use crate::progress::Progress;
 
 /// Runs all cases of a profile.
@@ -64,7 +64,8 @@ pub fn run(args: &DeterminismArgs) -> Result<ExitCode> {
     }
     rows.keep()?;
     report.write(&folder)?;
-    let (svg, png) = figure::draw(&report.cells)?;
+    let figure = figure(&report.cells);
+    let (svg, png) = (figure.svg(), figure.png()?);
     for (name, bytes) in [("determinism.svg", svg.as_bytes()), ("determinism.png", &png)] {
         let path = folder.join(name);
         std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;

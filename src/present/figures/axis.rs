@@ -10,78 +10,62 @@ pub struct Tick {
     pub label: String,
 }
 
-/// A logarithmic axis over whole decades of nanoseconds.
-#[derive(Clone, Copy, Debug)]
-pub struct LogTime {
-    low: i32,
-    high: i32,
-    from: f64,
-    to: f64,
+/// The edges that an axis is drawn between, its least value at the first.
+type Edges = (f64, f64);
+
+/// A linear or logarithmic axis.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// From a value to where it lies on a linear axis: the value itself, or its logarithm.
+    scale: fn(f64) -> f64,
+    /// What lies at the edges, scaled.
+    ends: (f64, f64),
+    edges: Edges,
+    /// Values with a tick, rising.
+    steps: Vec<f64>,
+    /// Whether a tick has a label, by the index of its step.
+    named: Vec<bool>,
 }
 
-impl LogTime {
-    /// The decades that hold all positive values, drawn between `from` and `to`.
-    pub fn spanning(values: impl IntoIterator<Item = u64>, from: f64, to: f64) -> LogTime {
+impl Axis {
+    /// An axis from the first of `ends` to the second, with a named tick at each of `steps`.
+    pub fn new(scale: fn(f64) -> f64, ends: (f64, f64), edges: Edges, steps: Vec<f64>) -> Axis {
+        let named = vec![true; steps.len()];
+        Axis { scale, ends: (scale(ends.0), scale(ends.1)), edges, steps, named }
+    }
+
+    /// A logarithmic axis over whole decades of nanoseconds, which hold all positive values.
+    ///
+    /// A single decade gets its 2 and 5 as well. So many decades have a label that each has `room`.
+    pub fn decades(values: impl IntoIterator<Item = u64>, room: f64, edges: Edges) -> Axis {
         let (mut low, mut high) = (i32::MAX, i32::MIN);
         for value in values.into_iter().filter(|v| *v > 0) {
             // Integer logarithms are exact at the powers of ten, where floating point is not.
-            let floor = value.ilog10() as i32;
-            let exact = 10u64.pow(floor as u32) == value;
-            low = low.min(floor);
-            high = high.max(if exact { floor } else { floor + 1 });
+            let floor = value.ilog10();
+            low = low.min(floor as i32);
+            high = high.max(if 10u64.pow(floor) == value { floor } else { floor + 1 } as i32);
         }
         if low > high {
             // Nothing positive: any axis will do, microseconds are what readers expect.
             (low, high) = (3, 6);
         }
-        if low == high {
-            high += 1;
-        }
-        LogTime { low, high, from, to }
+        high = high.max(low + 1);
+        let step = (room * f64::from(high - low) / (edges.1 - edges.0)).ceil().max(1.0) as usize;
+        let power = |exponent: i32| 10_f64.powi(exponent);
+        let steps: Vec<f64> = if high - low == 1 {
+            [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power(low)).to_vec()
+        } else {
+            (low..=high).map(power).collect()
+        };
+        let named = (0..steps.len()).map(|i| high - low == 1 || i.is_multiple_of(step)).collect();
+        Axis { named, ..Axis::new(log_of_time, (power(low), power(high)), edges, steps) }
     }
 
-    /// Whether a value lies within the axis, so that its place is not just the nearer end.
-    pub fn holds(&self, value: u64) -> bool {
-        value > 0 && (self.low..=self.high).contains(&(value.ilog10() as i32))
-    }
-
-    /// Where a positive value lies.
-    pub fn place(&self, value: u64) -> f64 {
-        let decades = (value.max(1) as f64).log10() - f64::from(self.low);
-        let share = decades / f64::from(self.high - self.low);
-        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
-    }
-
-    /// All decades; a single one gets its 2 and 5 as well. So many of them have a label that each has `room`.
-    pub fn ticks(&self, room: f64) -> Vec<Tick> {
-        let decades = (self.high - self.low) as usize;
-        let step = (room * decades as f64 / (self.to - self.from)).ceil().max(1.0) as usize;
-        let mut ticks = Vec::new();
-        for (i, exponent) in (self.low..=self.high).enumerate() {
-            let base = 10u64.saturating_pow(exponent as u32);
-            let within: &[u64] = if decades == 1 && exponent < self.high { &[1, 2, 5] } else { &[1] };
-            ticks.extend(within.iter().map(|factor| {
-                let value = base.saturating_mul(*factor);
-                let label = if i.is_multiple_of(step) { round_ns(value) } else { String::new() };
-                Tick { at: self.place(value), label }
-            }));
-        }
-        ticks
-    }
-}
-
-/// A logarithmic axis that fits its values more closely: it begins and ends at 1, 2 or 5 times a power of ten.
-#[derive(Clone, Debug)]
-pub struct CloseTime {
-    /// At least two, rising.
-    steps: Vec<u64>,
-    from: f64,
-    to: f64,
-}
-
-impl CloseTime {
-    /// The steps that hold all positive values, drawn between `from` and `to`.
-    pub fn spanning(values: impl IntoIterator<Item = u64>, from: f64, to: f64) -> CloseTime {
+    /// A logarithmic axis that fits positive nanoseconds more closely: it begins and ends at 1, 2 or 5 times a power of
+    /// ten.
+    ///
+    /// Where not each step has `room` for its label, powers of ten have theirs, or the ends where those are too few.
+    pub fn close(values: impl IntoIterator<Item = u64>, room: f64, edges: Edges) -> Axis {
         let (mut least, mut most) = (u64::MAX, 0);
         for value in values.into_iter().filter(|v| *v > 0) {
             (least, most) = (least.min(value), most.max(value));
@@ -90,64 +74,31 @@ impl CloseTime {
             // As for whole decades: any axis will do.
             (least, most) = (1_000, 1_000_000);
         }
-        let steps =
-            (0..=19).flat_map(|power| [1, 2, 5].map(|factor| 10u64.pow(power).saturating_mul(factor)));
-        let mut all: Vec<u64> = steps.collect();
-        all.dedup();
-        let first = all.partition_point(|step| *step <= least).saturating_sub(1).min(all.len() - 2);
-        let last = all.partition_point(|step| *step < most).clamp(first + 1, all.len() - 1);
-        CloseTime { steps: all[first..=last].to_vec(), from, to }
+        let all: Vec<f64> =
+            (0..=19).flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(power))).collect();
+        let first = all.partition_point(|step| *step <= least as f64).saturating_sub(1).min(all.len() - 2);
+        let last = all.partition_point(|step| *step < most as f64).clamp(first + 1, all.len() - 1);
+        let axis = Axis::new(log_of_time, (all[first], all[last]), edges, all[first..=last].to_vec());
+        let places: Vec<f64> = axis.steps.iter().map(|step| axis.place(*step)).collect();
+        // Every third step is a power of ten.
+        let powers: Vec<bool> = (first..=last).map(|i| i.is_multiple_of(3)).collect();
+        let ends: Vec<bool> = (first..=last).map(|i| i == first || i == last).collect();
+        let fits = |named: &Vec<bool>| {
+            let kept: Vec<f64> =
+                places.iter().zip(named).filter(|(_, named)| **named).map(|(p, _)| *p).collect();
+            kept.len() > 1 && kept.windows(2).all(|pair| (pair[1] - pair[0]).abs() >= room)
+        };
+        let named = [axis.named.clone(), powers].into_iter().find(fits).unwrap_or(ends);
+        Axis { named, ..axis }
     }
 
-    /// Where a positive value lies.
-    pub fn place(&self, value: u64) -> f64 {
-        let log = |value: u64| (value.max(1) as f64).log10();
-        let (low, high) = (log(self.steps[0]), log(self.steps[self.steps.len() - 1]));
-        let share = (log(value) - low) / (high - low);
-        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
-    }
-
-    /// All steps; where not each has `room` for its label, powers of ten have theirs, or the ends where those are too
-    /// few.
-    pub fn ticks(&self, room: f64) -> Vec<Tick> {
-        let last = self.steps.len() - 1;
-        let closest = |kept: &dyn Fn(usize) -> bool| {
-            let kept: Vec<f64> = (0..=last).filter(|i| kept(*i)).map(|i| self.place(self.steps[i])).collect();
-            let gaps = kept.windows(2).map(|pair| (pair[1] - pair[0]).abs());
-            if kept.len() < 2 { 0.0 } else { gaps.fold(f64::INFINITY, f64::min) }
-        };
-        let power = |i: usize| self.steps[i].to_string().trim_end_matches('0') == "1";
-        let ends = |i: usize| i == 0 || i == last;
-        let labelled: &dyn Fn(usize) -> bool = if closest(&|_| true) >= room {
-            &|_| true
-        } else if closest(&power) >= room {
-            &power
-        } else {
-            &ends
-        };
-        let tick = |(i, step): (usize, &u64)| Tick {
-            at: self.place(*step),
-            label: if labelled(i) { round_ns(*step) } else { String::new() },
-        };
-        self.steps.iter().enumerate().map(tick).collect()
-    }
-}
-
-/// A logarithmic axis of ratios that ends where its values do, so that a change of a few per cent can be seen.
-#[derive(Clone, Copy, Debug)]
-pub struct Ratios {
-    low: f64,
-    high: f64,
-    from: f64,
-    to: f64,
-}
-
-impl Ratios {
-    /// The least span, as a factor: what is steady shall look steady.
-    const LEAST: f64 = 1.2;
-
-    /// The axis of all positive values, drawn between `from` and `to`.
-    pub fn spanning(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Ratios {
+    /// A logarithmic axis of positive ratios that ends where its values do, so that a change of a few per cent can be
+    /// seen.
+    ///
+    /// Ticks are at 1, 2 and 5 times the powers of ten where it is long, at multiples of such a step where it is short.
+    pub fn ratios(values: impl IntoIterator<Item = f64>, edges: Edges) -> Axis {
+        /// The least span, as a factor: what is steady shall look steady.
+        const LEAST: f64 = 1.2;
         let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
         for value in values.into_iter().filter(|value| value.is_finite() && *value > 0.0) {
             (low, high) = (low.min(value), high.max(value));
@@ -155,35 +106,99 @@ impl Ratios {
         if high == 0.0 {
             (low, high) = (1.0, 1.0);
         }
-        let short = (Self::LEAST / (high / low)).max(1.0).sqrt();
-        Ratios { low: low / short, high: high * short, from, to }
-    }
-
-    /// Where a positive ratio lies.
-    pub fn place(&self, ratio: f64) -> f64 {
-        let share = (ratio / self.low).ln() / (self.high / self.low).ln();
-        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
-    }
-
-    /// Round ratios: 1, 2 and 5 times the powers of ten where the axis is long, multiples of such a step where it is short.
-    pub fn ticks(&self) -> Vec<Tick> {
+        let short = (LEAST / (high / low)).max(1.0).sqrt();
+        (low, high) = (low / short, high * short);
         let steps = |least: f64| {
             let power = least.log10().floor() as i32;
             (power..).flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(power)))
         };
-        let values: Vec<f64> = if self.high / self.low > 5.0 {
-            steps(self.low)
-                .take_while(|value| *value <= self.high)
-                .filter(|value| *value >= self.low)
-                .collect()
+        let values: Vec<f64> = if high / low > 5.0 {
+            steps(low).take_while(|value| *value <= high).filter(|value| *value >= low).collect()
         } else {
-            let rough = (self.high - self.low) / 5.0;
+            let rough = (high - low) / 5.0;
             let step = steps(rough).find(|step| *step >= rough).unwrap_or(rough);
-            let multiples = (self.low / step).ceil() as u64..=(self.high / step).floor() as u64;
+            let multiples = (low / step).ceil() as u64..=(high / step).floor() as u64;
             multiples.map(|i| i as f64 * step).collect()
         };
-        values.into_iter().map(|value| Tick { at: self.place(value), label: units::ratio(value) }).collect()
+        Axis::new(f64::ln, (low, high), edges, values)
     }
+
+    /// A linear axis of what was gained and lost, in bytes: zero is on it, it begins and ends at a tick, and it has about
+    /// `most` of them.
+    pub fn gains(values: impl IntoIterator<Item = f64>, most: usize, edges: Edges) -> Axis {
+        /// The least span: a page more or less, which readings that never move leave open, shall look as little as it is.
+        const LEAST: f64 = 131_072.0;
+        let finite = values.into_iter().filter(|value| value.is_finite());
+        let (low, high) =
+            finite.fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+        let step = binary_step((high - low).max(LEAST), most);
+        let (low, high) = ((low / step).floor() as i64, (high / step).ceil() as i64);
+        let high = high.max(low + 1);
+        let steps: Vec<f64> = (low..=high).map(|i| i as f64 * step).collect();
+        Axis::new(as_it_is, (low as f64 * step, high as f64 * step), edges, steps)
+    }
+
+    /// A linear axis from zero for durations and counts, with steps of 1, 2 or 5.
+    pub fn decimal(largest: u64, most: usize, edges: Edges) -> Axis {
+        let rough = largest.max(1) as f64 / most.max(1) as f64;
+        let mut base = 1.0;
+        while base * 10.0 <= rough {
+            base *= 10.0;
+        }
+        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|f| f * base).find(|s| *s >= rough).unwrap_or(base);
+        Axis::from_zero(largest.max(1) as f64, step, edges)
+    }
+
+    /// A linear axis from zero for sizes, with steps of powers of two, up to the next of them.
+    pub fn bytes(largest: u64, most: usize, edges: Edges) -> Axis {
+        let largest = largest.max(1) as f64;
+        let step = binary_step(largest, most);
+        Axis::from_zero((largest / step).ceil() * step, step, edges)
+    }
+
+    fn from_zero(high: f64, step: f64, edges: Edges) -> Axis {
+        let last = (high / step + 1e-9).floor() as u64;
+        Axis::new(as_it_is, (0.0, high), edges, (0..=last).map(|i| step * i as f64).collect())
+    }
+
+    /// Whether a value lies within the axis, so that its place is not just the nearer end.
+    pub fn holds(&self, value: u64) -> bool {
+        let scaled = (self.scale)(value as f64).floor();
+        value > 0 && self.ends.0 <= scaled && scaled <= self.ends.1
+    }
+
+    /// Where a value lies; the nearer end for one beyond the axis.
+    pub fn place(&self, value: f64) -> f64 {
+        let (low, high) = self.ends;
+        let share = ((self.scale)(value) - low) / (high - low);
+        self.edges.0 + share.clamp(0.0, 1.0) * (self.edges.1 - self.edges.0)
+    }
+
+    /// The unit in which all ticks of a linear axis can be written alike, with so many `digits` of the step.
+    pub fn unit(&self, quantity: Quantity, digits: u32) -> Column {
+        let largest = self.ends.0.abs().max(self.ends.1);
+        let step = self.steps.windows(2).next().map_or(largest, |pair| pair[1] - pair[0]);
+        Column::fit(quantity, [step, largest], digits, 6)
+    }
+
+    /// All ticks, their labels written by `label`.
+    pub fn ticks(&self, label: impl Fn(f64) -> String) -> Vec<Tick> {
+        let ticks = self.steps.iter().zip(&self.named);
+        let tick = |(step, named): (&f64, &bool)| Tick {
+            at: self.place(*step),
+            label: if *named { label(*step) } else { String::new() },
+        };
+        ticks.map(tick).collect()
+    }
+}
+
+fn as_it_is(value: f64) -> f64 {
+    value
+}
+
+/// Less than a nanosecond is nothing.
+fn log_of_time(ns: f64) -> f64 {
+    ns.max(1.0).log10()
 }
 
 /// The least power of two that reaches from tick to tick, with at most so many ticks.
@@ -196,119 +211,17 @@ fn binary_step(span: f64, most: usize) -> f64 {
     step
 }
 
-/// A linear axis of what was gained and lost, in bytes: zero is on it, and it begins and ends at a tick.
-#[derive(Clone, Copy, Debug)]
-pub struct Gains {
-    step: f64,
-    /// In steps.
-    low: i64,
-    high: i64,
-    from: f64,
-    to: f64,
-}
-
-impl Gains {
-    /// The least span: a page more or less, which readings that never move leave open, shall look as little as it is.
-    const LEAST: f64 = 131_072.0;
-
-    /// The axis of all finite values, drawn between `from` and `to`, with about `most` ticks.
-    pub fn spanning(values: impl IntoIterator<Item = f64>, most: usize, from: f64, to: f64) -> Gains {
-        let finite = values.into_iter().filter(|value| value.is_finite());
-        let (low, high) =
-            finite.fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
-        let step = binary_step((high - low).max(Self::LEAST), most);
-        let (low, high) = ((low / step).floor() as i64, (high / step).ceil() as i64);
-        Gains { step, low, high: high.max(low + 1), from, to }
-    }
-
-    /// Where a value lies.
-    pub fn place(&self, value: f64) -> f64 {
-        let share = (value / self.step - self.low as f64) / (self.high - self.low) as f64;
-        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
-    }
-
-    /// The unit in which all ticks can be written alike.
-    pub fn unit(&self) -> Column {
-        let largest = self.low.abs().max(self.high) as f64 * self.step;
-        Column::fit(Quantity::Bytes, [self.step, largest], 3, 6)
-    }
-
-    /// All ticks, in [`Gains::unit`].
-    pub fn ticks(&self) -> Vec<Tick> {
-        let unit = self.unit();
-        let values = (self.low..=self.high).map(|i| i as f64 * self.step);
-        values.map(|value| Tick { at: self.place(value), label: plain(unit, value) }).collect()
-    }
-}
-
-/// A linear axis that begins at zero.
-#[derive(Clone, Copy, Debug)]
-pub struct Linear {
-    step: f64,
-    high: f64,
-    from: f64,
-    to: f64,
-}
-
-impl Linear {
-    /// For durations and counts: steps of 1, 2 or 5.
-    pub fn decimal(largest: u64, most: usize, from: f64, to: f64) -> Linear {
-        let rough = largest.max(1) as f64 / most.max(1) as f64;
-        let mut base = 1.0;
-        while base * 10.0 <= rough {
-            base *= 10.0;
-        }
-        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|f| f * base).find(|s| *s >= rough).unwrap_or(base);
-        Linear { step, high: largest.max(1) as f64, from, to }
-    }
-
-    /// For sizes: steps of powers of two.
-    pub fn bytes(largest: u64, most: usize, from: f64, to: f64) -> Linear {
-        let high = largest.max(1) as f64;
-        Linear { step: binary_step(high, most), high, from, to }
-    }
-
-    /// The same, reaching up to the next tick.
-    pub fn to_next_tick(self) -> Linear {
-        Linear { high: (self.high / self.step).ceil() * self.step, ..self }
-    }
-
-    /// Where a value lies.
-    pub fn place(&self, value: u64) -> f64 {
-        self.from + (value as f64 / self.high).min(1.0) * (self.to - self.from)
-    }
-
-    /// The unit in which all ticks can be written alike.
-    pub fn unit(&self, quantity: Quantity) -> Column {
-        Column::fit(quantity, [self.step, self.high], 1, 6)
-    }
-
-    /// All ticks, written by `label`.
-    pub fn ticks(&self, label: impl Fn(u64) -> String) -> Vec<Tick> {
-        let last = (self.high / self.step + 1e-9).floor() as u64;
-        (0..=last)
-            .map(|i| {
-                let value = (self.step * i as f64) as u64;
-                Tick { at: self.place(value), label: label(value) }
-            })
-            .collect()
-    }
-}
-
 /// A round duration without needless zeros: `10 µs` rather than `10.0 µs`.
-pub fn round_ns(value: u64) -> String {
-    trim(&units::ns(value))
+pub fn round_ns(value: f64) -> String {
+    let text = units::ns(value as u64);
+    let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
+    let number = without_zeros(number);
+    if number == "0" { "0".into() } else { format!("{number} {unit}") }
 }
 
 /// A tick's value without its unit and without needless zeros.
 pub fn plain(unit: Column, value: f64) -> String {
     without_zeros(&unit.write(value)).into()
-}
-
-fn trim(text: &str) -> String {
-    let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
-    let number = without_zeros(number);
-    if number == "0" { "0".into() } else { format!("{number} {unit}") }
 }
 
 fn without_zeros(number: &str) -> &str {
@@ -324,77 +237,82 @@ mod tests {
     }
 
     #[test]
+    fn ticks_of_durations() {
+        let decades = |values: &[u64], room, to| Axis::decades(values.iter().copied(), room, (0.0, to));
+        let close = |values: &[u64], room, to| Axis::close(values.iter().copied(), room, (0.0, to));
+        let (few, many) = ([2_500, 14_393_000], [43_000, 730_000]);
+        let cases: [(Axis, &[&str]); 8] = [
+            (decades(&few, 80.0, 400.0), &["1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms"]),
+            (decades(&[20_000, 90_000], 0.2, 1.0), &["10 µs", "20 µs", "50 µs", "100 µs"]),
+            (decades(&[], 0.2, 1.0), &["1 µs", "10 µs", "100 µs", "1 ms"]),
+            (close(&many, 70.0, 400.0), &["20 µs", "50 µs", "100 µs", "200 µs", "500 µs", "1 ms"]),
+            (close(&many, 100.0, 400.0), &["", "", "100 µs", "", "", "1 ms"]),
+            (close(&[3, 4], 90.0, 100.0), &["2 ns", "5 ns"]),
+            (close(&[5_000], 0.5, 1.0), &["5 µs", "10 µs"]),
+            (Axis::decimal(412_000_000, 5, (0.0, 1.0)), &["0", "100 ms", "200 ms", "300 ms", "400 ms"]),
+        ];
+        for (axis, expected) in cases {
+            assert_eq!(labels(axis.ticks(round_ns)), expected);
+        }
+    }
+
+    #[test]
     fn decades_hold_their_values() {
-        let axis = LogTime::spanning([2_500, 14_393_000], 0.0, 400.0);
-        assert_eq!(labels(axis.ticks(80.0)), ["1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms"]);
+        let axis = Axis::decades([2_500, 14_393_000], 80.0, (0.0, 400.0));
         assert!(axis.holds(1_000) && !axis.holds(999) && !axis.holds(0));
-        assert_eq!((axis.place(1_000), axis.place(100_000_000)), (0.0, 400.0));
-        let one = LogTime::spanning([20_000, 90_000], 0.0, 1.0);
-        assert_eq!(labels(one.ticks(0.2)), ["10 µs", "20 µs", "50 µs", "100 µs"]);
+        assert_eq!((axis.place(1_000.0), axis.place(1e8)), (0.0, 400.0));
+        let close = Axis::close([43_000, 730_000], 70.0, (0.0, 400.0));
+        assert_eq!((close.place(20_000.0), close.place(1e6)), (0.0, 400.0));
     }
 
     #[test]
     fn extremes_have_an_axis() {
-        assert_eq!(labels(LogTime::spanning([], 0.0, 1.0).ticks(0.2)), ["1 µs", "10 µs", "100 µs", "1 ms"]);
-        assert_eq!(LogTime::spanning([1], 0.0, 1.0).place(1), 0.0);
-        let wide = LogTime::spanning([1, 1_000_000_000_000], 0.0, 1.0);
-        assert_eq!(labels(wide.ticks(0.2))[..4], ["1 ns", "", "", "1 µs"]);
-        assert_eq!(wide.place(u64::MAX), 1.0);
-        assert!(LogTime::spanning([u64::MAX], 0.0, 1.0).ticks(0.2).len() >= 2);
-    }
-
-    #[test]
-    fn a_close_axis_begins_and_ends_near_its_values() {
-        let axis = CloseTime::spanning([43_000, 730_000], 0.0, 400.0);
-        assert_eq!(labels(axis.ticks(70.0)), ["20 µs", "50 µs", "100 µs", "200 µs", "500 µs", "1 ms"]);
-        assert_eq!(labels(axis.ticks(100.0)), ["", "", "100 µs", "", "", "1 ms"]);
-        assert_eq!((axis.place(20_000), axis.place(1_000_000)), (0.0, 400.0));
-        let narrow = CloseTime::spanning([3, 4], 0.0, 100.0);
-        assert_eq!(labels(narrow.ticks(90.0)), ["2 ns", "5 ns"]);
-        assert_eq!(labels(CloseTime::spanning([5_000], 0.0, 1.0).ticks(0.5)), ["5 µs", "10 µs"]);
-        assert!(CloseTime::spanning([], 0.0, 1.0).ticks(0.1).len() > 2);
-        assert!(CloseTime::spanning([1, u64::MAX], 0.0, 1.0).place(u64::MAX) <= 1.0);
-        assert!(CloseTime::spanning([u64::MAX], 0.0, 1.0).ticks(0.1).len() >= 2);
+        let edges = (0.0, 1.0);
+        assert_eq!(Axis::decades([1], 0.2, edges).place(1.0), 0.0);
+        let wide = Axis::decades([1, 1_000_000_000_000], 0.2, edges);
+        assert_eq!(labels(wide.ticks(round_ns))[..4], ["1 ns", "", "", "1 µs"]);
+        assert_eq!(wide.place(u64::MAX as f64), 1.0);
+        assert!(Axis::decades([u64::MAX], 0.2, edges).ticks(round_ns).len() >= 2);
+        assert!(Axis::close([], 0.1, edges).ticks(round_ns).len() > 2);
+        assert!(Axis::close([1, u64::MAX], 0.1, edges).place(u64::MAX as f64) <= 1.0);
+        assert!(Axis::close([u64::MAX], 0.1, edges).ticks(round_ns).len() >= 2);
+        assert_eq!(Axis::decimal(0, 5, edges).place(0.0), 0.0);
     }
 
     #[test]
     fn an_axis_of_ratios_ends_where_its_values_do() {
-        let close = Ratios::spanning([0.4, 0.5], 100.0, 0.0);
+        let ratios = |axis: &Axis| labels(axis.ticks(units::ratio));
+        let close = Axis::ratios([0.4, 0.5], (100.0, 0.0));
         assert_eq!((close.place(0.4), close.place(0.5)), (100.0, 0.0));
-        assert_eq!(labels(close.ticks()), ["0.400", "0.420", "0.440", "0.460", "0.480", "0.500"]);
-        assert_eq!(
-            labels(Ratios::spanning([0.011, 1.2], 0.0, 1.0).ticks()),
-            ["0.0200", "0.0500", "0.100", "0.200", "0.500", "1.00"]
-        );
-        let steady = Ratios::spanning([0.4; 3], 0.0, 1.0);
-        assert!((steady.place(0.4) - 0.5).abs() < 1e-9 && steady.ticks().len() > 2);
-        assert!(!Ratios::spanning([], 0.0, 1.0).ticks().is_empty());
+        assert_eq!(ratios(&close), ["0.400", "0.420", "0.440", "0.460", "0.480", "0.500"]);
+        let long = Axis::ratios([0.011, 1.2], (0.0, 1.0));
+        assert_eq!(ratios(&long), ["0.0200", "0.0500", "0.100", "0.200", "0.500", "1.00"]);
+        let steady = Axis::ratios([0.4; 3], (0.0, 1.0));
+        assert!((steady.place(0.4) - 0.5).abs() < 1e-9 && ratios(&steady).len() > 2);
+        assert!(!ratios(&Axis::ratios([], (0.0, 1.0))).is_empty());
     }
 
     #[test]
-    fn an_axis_of_gains_holds_zero_and_ends_at_ticks() {
-        let both = Gains::spanning([-12_000.0, 400_000.0, f64::NAN], 5, 100.0, 0.0);
-        assert_eq!(both.unit().unit, "KiB");
-        assert_eq!(labels(both.ticks()), ["-128", "0", "128", "256", "384", "512"]);
+    fn an_axis_of_bytes_has_steps_of_powers_of_two() {
+        let written = |axis: &Axis| {
+            let unit = axis.unit(Quantity::Bytes, 3);
+            (unit.unit, labels(axis.ticks(|value| plain(unit, value))))
+        };
+        let gains = |values: &[f64], most| Axis::gains(values.iter().copied(), most, (100.0, 0.0));
+        let both = gains(&[-12_000.0, 400_000.0, f64::NAN], 5);
         assert_eq!((both.place(-131_072.0), both.place(0.0), both.place(524_288.0)), (100.0, 80.0, 0.0));
-        assert_eq!(
-            labels(Gains::spanning([-200_000.0], 4, 0.0, 1.0).ticks()),
-            ["-256", "-192", "-128", "-64", "0"]
-        );
-        assert_eq!(labels(Gains::spanning([-4096.0, 4096.0], 4, 0.0, 1.0).ticks()), ["-32", "0", "32"]);
-        assert_eq!(labels(Gains::spanning([0.0], 4, 0.0, 1.0).ticks()), ["0", "32"]);
-        assert!(Gains::spanning([-1e19, 1e19], 4, 0.0, 1.0).ticks().len() < 8);
-    }
-
-    #[test]
-    fn linear_steps_are_round() {
-        let time = Linear::decimal(412_000_000, 5, 0.0, 1.0);
-        assert_eq!(labels(time.ticks(round_ns)), ["0", "100 ms", "200 ms", "300 ms", "400 ms"]);
-        let size = Linear::bytes(131 << 20, 5, 0.0, 1.0).to_next_tick();
-        assert_eq!(
-            labels(size.ticks(|value| trim(&units::bytes(value)))),
-            ["0", "32 MiB", "64 MiB", "96 MiB", "128 MiB", "160 MiB"]
-        );
-        assert_eq!(Linear::decimal(0, 5, 0.0, 1.0).place(0), 0.0);
+        let cases: [(Axis, &str, &[&str]); 5] = [
+            (both, "KiB", &["-128", "0", "128", "256", "384", "512"]),
+            (gains(&[-200_000.0], 4), "KiB", &["-256", "-192", "-128", "-64", "0"]),
+            (gains(&[-4096.0, 4096.0], 4), "KiB", &["-32", "0", "32"]),
+            (gains(&[0.0], 4), "KiB", &["0", "32"]),
+            (Axis::bytes(131 << 20, 5, (0.0, 1.0)), "MiB", &["0", "32", "64", "96", "128", "160"]),
+        ];
+        for (axis, unit, expected) in cases {
+            let (written_in, written) = written(&axis);
+            assert_eq!(written_in, unit);
+            assert_eq!(written, expected);
+        }
+        assert!(gains(&[-1e19, 1e19], 4).ticks(|_| String::new()).len() < 8);
     }
 }

@@ -5,29 +5,19 @@ mod portrait;
 pub mod setting;
 mod threads;
 
-pub use dirty::DirtyFigure;
-pub use portrait::PortraitFigure;
-pub use setting::{Curve, Setting, pages, settings};
-pub use threads::ThreadsFigure;
+use setting::Setting;
 
-use super::Drawable;
+use super::Figure;
 use crate::present::palette::Palette;
 use crate::present::view::slug;
 
 /// All figures of a landscape that its data allow, each with what its file is called after its kind.
-pub fn of<'a>(settings: &'a [Setting<'a>], palette: &Palette) -> Vec<(String, Box<dyn Drawable + 'a>)> {
-    let mut figures: Vec<(String, Box<dyn Drawable + 'a>)> = Vec::new();
+pub fn of(settings: &[Setting], palette: &Palette) -> Vec<(String, Figure)> {
+    let mut figures = Vec::new();
     for setting in settings {
-        let slug = slug(&setting.title);
-        if let Some(figure) = DirtyFigure::new(setting, palette) {
-            figures.push((slug.clone(), Box::new(figure)));
-        }
-        if let Some(figure) = PortraitFigure::new(setting, palette) {
-            figures.push((slug, Box::new(figure)));
-        }
+        let both = [dirty::figure(setting, palette), portrait::figure(setting, palette)];
+        figures.extend(both.into_iter().flatten().map(|figure| (slug(&setting.title), figure)));
     }
-    if let Some(figure) = ThreadsFigure::new(settings, palette) {
-        figures.push(("landscape".into(), Box::new(figure)));
-    }
+    figures.extend(threads::figure(settings, palette).map(|figure| ("landscape".into(), figure)));
     figures
 }

@@ -1,12 +1,9 @@
 //! What all figures share: the heading, rows with a strategy's name, and the strategies that have no figures.
 
-use anyhow::Result;
-use plotters::prelude::DrawingBackend;
-
 use super::canvas::{Align, Canvas, Type};
 use super::text::{cut, wrap};
 use super::{WIDTH, axis::Tick};
-use crate::present::palette::{Colour, GRID, INK, MUTED, PAPER, STRIPE, Style};
+use crate::present::palette::{Colour, GRID, INK, MUTED, PAPER, Palette, STRIPE};
 use crate::present::view::{Group, Shown, word};
 use crate::prose::printable;
 
@@ -14,6 +11,8 @@ use crate::prose::printable;
 pub const MARGIN: f64 = 24.0;
 /// Height of a row with a strategy's name.
 pub const ROW: f64 = 31.0;
+/// Where the names of rows end.
+pub const NAME: f64 = 306.0;
 
 /// Subject of a figure.
 const TITLE: Type = Type::new(27.0, INK).bold();
@@ -29,23 +28,15 @@ fn inner() -> f64 {
     f64::from(WIDTH) - 2.0 * MARGIN
 }
 
-fn finding_lines(finding: &str) -> Vec<String> {
-    wrap(&printable(finding), FINDING.face(), inner())
-}
-
-/// Height of the heading.
-pub fn heading_height(finding: &str) -> f64 {
-    54.0 + 28.0 * finding_lines(finding).len() as f64 + 8.0
-}
-
-/// Draws subject and finding at the top.
-pub fn heading<B: DrawingBackend>(canvas: &Canvas<B>, (subject, finding): &(String, String)) -> Result<()> {
+/// Draws subject and finding at the top, and returns the lower edge.
+pub fn heading(canvas: &mut Canvas, subject: &str, finding: &str) -> f64 {
     let subject = cut(&printable(subject), TITLE.face(), inner());
-    canvas.text(&subject, MARGIN, 32.0, TITLE, Align::Left)?;
-    for (i, line) in finding_lines(finding).iter().enumerate() {
-        canvas.text(line, MARGIN, 66.0 + 28.0 * i as f64, FINDING, Align::Left)?;
+    canvas.text(&subject, MARGIN, 32.0, TITLE, Align::Left);
+    let lines = wrap(&printable(finding), FINDING.face(), inner());
+    for (i, line) in lines.iter().enumerate() {
+        canvas.text(line, MARGIN, 66.0 + 28.0 * i as f64, FINDING, Align::Left);
     }
-    Ok(())
+    54.0 + 28.0 * lines.len() as f64 + 8.0
 }
 
 /// The lines that say which strategies are not drawn and why.
@@ -67,17 +58,12 @@ pub fn missing(group: &Group, drawn: impl Fn(Shown) -> bool) -> Vec<String> {
     list(&|cell| word(cell.equivalence()).unwrap_or("not measured").into())
 }
 
-/// Height of the lines below a figure.
-pub fn notes_height(lines: &[String]) -> f64 {
-    if lines.is_empty() { 12.0 } else { LINE * lines.len() as f64 + 22.0 }
-}
-
-/// Draws the lines below a figure, from `y` down.
-pub fn notes<B: DrawingBackend>(canvas: &Canvas<B>, lines: &[String], y: f64) -> Result<()> {
+/// Draws the lines below a figure, from `y` down, and returns their height.
+pub fn notes(canvas: &mut Canvas, lines: &[String], y: f64) -> f64 {
     for (i, line) in lines.iter().enumerate() {
-        canvas.text(line, MARGIN, y + 14.0 + LINE * i as f64, SMALL, Align::Left)?;
+        canvas.text(line, MARGIN, y + 14.0 + LINE * i as f64, SMALL, Align::Left);
     }
-    Ok(())
+    if lines.is_empty() { 12.0 } else { LINE * lines.len() as f64 + 22.0 }
 }
 
 /// The colour behind a row: every second one is striped, to lead the eye.
@@ -85,33 +71,30 @@ pub fn background(index: usize) -> Colour {
     if index.is_multiple_of(2) { STRIPE } else { PAPER }
 }
 
-/// A row's background, marker and name.
-pub fn row<B: DrawingBackend>(
-    canvas: &Canvas<B>,
-    index: usize,
-    y: f64,
-    style: Style,
-    name: &str,
-    width: f64,
-) -> Result<()> {
-    let right = f64::from(WIDTH) - MARGIN / 2.0;
-    canvas.rect((MARGIN / 2.0, y - ROW / 2.0), (right, y + ROW / 2.0), background(index))?;
-    canvas.marker(MARGIN + 8.0, y, 7.0, style)?;
-    let name = cut(&printable(name), BODY.face(), width - 26.0);
-    canvas.text(&name, MARGIN + 26.0, y, BODY, Align::Left)
-}
-
 /// The places of rows: contenders, then a line of words, then controls.
 pub struct Rows {
-    top: f64,
+    pub top: f64,
     contenders: usize,
     controls: usize,
 }
 
 impl Rows {
-    /// Rows from `top` down.
-    pub fn new(top: f64, contenders: usize, controls: usize) -> Rows {
-        Rows { top, contenders, controls }
+    /// Draws a row for each name from `top` down; the last of them are `controls`.
+    pub fn new(canvas: &mut Canvas, top: f64, names: &[&str], controls: usize, palette: &Palette) -> Rows {
+        let rows = Rows { top, contenders: names.len() - controls, controls };
+        let right = f64::from(WIDTH) - MARGIN / 2.0;
+        for (index, name) in names.iter().enumerate() {
+            let y = rows.centre(index);
+            canvas.rect((MARGIN / 2.0, y - ROW / 2.0), (right, y + ROW / 2.0), background(index));
+            canvas.marker((MARGIN + 8.0, y), 7.0, palette.style(name));
+            let name = cut(&printable(name), BODY.face(), NAME - MARGIN - 26.0);
+            canvas.text(&name, MARGIN + 26.0, y, BODY, Align::Left);
+        }
+        if controls > 0 {
+            let y = top + ROW * rows.contenders as f64 + ROW * 0.55;
+            canvas.text("controls, never recommended", MARGIN, y, SMALL, Align::Left);
+        }
+        rows
     }
 
     /// Centre of row `index`.
@@ -129,21 +112,11 @@ impl Rows {
         if self.controls == 0 { 0.0 } else { ROW }
     }
 
-    /// Says where the controls begin.
-    pub fn divider<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Result<()> {
-        if self.controls == 0 {
-            return Ok(());
+    /// Vertical grid lines through all rows, with their labels below.
+    pub fn axis(&self, canvas: &mut Canvas, ticks: &[Tick]) {
+        for tick in ticks {
+            canvas.line((tick.at, self.top), (tick.at, self.bottom()), GRID, 1.5);
+            canvas.text(&tick.label, tick.at, self.bottom() + 17.0, SMALL, Align::Middle);
         }
-        let y = self.top + ROW * self.contenders as f64 + ROW * 0.55;
-        canvas.text("controls, never recommended", MARGIN, y, SMALL, Align::Left)
     }
-}
-
-/// Vertical grid lines with their labels below.
-pub fn x_axis<B: DrawingBackend>(canvas: &Canvas<B>, ticks: &[Tick], top: f64, bottom: f64) -> Result<()> {
-    for tick in ticks {
-        canvas.line((tick.at, top), (tick.at, bottom), GRID, 1.5)?;
-        canvas.text(&tick.label, tick.at, bottom + 17.0, SMALL, Align::Middle)?;
-    }
-    Ok(())
 }

@@ -1,29 +1,28 @@
-//! PNG from the same strokes: plotters' bitmap backend with better text and smooth edges.
+//! PNG from the same marks: plotters' bitmap backend with better text and smooth edges.
 //!
 //! Plotters smooths neither polygons nor circles, so everything is drawn several times too large and averaged down.
 
 use anyhow::{Context as _, Result};
-use plotters::prelude::{BitMapBackend, DrawingBackend};
-use plotters_backend::text_anchor::{HPos, VPos};
-use plotters_backend::{
-    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind, FontStyle,
-};
+use plotters_backend::{BackendColor, BackendStyle, DrawingBackend, DrawingErrorKind};
+use plotters_bitmap::BitMapBackend;
 
-use super::canvas::Canvas;
+use super::canvas::{Align, Mark, pixel};
 use super::text::Face;
+use crate::present::palette::Colour;
 
 /// Drawn pixels to one written pixel, in each direction.
 const OVERSAMPLE: u32 = 3;
 
 /// Draws at `size` and returns the PNG.
-pub fn png(size: (u32, u32), draw: impl FnOnce(&Canvas<Raster>) -> Result<()>) -> Result<Vec<u8>> {
+pub fn png(size: (u32, u32), marks: &[Mark]) -> Result<Vec<u8>> {
     let large = (size.0 * OVERSAMPLE, size.1 * OVERSAMPLE);
     let mut pixels = vec![0; large.0 as usize * large.1 as usize * 3];
     {
-        let canvas =
-            Canvas::new(Raster { inner: BitMapBackend::with_buffer(&mut pixels, large) }, OVERSAMPLE)?;
-        draw(&canvas)?;
-        canvas.finish()?;
+        let mut backend = BitMapBackend::with_buffer(&mut pixels, large);
+        for mark in marks {
+            paint(&mut backend, mark)?;
+        }
+        backend.present()?;
     }
     let small = shrink(&pixels, size);
     let mut out = Vec::new();
@@ -61,96 +60,61 @@ fn shrink(pixels: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
     out
 }
 
-/// Plotters' bitmap backend, except for text.
-pub struct Raster<'a> {
-    inner: BitMapBackend<'a>,
-}
-
 type Drawn = Result<(), DrawingErrorKind<<BitMapBackend<'static> as DrawingBackend>::ErrorType>>;
 
-impl DrawingBackend for Raster<'_> {
-    type ErrorType = <BitMapBackend<'static> as DrawingBackend>::ErrorType;
+/// A colour and the width of a line in pixels.
+struct Stroke(BackendColor, u32);
 
-    fn get_size(&self) -> (u32, u32) {
-        self.inner.get_size()
+impl BackendStyle for Stroke {
+    fn color(&self) -> BackendColor {
+        self.0
     }
 
-    fn ensure_prepared(&mut self) -> Drawn {
-        self.inner.ensure_prepared()
+    fn stroke_width(&self) -> u32 {
+        self.1
     }
+}
 
-    fn present(&mut self) -> Drawn {
-        self.inner.present()
-    }
-
-    fn draw_pixel(&mut self, point: BackendCoord, colour: BackendColor) -> Drawn {
-        self.inner.draw_pixel(point, colour)
-    }
-
-    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Drawn {
-        self.inner.draw_line(from, to, style)
-    }
-
-    fn draw_rect<S: BackendStyle>(
-        &mut self,
-        from: BackendCoord,
-        to: BackendCoord,
-        style: &S,
-        fill: bool,
-    ) -> Drawn {
-        self.inner.draw_rect(from, to, style, fill)
-    }
-
-    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
-        &mut self,
-        path: I,
-        style: &S,
-    ) -> Drawn {
-        self.inner.draw_path(path, style)
-    }
-
-    fn draw_circle<S: BackendStyle>(
-        &mut self,
-        centre: BackendCoord,
-        radius: u32,
-        style: &S,
-        fill: bool,
-    ) -> Drawn {
-        self.inner.draw_circle(centre, radius, style, fill)
-    }
-
-    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
-        &mut self,
-        path: I,
-        style: &S,
-    ) -> Drawn {
-        self.inner.fill_polygon(path, style)
-    }
-
-    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, at: BackendCoord) -> Drawn {
-        // The same em square and the same vertical shifts as plotters' SVG backend, so that both look alike.
-        let em = style.size() / 1.24;
-        let face = Face::new(em, matches!(style.style(), FontStyle::Bold));
-        let x = f64::from(at.0)
-            - match style.anchor().h_pos {
-                HPos::Left => 0.0,
-                HPos::Center => face.width(text) / 2.0,
-                HPos::Right => face.width(text),
+fn paint(backend: &mut BitMapBackend, mark: &Mark) -> Drawn {
+    let scale = f64::from(OVERSAMPLE);
+    let length = |units: f64| (units * scale).round().max(1.0) as u32;
+    let fill = |colour: &Colour| BackendColor { alpha: 1.0, rgb: colour.rgb() };
+    match mark {
+        Mark::Text { text, at, kind, align } => {
+            let (x, y) = pixel(*at, scale);
+            let face = Face::new(kind.size * scale, kind.bold);
+            let left = match align {
+                Align::Left => 0.0,
+                Align::Middle => face.width(text) / 2.0,
+                Align::Right => face.width(text),
             };
-        // An ex is 0.547 em in DejaVu.
-        let y = f64::from(at.1)
-            + em * match style.anchor().v_pos {
-                VPos::Top => 0.76,
-                VPos::Center => 0.5 * 0.547,
-                VPos::Bottom => -0.5 * 0.547,
-            };
-        let colour = style.color();
-        let size = self.inner.get_size();
-        face.cover(text, x, y, |px, py, coverage| {
-            if px < 0 || py < 0 || px >= size.0 as i32 || py >= size.1 as i32 {
+            // The shift that the SVG asks for, so that both look alike: an ex is 0.547 em in DejaVu.
+            let baseline = f64::from(y) + kind.size * scale * 0.5 * 0.547;
+            let (width, height) = backend.get_size();
+            face.cover(text, f64::from(x) - left, baseline, |x, y, coverage| {
+                if x < 0 || y < 0 || x >= width as i32 || y >= height as i32 {
+                    return Ok(());
+                }
+                backend.draw_pixel((x, y), BackendColor { alpha: coverage, ..fill(&kind.colour) })
+            })
+        }
+        Mark::Path { points, colour, width } => {
+            let points = points.iter().map(|point| pixel(*point, scale));
+            backend.draw_path(points, &Stroke(fill(colour), length(*width)))
+        }
+        Mark::Rect { from, to, colour } => {
+            let (from, to) = (pixel(*from, scale), pixel(*to, scale));
+            if to.0 <= from.0 || to.1 <= from.1 {
                 return Ok(());
             }
-            self.inner.draw_pixel((px, py), BackendColor { alpha: colour.alpha * coverage, ..colour })
-        })
+            backend.draw_rect(from, to, &fill(colour), true)
+        }
+        Mark::Circle { centre, radius, colour } => {
+            backend.draw_circle(pixel(*centre, scale), length(*radius), &fill(colour), true)
+        }
+        Mark::Polygon { corners, colour } => {
+            let corners: Vec<(i32, i32)> = corners.iter().map(|corner| pixel(*corner, scale)).collect();
+            backend.fill_polygon(corners, &fill(colour))
+        }
     }
 }

@@ -6,51 +6,41 @@ use crate::analyse::summary::Summary;
 use crate::gate::course::{Course, Stop};
 use crate::gate::series::{Metric, Series};
 use crate::present::fixture;
+use crate::prose::printable;
 
-fn figures(summary: &Summary) -> Vec<(String, Box<dyn Drawable>)> {
+fn figures(summary: &Summary) -> Vec<Figure> {
     let (rows, distributions) = (fixture::rows(summary), fixture::distributions(summary));
     let palette = palette(summary);
-    let mut out = Vec::new();
-    for group in Group::all(summary) {
-        let figures = of(&group, &palette, &distributions, &rows).into_iter();
-        out.extend(figures.map(|figure| (group.slug(), figure)));
-    }
-    out
+    Group::all(summary).iter().flat_map(|group| of(group, &palette, &distributions, &rows)).collect()
 }
 
 /// The figures over the blocks of long runs.
-fn growth_drawings(mut summary: Summary) -> Vec<Drawing> {
+fn growth_figures(mut summary: Summary) -> Vec<Figure> {
     let rows = fixture::long_rows(&mut summary);
     let (groups, palette) = (Group::all(&summary), palette(&summary));
-    let figures = groups.iter().filter_map(|group| GrowthFigure::new(group, &palette, &rows));
-    figures.map(|figure| figure.drawing().unwrap()).collect()
+    groups.iter().filter_map(|group| growth::figure(group, &palette, &rows)).collect()
 }
 
 fn palette(summary: &Summary) -> Palette {
     Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()))
 }
 
-fn drawings(summary: &Summary) -> Vec<Drawing> {
-    figures(summary).iter().map(|(_, figure)| figure.drawing().unwrap()).collect()
-}
-
-fn landscape_drawings() -> Vec<Drawing> {
+fn landscape_figures() -> Vec<Figure> {
     let (summary, landscape) = fixture::landscape();
-    let settings = landscape::settings(&summary, &landscape);
-    let figures = landscape::of(&settings, &palette(&summary));
-    figures.iter().map(|(_, figure)| figure.drawing().unwrap()).collect()
+    let settings = landscape::setting::settings(&summary, &landscape);
+    landscape::of(&settings, &palette(&summary)).into_iter().map(|(_, figure)| figure).collect()
 }
 
-/// The drawings of all made-up runs.
-fn all_drawings() -> Vec<Drawing> {
-    let plain = everything().iter().flat_map(drawings).collect::<Vec<_>>().into_iter();
-    let grown = everything().into_iter().flat_map(growth_drawings);
-    plain.chain(grown).chain(landscape_drawings()).chain([history_drawing()]).collect()
+/// The figures of all made-up runs.
+fn all_figures() -> Vec<Figure> {
+    let both =
+        everything().into_iter().flat_map(|summary| [figures(&summary), growth_figures(summary)].concat());
+    both.chain(landscape_figures()).chain([history_figure()]).collect()
 }
 
 /// Six strategies over twenty nights: one that gets dearer and cheaper again, one that changes on the last night, four
 /// that are steady; two nights are noisy, and the first three have no intervals.
-fn history_drawing() -> Drawing {
+fn history_figure() -> Figure {
     let course = |strategy: &str, ratio: f64, change: fn(u64) -> f64| {
         let series = Series {
             workload: "stress/touch".into(),
@@ -75,7 +65,7 @@ fn history_drawing() -> Drawing {
         course("remap/mmap", 0.95, |_| 1.0),
     ];
     let palette = Palette::new(courses.iter().map(|course| course.series.strategy.as_str()));
-    HistoryFigure::new(&courses, &palette, "x86_64-made-up-2c", "fresh/pooling").unwrap().drawing().unwrap()
+    history::figure(&courses, &palette, "x86_64-made-up-2c", "fresh/pooling").unwrap()
 }
 
 fn everything() -> Vec<Summary> {
@@ -113,8 +103,9 @@ fn labels(svg: &str) -> Vec<Label> {
 
 #[test]
 fn every_drawing_is_well_formed_and_has_a_name() {
-    for drawing in all_drawings() {
-        let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+    for drawing in all_figures() {
+        let svg = drawing.svg();
+        let document = roxmltree::Document::parse(&svg).unwrap();
         let name = document.root_element().attribute("aria-label").unwrap();
         assert_eq!(name, printable(&drawing.title));
         assert!(drawing.caption.ends_with('.'));
@@ -125,10 +116,11 @@ fn every_drawing_is_well_formed_and_has_a_name() {
 
 #[test]
 fn no_text_is_clipped_and_none_covers_another() {
-    for drawing in all_drawings() {
-        let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+    for drawing in all_figures() {
+        let svg = drawing.svg();
+        let document = roxmltree::Document::parse(&svg).unwrap();
         let size = |name: &str| document.root_element().attribute(name).unwrap().parse::<f64>().unwrap();
-        let labels = labels(&drawing.svg);
+        let labels = labels(&svg);
         for (i, a) in labels.iter().enumerate() {
             let inside = a.x.0 >= 0.0 && a.x.1 <= size("width") && a.y.0 >= 0.0 && a.y.1 <= size("height");
             assert!(inside, "`{}` is clipped in {}", a.text, drawing.title);
@@ -143,22 +135,21 @@ fn no_text_is_clipped_and_none_covers_another() {
 #[test]
 fn the_same_input_gives_the_same_bytes() {
     let summary = fixture::summary();
-    let first: Vec<String> = drawings(&summary).into_iter().map(|drawing| drawing.svg).collect();
-    let second: Vec<String> = drawings(&summary).into_iter().map(|drawing| drawing.svg).collect();
-    assert_eq!(first.len(), 25);
-    assert!(first == second);
-    let png = || figures(&fixture::small())[0].1.png().unwrap();
+    let drawn = || -> Vec<String> { figures(&summary).iter().map(Figure::svg).collect() };
+    assert_eq!(drawn().len(), 25);
+    assert!(drawn() == drawn());
+    let png = || figures(&fixture::small())[0].png().unwrap();
     assert!(png() == png());
 }
 
 #[test]
 fn a_png_has_the_size_of_its_svg() {
-    let (_, figure) = figures(&fixture::small()).swap_remove(0);
+    let figure = figures(&fixture::small()).swap_remove(0);
     let png = figure.png().unwrap();
     let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut pixels).unwrap();
-    let svg = figure.drawing().unwrap().svg;
+    let svg = figure.svg();
     assert!(svg.contains(&format!("width=\"{}\" height=\"{}\"", info.width, info.height)), "{svg:.200}");
     // The paper reaches the last row and column.
     assert!(pixels[pixels.len() - info.width as usize * 3..].iter().all(|channel| *channel == 0xFF));
@@ -166,8 +157,8 @@ fn a_png_has_the_size_of_its_svg() {
 
 #[test]
 fn what_diverged_is_named_and_never_drawn() {
-    for drawing in drawings(&fixture::small()) {
-        let texts: Vec<String> = labels(&drawing.svg).into_iter().map(|label| label.text).collect();
+    for drawing in figures(&fixture::small()) {
+        let texts: Vec<String> = labels(&drawing.svg()).into_iter().map(|label| label.text).collect();
         // In words: a coordinate may well hold these digits.
         let mut said = texts.iter().chain(drawing.numbers.rows.iter().flatten()).chain([&drawing.title]);
         assert!(said.all(|text| !text.contains("777") && !text.contains("778")), "{}", drawing.title);
@@ -184,10 +175,9 @@ fn what_diverged_is_named_and_never_drawn() {
 
 #[test]
 fn all_strategies_are_drawn_or_named() {
-    for (summary, drawing) in
-        [fixture::small()].iter().flat_map(|s| drawings(s).into_iter().map(move |d| (s, d)))
-    {
-        let text = labels(&drawing.svg).into_iter().map(|label| label.text).collect::<Vec<_>>().join(" ");
+    let summary = fixture::small();
+    for drawing in figures(&summary) {
+        let text = labels(&drawing.svg()).into_iter().map(|label| label.text).collect::<Vec<_>>().join(" ");
         for cell in &summary.cells {
             let (_, variant) = cell.strategy.split_once('/').unwrap();
             assert!(text.contains(variant), "{} is missing in {}", cell.strategy, drawing.title);
@@ -201,22 +191,18 @@ fn there_is_no_figure_of_nothing() {
     for cell in &mut summary.cells {
         cell.equivalence = crate::analyse::summary::Equivalence::Diverged;
     }
-    assert!(drawings(&summary).is_empty());
+    assert!(figures(&summary).is_empty());
     summary.cells.clear();
-    assert!(drawings(&summary).is_empty());
+    assert!(figures(&summary).is_empty());
 }
 
 #[test]
 fn colours_are_those_that_the_stylesheet_knows() {
     let rules = crate::present::palette::dark_rules();
     let mut used = BTreeSet::new();
-    for drawing in drawings(&fixture::summary())
-        .into_iter()
-        .chain(growth_drawings(fixture::summary()))
-        .chain(landscape_drawings())
-        .chain([history_drawing()])
-    {
-        let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+    for drawing in all_figures() {
+        let svg = drawing.svg();
+        let document = roxmltree::Document::parse(&svg).unwrap();
         for node in document.descendants() {
             for name in ["fill", "stroke"] {
                 used.extend(node.attribute(name).filter(|value| value.starts_with('#')).map(str::to_owned));
@@ -231,8 +217,8 @@ fn colours_are_those_that_the_stylesheet_knows() {
 
 #[test]
 fn drawings_of_a_small_run() {
-    let drawn = drawings(&fixture::small()).into_iter().chain(landscape_drawings());
-    let drawn: Vec<(&str, String)> = drawn.map(|drawing| (drawing.kind, drawing.svg)).collect();
+    let drawn = figures(&fixture::small()).into_iter().chain(landscape_figures());
+    let drawn: Vec<(&str, String)> = drawn.map(|figure| (figure.kind, figure.svg())).collect();
     let kinds: Vec<&str> = drawn.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(
         kinds,
@@ -248,7 +234,7 @@ fn drawings_of_a_small_run() {
 
 #[test]
 fn memory_over_the_blocks_of_long_runs() {
-    let mut drawings = growth_drawings(fixture::small());
+    let mut drawings = growth_figures(fixture::small());
     let drawing = drawings.remove(0);
     assert!(drawings.is_empty() && drawing.kind == "growth");
     let finding = "of 3 strategies 1 grows, most of all fresh/pooling-scan: 74 (68 to 79) bytes per block";
@@ -259,39 +245,39 @@ fn memory_over_the_blocks_of_long_runs() {
         row("control/oracle"),
         "20.0 MiB, 20.0 MiB, 0 B, 10,000, 0 (-0.41 to 0.41), no growth is seen"
     );
-    insta::assert_snapshot!("growth", drawing.svg);
+    insta::assert_snapshot!("growth", drawing.svg());
 
-    let all = growth_drawings(fixture::summary());
+    let all = growth_figures(fixture::summary());
     assert_eq!(all.len(), 5);
     assert!(all[0].title.contains("; 1 shrinks"), "{}", all[0].title);
 }
 
 #[test]
 fn without_a_long_run_there_is_no_figure_over_blocks() {
-    let kinds: Vec<&str> = drawings(&fixture::small()).iter().map(|drawing| drawing.kind).collect();
+    let kinds: Vec<&str> = figures(&fixture::small()).iter().map(|drawing| drawing.kind).collect();
     assert!(!kinds.contains(&"growth"), "{kinds:?}");
     let mut summary = fixture::small();
     let mut rows = fixture::long_rows(&mut summary);
     // A run that was interrupted before its first window.
     rows.iter_mut().for_each(|row| row.samples.truncate(1));
     let palette = palette(&summary);
-    assert!(Group::all(&summary).iter().all(|group| GrowthFigure::new(group, &palette, &rows).is_none()));
+    assert!(Group::all(&summary).iter().all(|group| growth::figure(group, &palette, &rows).is_none()));
 }
 
 #[test]
 fn the_nights_with_their_change_points() {
-    let drawing = history_drawing();
-    let said = |text: &str| labels(&drawing.svg).iter().any(|label| label.text == text);
+    let drawing = history_figure();
+    let said = |text: &str| labels(&drawing.svg()).iter().any(|label| label.text == text);
     assert!(said("2026-01-12 +12.4 %") && said("2026-01-16 -11.1 %"), "{:?}", drawing.numbers);
     assert!(said("2026-01-20 +9.2 % (seen once)"), "{:?}", drawing.numbers);
     assert!(!said("remap/mmap") && drawing.numbers.rows.len() == 6, "the slowest is in the table only");
-    insta::assert_snapshot!("history", drawing.svg);
+    insta::assert_snapshot!("history", drawing.svg());
 }
 
 #[test]
 fn a_crossover_is_drawn_where_the_best_changes() {
-    let dirty = landscape_drawings().into_iter().find(|drawing| drawing.kind == "dirty").unwrap();
-    let texts: Vec<String> = labels(&dirty.svg).into_iter().map(|label| label.text).collect();
+    let dirty = landscape_figures().into_iter().find(|drawing| drawing.kind == "dirty").unwrap();
+    let texts: Vec<String> = labels(&dirty.svg()).into_iter().map(|label| label.text).collect();
     let (summary, landscape) = fixture::landscape();
     let crossovers: Vec<f64> = landscape.slices[0].crossovers.iter().map(|c| c.dirty.value.round()).collect();
     assert!(!crossovers.is_empty() && summary.cells.len() > 100);

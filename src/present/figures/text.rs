@@ -6,7 +6,6 @@
 use std::sync::LazyLock;
 
 use ab_glyph::{Font as _, FontRef, PxScale, ScaleFont as _, point};
-use plotters::style::{FontStyle, register_font};
 
 /// The family that figures name; readers see whatever their system shows for it.
 pub const FAMILY: &str = "sans-serif";
@@ -15,9 +14,6 @@ static NORMAL: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-subset.t
 static BOLD: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-Bold-subset.ttf");
 
 static FONTS: LazyLock<[FontRef<'static>; 2]> = LazyLock::new(|| {
-    // Plotters needs the font too, for whatever measures text inside it.
-    let _ = register_font(FAMILY, FontStyle::Normal, NORMAL);
-    let _ = register_font(FAMILY, FontStyle::Bold, BOLD);
     [NORMAL, BOLD].map(|bytes| FontRef::try_from_slice(bytes).expect("the embedded font is a font"))
 });
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{figure, named, scroll, sentence, text};
+use super::{column, fields, figure, heads, named, sentence, table, text};
 use crate::analyse::crossover::Slice;
 use crate::present::book::{Book, Chapter, Terrain, soundness as found};
 use crate::present::palette::Palette;
@@ -20,19 +20,14 @@ pub fn soundness(chapters: &[Chapter], palette: &Palette) -> Markup {
                  that leaves something behind on a workload has no time there, however fast it was. Equivalence is \
                  observed on the blocks of this run; it is not a proof."
             }
-            (scroll("Soundness", html! {
-                table {
-                    thead { tr { th scope="col" { "strategy" } th scope="col" { "equivalent on" } th.prose scope="col" { "otherwise" } } }
-                    tbody {
-                        @for finding in &findings {
-                            tr {
-                                th scope="row" { (named(&finding.strategy, palette)) }
-                                td { (finding.equivalent) " of " (finding.total) }
-                                td.prose {
-                                    @for (reason, workloads) in &finding.otherwise {
-                                        p { (text(reason)) " " span.unit { "(" (text(&some(workloads))) ")" } }
-                                    }
-                                }
+            (table("Soundness", heads(&["strategy", "equivalent on", "otherwise"], "otherwise"), html! {
+                @for finding in &findings {
+                    tr {
+                        th scope="row" { (named(&finding.strategy, palette)) }
+                        td { (finding.equivalent) " of " (finding.total) }
+                        td.prose {
+                            @for (reason, workloads) in &finding.otherwise {
+                                p { (text(reason)) " " span.unit { "(" (text(&some(workloads))) ")" } }
                             }
                         }
                     }
@@ -93,7 +88,7 @@ pub fn landscape(book: &Book) -> Markup {
                     "\"; run.json names them all."
                 }
             }
-            @for plate in &book.landscape { (figure(&plate.drawing)) }
+            @for plate in &book.landscape { (figure(&plate.figure)) }
         }
     }
 }
@@ -114,7 +109,7 @@ fn reigns(slice: &Slice) -> Vec<(&str, u64, u64)> {
 pub fn determinism(book: &Book) -> Markup {
     html! {
         @if let Some(plate) = &book.determinism {
-            section #determinism { h2 { "Determinism" } (figure(&plate.drawing)) }
+            section #determinism { h2 { "Determinism" } (figure(&plate.figure)) }
         }
     }
 }
@@ -134,27 +129,9 @@ pub fn policies(book: &Book) -> Markup {
             @for group in &groups {
                 h3 { (text(&group.title())) }
                 p.params { (text(&group.about())) }
-                @for table in group.tables() {
-                    (scroll(&group.title(), html! {
-                        table {
-                            thead {
-                                tr {
-                                    @for (name, unit) in &table.heads {
-                                        th scope="col" { (name) @if !unit.is_empty() { " " span.unit { "(" (unit) ")" } } }
-                                    }
-                                }
-                            }
-                            tbody {
-                                @for line in &table.lines {
-                                    tr {
-                                        @for (i, field) in line.iter().enumerate() {
-                                            @if i == 0 { th scope="row" { (text(field)) } } @else { td { (text(field)) } }
-                                        }
-                                    }
-                                }
-                            }
-                        }
-                    }))
+                @for sheet in group.tables() {
+                    @let heads = html! { @for (name, unit) in &sheet.heads { (column(name, unit)) } };
+                    (table(&group.title(), heads, fields(&sheet.lines)))
                 }
                 ul.notes { @for words in group.sentences() { li { (sentence(&words)) } } }
             }
@@ -172,28 +149,16 @@ pub fn claims(book: &Book) -> Markup {
         section #claims {
             h2 { "Claims" }
             p { "What was said elsewhere of what a reset costs, and what this machine says to it." }
-            (scroll("Claims", html! {
-                table {
-                    thead {
-                        tr {
-                            th.prose scope="col" { "claim" }
-                            th scope="col" { "quoted" }
-                            th scope="col" { "measured" }
-                            th scope="col" { "verdict" }
+            (table("Claims", heads(&["claim", "quoted", "measured", "verdict"], "claim"), html! {
+                @for claim in claims {
+                    tr {
+                        th.prose scope="row" {
+                            (text(&claim.statement)) " "
+                            span.unit { "(" (text(&claim.id)) ", " (text(&claim.source)) ")" }
                         }
-                    }
-                    tbody {
-                        @for claim in claims {
-                            tr {
-                                th.prose scope="row" {
-                                    (text(&claim.statement)) " "
-                                    span.unit { "(" (text(&claim.id)) ", " (text(&claim.source)) ")" }
-                                }
-                                td { (text(&claim.quoted)) }
-                                td { (text(&claim.measured)) }
-                                td { (claim.verdict.word()) }
-                            }
-                        }
+                        td { (text(&claim.quoted)) }
+                        td { (text(&claim.measured)) }
+                        td { (claim.verdict.word()) }
                     }
                 }
             }))

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{scroll, sentence, text, whole};
+use super::{heads, sentence, table, text, whole};
 use crate::determinism::environment::size;
 use crate::determinism::word;
 use crate::present::book::Book;
@@ -21,25 +21,17 @@ pub fn section(book: &Book) -> Markup {
                  What each workload above takes to start is in its own figure."
             }
             @if report.interrupted { p.warning { strong { "It was interrupted." } } }
-            (scroll("Startup by path", html! {
-                table {
-                    thead { tr {
-                        th scope="col" { "path" } th scope="col" { "commits" } th scope="col" { "total" }
-                        th.prose scope="col" { "of which" } th scope="col" { "launches" }
-                    } }
-                    tbody { @for cell in &report.paths { (path(cell)) } }
-                }
-            }))
+            (table(
+                "Startup by path",
+                heads(&["path", "commits", "total", "of which", "launches"], "of which"),
+                html! { @for cell in &report.paths { (path(cell)) } }
+            ))
             h3 { "Committing memory" }
-            (scroll("Committing memory", html! {
-                table {
-                    thead { tr {
-                        th scope="col" { "policy" } th scope="col" { "amount" } th scope="col" { "time" }
-                        th scope="col" { "resident" } th scope="col" { "the guest sees it" } th.prose scope="col" { "but" }
-                    } }
-                    tbody { @for cell in &report.commits { (commit(cell)) } }
-                }
-            }))
+            (table(
+                "Committing memory",
+                heads(&["policy", "amount", "time", "resident", "the guest sees it", "but"], "but"),
+                html! { @for cell in &report.commits { (commit(cell)) } }
+            ))
         }
     }
 }

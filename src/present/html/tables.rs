@@ -2,12 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::{named, note_id, scroll, sentence, text};
-use crate::analyse::summary::Verdict;
+use super::{column, named, note_id, scroll, sentence, text};
+use crate::determinism::matrix::distinct;
+use crate::determinism::word;
 use crate::present::book::{Book, Chapter, again};
 use crate::present::columns::{Entry, Kind, Line, Sheet};
 use crate::present::palette::Palette;
-use crate::present::view::{Group, Shown, family};
+use crate::present::view::{Group, family};
 use crate::prose::percent;
 use crate::units::ratio;
 
@@ -59,21 +60,24 @@ pub fn overview(book: &Book, palette: &Palette) -> Markup {
     let Some(first) = groups.first().filter(|_| groups.len() > 1 && !rows.is_empty()) else {
         return html! {};
     };
-    let split = rows.iter().position(|(name, _)| control(name)).unwrap_or(rows.len());
-    let (contenders, controls) = rows.split_at(split);
-    let row = |(name, worst): &(&str, Option<f64>)| {
-        html! {
+    // A narrow page may break a name behind its slash.
+    let titles = groups.iter().map(|group| text(&group.title()).replace('/', "/\u{200b}"));
+    let heads = html! { @for title in titles.chain(["at worst".into()]) { (column(&title, "")) } };
+    let row = |(name, worst): (&str, Option<f64>)| {
+        let row = html! {
             tr data-family=(text(family(name))) {
                 th scope="row" { (named(name, palette)) }
                 @for group in &groups {
                     @let value = find(group, name);
-                    @let best = group.best().is_some_and(|cell| cell.name() == *name);
+                    @let best = group.best().is_some_and(|cell| cell.name() == name);
                     td.strong[best] data-value=[value] { (value.map_or("-".into(), ratio)) }
                 }
                 td data-value=[worst] { (worst.map_or("-".into(), ratio)) }
             }
-        }
+        };
+        (control(name), row)
     };
+    let rows: Vec<(bool, Markup)> = rows.into_iter().map(row).collect();
     html! {
         section #overview {
             h2 { "Every strategy on every workload" }
@@ -84,22 +88,7 @@ pub fn overview(book: &Book, palette: &Palette) -> Markup {
                  strategy of a workload, and decides the order: the first loses least wherever it is used. A " code { "-" }
                 " had no sound time there."
             }
-            (scroll("Every strategy on every workload", html! {
-                table.results {
-                    thead {
-                        tr {
-                            th scope="col" { "strategy" }
-                            // A narrow page may break a name behind its slash.
-                            @for group in &groups { th scope="col" { (text(&group.title()).replace('/', "/\u{200b}")) } }
-                            th scope="col" { "at worst" }
-                        }
-                    }
-                    tbody { @for one in contenders { (row(one)) } }
-                    @if !controls.is_empty() {
-                        tbody { (divider(groups.len() + 2)) @for one in controls { (row(one)) } }
-                    }
-                }
-            }))
+            (ranked("Every strategy on every workload", heads, &rows, groups.len() + 2))
         }
     }
 }
@@ -108,35 +97,15 @@ pub fn overview(book: &Book, palette: &Palette) -> Markup {
 pub fn results(book: &Book, chapter: &Chapter, palette: &Palette) -> Markup {
     let group = &chapter.group;
     let sheet = Sheet::new(group);
-    let split = sheet.lines.iter().position(|line| line.cell.control()).unwrap_or(sheet.lines.len());
-    let (contenders, controls) = sheet.lines.split_at(split);
+    let heads = html! { @for (kind, of) in &sheet.columns { (column(kind.name(), of.unit)) } };
+    let row = |line: &Line| (line.cell.control(), result(chapter, &sheet, line, palette));
+    let rows: Vec<(bool, Markup)> = sheet.lines.iter().map(row).collect();
     html! {
         p.notes {
             "Medians per block, sorted by cycle. The baseline is " code { (text(group.baseline)) }
             "; a ratio below 1 is faster, and in brackets is its " (percent(group.method.level)) " interval."
         }
-        (scroll(&format!("Results of {}", group.title()), html! {
-            table.results {
-                thead {
-                    tr {
-                        th scope="col" { "strategy" }
-                        @for (kind, column) in &sheet.columns {
-                            th scope="col" {
-                                (kind.name())
-                                @if !column.unit.is_empty() { " " span.unit { "(" (column.unit) ")" } }
-                            }
-                        }
-                    }
-                }
-                tbody { @for line in contenders { (result(chapter, &sheet, line, palette)) } }
-                @if !controls.is_empty() {
-                    tbody {
-                        (divider(sheet.columns.len() + 1))
-                        @for line in controls { (result(chapter, &sheet, line, palette)) }
-                    }
-                }
-            }
-        }))
+        (ranked(&format!("Results of {}", group.title()), heads, &rows, sheet.columns.len() + 1))
         @if let Some(warning) = group.warning() { p.warning { strong { "Warning: " } (sentence(&warning)) "." } }
         @if let Some(by_mean) = group.by_mean { p.notes { (sentence(&by_mean.sentence)) } }
         @if !sheet.reasons.is_empty() {
@@ -174,7 +143,7 @@ pub fn results(book: &Book, chapter: &Chapter, palette: &Palette) -> Markup {
 
 fn result(chapter: &Chapter, sheet: &Sheet, line: &Line, palette: &Palette) -> Markup {
     html! {
-        tr.best[line.best].missing[line.note.is_some()] data-family=(text(family(line.cell.name()))) data-verdict=(verdict(line.cell)) {
+        tr.best[line.best].missing[line.note.is_some()] data-family=(text(family(line.cell.name()))) data-verdict=(word(line.cell.verdict())) {
             th scope="row" { (named(line.cell.name(), palette)) }
             @for (kind, column) in &sheet.columns {
                 td data-value=[kind.value(line.cell).filter(|value| value.is_finite())] {
@@ -198,28 +167,22 @@ fn result(chapter: &Chapter, sheet: &Sheet, line: &Line, palette: &Palette) -> M
     }
 }
 
-/// The line above the controls.
-fn divider(span: usize) -> Markup {
-    html! { tr.divider { th colspan=(span) scope="rowgroup" { "controls, never recommended" } } }
-}
-
-fn verdict(cell: Shown) -> &'static str {
-    match cell.verdict() {
-        Verdict::Faster => "faster",
-        Verdict::Slower => "slower",
-        Verdict::Same => "same",
-        Verdict::Unsure => "unsure",
-        Verdict::Baseline => "baseline",
-        Verdict::None => "none",
-    }
-}
-
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut found = Vec::new();
-    for name in names {
-        if !found.contains(&name) {
-            found.push(name);
-        }
-    }
-    found
+/// A table with a row per strategy: contenders, and below a line of words the controls, which say that they are.
+fn ranked(label: &str, heads: Markup, rows: &[(bool, Markup)], span: usize) -> Markup {
+    let of = |control: bool| rows.iter().filter(move |(of, _)| *of == control).map(|(_, row)| row);
+    scroll(
+        label,
+        html! {
+            table.results {
+                thead { tr { (column("strategy", "")) (heads) } }
+                tbody { @for row in of(false) { (row) } }
+                @if of(true).next().is_some() {
+                    tbody {
+                        tr.divider { th colspan=(span) scope="rowgroup" { "controls, never recommended" } }
+                        @for row in of(true) { (row) }
+                    }
+                }
+            }
+        },
+    )
 }

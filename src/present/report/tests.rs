@@ -4,35 +4,39 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::analyse::standing::standings;
-use crate::analyse::summary::ByMean;
-use crate::analyse::summary::Ratio;
-use crate::analyse::summary::Summary;
+use crate::analyse::summary::{ByMean, Ratio, Summary};
 use crate::claims::Verdict;
 use crate::claims::report::Checked;
-use crate::determinism;
+use crate::determinism::{self, matrix};
 use crate::launch::plan::AGAIN;
 use crate::present::book::{Facts, again, soundness};
 use crate::present::fixture;
 use crate::startup;
 
 fn written(facts: &Facts, summary: &Summary) -> (Vec<String>, String, String) {
-    let dir = tempfile::tempdir().unwrap();
-    let (rows, distributions) = (fixture::rows(summary), fixture::distributions(summary));
-    let material = Material {
+    written_of(material(facts, summary))
+}
+
+/// A run without anything beside it, of which nothing was sampled.
+fn material<'a>(facts: &'a Facts, summary: &'a Summary) -> Material<'a> {
+    Material {
         facts,
         summary,
-        rows: &rows,
-        distributions: &distributions,
+        rows: &[],
+        distributions: &[],
         landscape: None,
         startup: None,
         determinism: &[],
         claims: &[],
         policies: &[],
-    };
-    written_of(material, &dir)
+    }
 }
 
-fn written_of(material: Material, dir: &tempfile::TempDir) -> (Vec<String>, String, String) {
+/// Names of the files, `report.md` and `report.html`, with the samples that the summary's cells may have had.
+fn written_of(material: Material) -> (Vec<String>, String, String) {
+    let (rows, distributions) = (fixture::rows(material.summary), fixture::distributions(material.summary));
+    let material = Material { rows: &rows, distributions: &distributions, ..material };
+    let dir = tempfile::tempdir().unwrap();
     let files = write(&dir.path().join("new/folder"), material).unwrap();
     assert!(files.iter().all(|file| file.is_file()));
     let read = |name: &str| {
@@ -209,7 +213,7 @@ fn soundness_counts_per_strategy() {
     let summary = fixture::summary();
     let groups = with_slugs(Group::all(&summary)).into_iter();
     let chapters: Vec<Chapter> = groups
-        .map(|(group, slug)| Chapter { group, slug, drawings: Vec::new(), absent: Vec::new() })
+        .map(|(group, slug)| Chapter { group, slug, figures: Vec::new(), absent: Vec::new() })
         .collect();
     let findings = soundness(&chapters);
     let of = |name: &str| findings.iter().find(|finding| finding.strategy == name).unwrap();
@@ -231,20 +235,7 @@ fn what_the_folder_does_not_hold_has_no_section() {
 #[test]
 fn a_landscape_is_told_by_its_own_figures() {
     let (summary, landscape) = fixture::landscape();
-    let cell = determinism::Cell {
-        environment: "cgroup-v2".into(),
-        limit_bytes: Some(512 << 20),
-        commit: "lazy".into(),
-        mitigation: determinism::Mitigation::None,
-        guest: determinism::Guest::Lru,
-        outcome: determinism::Outcome::Diverged,
-        reason: None,
-        exit_code: Some(0),
-        root: None,
-        stored: None,
-        committed_bytes: None,
-        wall_ns: 1,
-    };
+    let cell = matrix::tests::cell("cgroup-v2", Some(512 << 20), "lazy", determinism::Outcome::Diverged);
     let claim = Checked {
         id: "pooling-3x".into(),
         source: "<a talk>".into(),
@@ -254,18 +245,14 @@ fn a_landscape_is_told_by_its_own_figures() {
         verdict: Verdict::DoesNotHold,
     };
     let policy = fixture::policies().pop().unwrap();
-    let material = Material {
-        facts: &fixture::facts(),
-        summary: &summary,
-        rows: &fixture::rows(&summary),
-        distributions: &[],
+    let (names, markdown, html) = written_of(Material {
         landscape: Some(Terrain { landscape: &landscape, summary: &summary, beside: None }),
         startup: Some(&startup_report()),
         determinism: &[cell],
         claims: &[claim],
         policies: &[policy],
-    };
-    let (names, markdown, html) = written_of(material, &tempfile::tempdir().unwrap());
+        ..material(&fixture::facts(), &summary)
+    });
     insta::assert_snapshot!(names.join("\n"));
     for id in ["landscape", "places", "startup", "determinism", "policies", "claims"] {
         assert!(html.contains(&format!("id=\"{id}\"")) && html.contains(&format!("href=\"#{id}\"")), "{id}");
@@ -319,18 +306,8 @@ fn a_landscape_beside_the_run_stands_behind_its_workloads() {
     let (facts, summary) = (fixture::facts(), fixture::small());
     let of_its_own = Facts { command: "resetbench run --suite landscape".into(), ..fixture::facts() };
     let terrain = Terrain { landscape: &landscape, summary: &places, beside: Some(&of_its_own) };
-    let material = Material {
-        facts: &facts,
-        summary: &summary,
-        rows: &fixture::rows(&summary),
-        distributions: &fixture::distributions(&summary),
-        landscape: Some(terrain),
-        startup: None,
-        determinism: &[],
-        claims: &[],
-        policies: &[],
-    };
-    let (names, markdown, html) = written_of(material, &tempfile::tempdir().unwrap());
+    let (names, markdown, html) =
+        written_of(Material { landscape: Some(terrain), ..material(&facts, &summary) });
     for name in ["overhead-indexer-tiny-block.svg", "dirty-stress-touch.svg", "portrait-stress-touch.svg"] {
         assert!(names.iter().any(|written| written == name), "{name}: {names:?}");
     }

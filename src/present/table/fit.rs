@@ -2,14 +2,38 @@
 
 use unicode_width::UnicodeWidthStr;
 
-/// Fills up on the left.
-pub fn pad_left(text: &str, width: usize) -> String {
-    format!("{}{text}", " ".repeat(width.saturating_sub(text.width())))
+/// Lines of fields in columns that are as wide as their widest field.
+pub struct Grid {
+    lines: Vec<Vec<String>>,
+    widths: Vec<usize>,
+    words: usize,
+    gap: usize,
 }
 
-/// Fills up on the right.
-pub fn pad_right(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+impl Grid {
+    /// Columns with a `gap` between them; the first of them hold `words`, which begin at the left, the others figures.
+    pub fn new(lines: Vec<Vec<String>>, words: usize, gap: usize) -> Grid {
+        let columns = lines.first().map_or(0, Vec::len);
+        let width = |column: usize| lines.iter().map(|line| line[column].width()).max().unwrap_or(0);
+        Grid { widths: (0..columns).map(width).collect(), lines, words, gap }
+    }
+
+    /// Characters of a line.
+    pub fn width(&self) -> usize {
+        self.widths.iter().sum::<usize>() + self.gap * self.widths.len().saturating_sub(1)
+    }
+
+    /// All lines, each filled up with spaces.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let gap = " ".repeat(self.gap);
+        self.lines.iter().map(move |line| {
+            let padded = line.iter().zip(&self.widths).enumerate().map(|(column, (field, width))| {
+                let spaces = " ".repeat(width - field.width());
+                if column < self.words { format!("{field}{spaces}") } else { format!("{spaces}{field}") }
+            });
+            padded.collect::<Vec<_>>().join(&gap)
+        })
+    }
 }
 
 /// Cuts a line's end off, leaving a sign that something is missing.

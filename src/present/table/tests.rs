@@ -1,3 +1,5 @@
+use unicode_width::UnicodeWidthStr;
+
 use super::*;
 use crate::analyse::summary::Summary;
 use crate::present::fixture;

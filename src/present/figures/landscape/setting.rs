@@ -4,6 +4,7 @@ use crate::analyse::crossover::{ALONG, Crossover, Landscape, slice_params};
 use crate::analyse::summary::Summary;
 use crate::measure::row::Params;
 use crate::present::view::{Group, Shown};
+use crate::units::ns;
 use crate::workload::landscape::describe;
 
 /// Parameters that say where dirty pages lie and whether they move.
@@ -29,6 +30,23 @@ pub struct Curve<'a> {
     pub places: Vec<(u64, Group<'a>)>,
     /// Where the best strategy changes for certain.
     pub crossovers: Vec<&'a Crossover>,
+}
+
+impl<'a> Curve<'a> {
+    /// Each place with what tables say of its winner first: pattern, dirty pages, best, its median cycle, next best.
+    pub fn winners(&self) -> impl Iterator<Item = ([String; 5], &Group<'a>)> {
+        self.places.iter().filter_map(|(dirty, group)| {
+            let best = group.best()?;
+            let row = [
+                self.pattern.clone(),
+                dirty.to_string(),
+                best.name().into(),
+                best.cycle().map_or("-".into(), |q| ns(q.p50)),
+                group.next().map_or("-".into(), |cell| cell.name().into()),
+            ];
+            Some((row, group))
+        })
+    }
 }
 
 /// The settings of a landscape, those closest to the usual one first.
