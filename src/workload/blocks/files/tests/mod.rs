@@ -11,6 +11,7 @@ use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::p2p::Magic;
 use tempfile::TempDir;
 
+use super::super::super::host::hex as hex_of;
 use super::super::generate::generate;
 use super::super::mix::{Mix, Spread};
 use super::super::{Block, Known, Place, Position};
@@ -34,8 +35,9 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     dir
 }
 
-fn hex_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// What is read of a folder with these files.
+fn of(files: &[(&str, &[u8])], start: Option<u32>) -> Trace {
+    read(folder(files).path(), start, None).unwrap()
 }
 
 /// A block file of these blocks, as they lie.
