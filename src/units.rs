@@ -129,6 +129,16 @@ fn significant(value: f64) -> String {
     text
 }
 
+/// So many things: `1 launch`, `2 launches`.
+pub fn several(count: usize, noun: &str) -> String {
+    let ending = match count {
+        1 => "",
+        _ if noun.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{count} {noun}{ending}")
+}
+
 /// The unit and the decimals that one column of a table shares.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Column {

@@ -77,7 +77,7 @@ use rand::{Rng, SeedableRng};
 use super::LEVEL;
 use super::paired::Paired;
 use super::quantile::{median, sort};
-use super::student::two_sided;
+use super::student::mean_and_half;
 use super::summary::Ratio;
 
 /// Resamples of the bootstrap. At a level of 99 % the ends are then the 10th smallest and the 10th largest result:
@@ -142,7 +142,7 @@ pub fn preview(paired: &Paired) -> Option<Estimate> {
     if launches.len() < MIN_LAUNCHES {
         return None;
     }
-    let (center, Interval { low, high }) = student(launches)?;
+    let (center, Interval { low, high }) = student(launches);
     Some(Estimate {
         ratio: Ratio { value: written(center), low: written(low), high: written(high) },
         launches: u32::try_from(launches.len()).unwrap_or(u32::MAX),
@@ -159,7 +159,7 @@ pub fn over_launches(logs: &[f64]) -> Option<Ratio> {
         return None;
     }
     let launches: Vec<Vec<f64>> = logs.iter().map(|log| vec![*log]).collect();
-    let (center, t) = student(&launches)?;
+    let (center, t) = student(&launches);
     Some(Ratio { value: written(center), low: written(t.low), high: written(t.high) })
 }
 
@@ -178,14 +178,10 @@ struct Interval {
 }
 
 /// The mean of the launches' medians, and Student's interval around it.
-fn student(launches: &[Vec<f64>]) -> Option<(f64, Interval)> {
+fn student(launches: &[Vec<f64>]) -> (f64, Interval) {
     let medians: Vec<f64> = launches.iter().filter_map(|launch| median(&mut launch.clone())).collect();
-    let n = medians.len() as f64;
-    let mean = medians.iter().sum::<f64>() / n;
-    let variance = medians.iter().map(|median| (median - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let df = u32::try_from(medians.len().checked_sub(1)?).ok()?;
-    let half = two_sided(LEVEL, df) * (variance / n).sqrt();
-    Some((mean, Interval { low: mean - half, high: mean + half }))
+    let (mean, half) = mean_and_half(&medians, LEVEL);
+    (mean, Interval { low: mean - half, high: mean + half })
 }
 
 /// The percentile interval of the two-stage bootstrap.
@@ -264,24 +260,23 @@ mod tests {
     #[test]
     fn the_interval_is_students_when_launches_differ() {
         // Medians of the logs are -0.01, 0.00 and 0.04: mean 0.01, s = sqrt(0.0007), half = 9.9248 s / sqrt(3).
-        let [a, b, c] = [-0.01_f64, 0.0, 0.04].map(f64::exp);
-        let ratio = of(&[&[a; 5], &[b; 5], &[c; 5]]).unwrap().ratio;
-        close(ratio.value, 0.01_f64.exp());
+        let logs = [-0.01_f64, 0.0, 0.04];
         let half = 9.924_843 * (0.000_7_f64 / 3.0).sqrt();
-        assert!((ratio.high.ln() - (0.01 + half)).abs() < 1e-6, "{ratio:?}");
-        assert!((ratio.low.ln() - (0.01 - half)).abs() < 1e-6, "{ratio:?}");
-        assert_eq!(verdict(&ratio), Verdict::Unsure);
+        let [a, b, c] = logs.map(f64::exp);
+        for ratio in [of(&[&[a; 5], &[b; 5], &[c; 5]]).unwrap().ratio, over_launches(&logs).unwrap()] {
+            close(ratio.value, 0.01_f64.exp());
+            assert!((ratio.high.ln() - (0.01 + half)).abs() < 1e-6, "{ratio:?}");
+            assert!((ratio.low.ln() - (0.01 - half)).abs() < 1e-6, "{ratio:?}");
+            assert_eq!(verdict(&ratio), Verdict::Unsure);
+        }
+        assert_eq!(over_launches(&logs[..1]), None);
     }
 
-    #[test]
-    fn whole_launches_have_students_interval() {
-        let logs = [-0.01, 0.00, 0.04];
-        let ratio = over_launches(&logs).unwrap();
-        close(ratio.value, 0.01_f64.exp());
-        let half = 9.924_843 * (0.000_7_f64 / 3.0).sqrt();
-        assert!((ratio.high.ln() - (0.01 + half)).abs() < 1e-6, "{ratio:?}");
-        assert!((ratio.low.ln() - (0.01 - half)).abs() < 1e-6, "{ratio:?}");
-        assert_eq!(over_launches(&logs[..1]), None);
+    /// Five launches with these rounds, each on a level of its own.
+    fn five(rounds: &[f64]) -> Ratio {
+        let launches =
+            [1.0, 1.002, 0.998, 1.001, 0.999].map(|shift| rounds.iter().map(|ratio| ratio * shift).collect());
+        of(&launches.each_ref().map(|launch: &Vec<f64>| &launch[..])).unwrap().ratio
     }
 
     #[test]
@@ -296,29 +291,17 @@ mod tests {
 
     #[test]
     fn a_planted_step_of_three_per_cent_is_found() {
-        let launch =
-            |shift: f64| [1.028, 1.033, 1.030, 1.026, 1.031, 1.029, 1.034].map(|ratio| ratio * shift);
-        let ratio = of(&[&launch(1.0), &launch(1.002), &launch(0.998), &launch(1.001), &launch(0.999)])
-            .unwrap()
-            .ratio;
+        let ratio = five(&[1.028, 1.033, 1.030, 1.026, 1.031, 1.029, 1.034]);
         assert!((1.028..1.032).contains(&ratio.value), "{ratio:?}");
         assert_eq!(verdict(&ratio), Verdict::Slower);
     }
 
     #[test]
     fn a_heavy_tail_in_the_rounds_is_not_a_slow_down() {
-        let launch = |shift: f64| {
-            [0.995, 1.4, 1.002, 1.0, 3.0, 0.998, 1.001, 0.999, 1.8, 1.003, 0.997].map(|ratio| ratio * shift)
-        };
-        let ratio = of(&[&launch(1.0), &launch(1.002), &launch(0.998), &launch(1.001), &launch(0.999)])
-            .unwrap()
-            .ratio;
+        let ratio = five(&[0.995, 1.4, 1.002, 1.0, 3.0, 0.998, 1.001, 0.999, 1.8, 1.003, 0.997]);
         assert!((0.995..1.005).contains(&ratio.value), "{ratio:?}");
         assert_ne!(verdict(&ratio), Verdict::Slower);
-        assert!(
-            ratio.high - ratio.value > ratio.value - ratio.low,
-            "the interval leans to the tail: {ratio:?}"
-        );
+        assert!(ratio.high - ratio.value > ratio.value - ratio.low, "it leans to the tail: {ratio:?}");
     }
 
     #[test]

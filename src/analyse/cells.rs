@@ -89,8 +89,8 @@ impl<'a> Bench<'a> {
 
     fn cell(&self, contender: &Contender) -> Cell {
         let Contender { strategy, control, evidence, equivalence, reason, cycle } = contender;
-        let sound = *equivalence == Equivalence::Equivalent;
-        let quantiles = |phase| evidence.times(phase).filter(|_| sound).and_then(figures::quantiles);
+        let sound = (*equivalence == Equivalence::Equivalent).then_some(*evidence);
+        let quantiles = |phase| figures::quantiles(sound?.times(phase)?);
         let Comparison { verdict, ratio, more, sentence } = self.against_baseline(contender);
         let (launches, rounds) = if cycle.is_some() { counts(evidence) } else { (0, 0) };
         Cell {
@@ -100,27 +100,24 @@ impl<'a> Bench<'a> {
             control: *control,
             equivalence: *equivalence,
             reason: reason.clone(),
-            outcomes: evidence.outcomes.clone().filter(|_| sound),
+            outcomes: sound.and_then(|evidence| evidence.outcomes.clone()),
             execute_ns: quantiles(Phase::Execute),
             reset_ns: quantiles(Phase::Reset),
             cycle_ns: *cycle,
-            overhead_ns: self
-                .floor
-                .filter(|_| sound)
-                .and_then(|floor| figures::overhead(evidence, floor.evidence)),
+            overhead_ns: sound
+                .zip(self.floor)
+                .and_then(|(cell, floor)| figures::overhead(cell, floor.evidence)),
             ratio_to_baseline: ratio,
             regret: self.regret(contender),
             regret_by_mean: self.regret_by_mean(contender),
             verdict,
             sentence,
             more,
-            minor_faults: Some(evidence)
-                .filter(|_| sound)
-                .and_then(|evidence| figures::minor_faults(evidence)),
-            rss_bytes: Some(evidence).filter(|_| sound).and_then(|evidence| figures::residency(evidence)),
-            rss_growth: Some(evidence).filter(|_| sound).and_then(|evidence| growth::growth(evidence)),
-            learned: Learned::of(&evidence.learned).filter(|_| sound),
-            startup: if sound { figures::startup(evidence) } else { Vec::new() },
+            minor_faults: sound.and_then(figures::minor_faults),
+            rss_bytes: sound.and_then(figures::residency),
+            rss_growth: sound.and_then(growth::growth),
+            learned: sound.and_then(|evidence| Learned::of(&evidence.learned)),
+            startup: sound.map_or_else(Vec::new, figures::startup),
             launches,
             rounds,
             ended: cycle.and_then(|_| evidence.ended()),

@@ -9,8 +9,7 @@ use super::learned::Learned;
 use super::outcomes::Outcomes;
 use super::paired::{Round, Rounds};
 use super::quantile::{quantile, sort};
-use super::summary::Ending;
-use super::summary::Equivalence;
+use super::summary::{Ending, Equivalence};
 use crate::measure::row::{Params, Phase, Row, Status, canonical};
 
 /// The metric of times, in the phases execute, reset and cycle.
@@ -41,8 +40,9 @@ pub struct Group {
 pub struct Evidence {
     /// A comparison with a fresh instance came out equal.
     verified: bool,
-    /// Outcomes that forbid figures, by gravity, with the first reason given.
-    forbidden: BTreeMap<Gravity, BTreeSet<String>>,
+    /// Outcomes that forbid figures, with the reasons given. The gravest comes first: a leak seen once counts more than a
+    /// probe that failed elsewhere.
+    forbidden: BTreeMap<Equivalence, BTreeSet<String>>,
     /// Launches that ended badly, and how; they forbid figures only to a cell that was never verified.
     troubles: BTreeSet<(u32, &'static str, String)>,
     /// Instruments that failed, by metric, and why: their figures are absent, the others stand.
@@ -116,14 +116,6 @@ fn among(launches: &[Range<u32>], launch: u32) -> bool {
     launches.iter().any(|range| range.contains(&launch))
 }
 
-/// What forbids figures, the gravest first: a leak seen once counts more than a probe that failed elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Gravity {
-    Diverged,
-    Refused,
-    Unavailable,
-}
-
 /// Groups the rows of one run by workload and parameters, and within by strategy.
 ///
 /// The groups are sorted by workload and by the parameters' values, numbers as numbers.
@@ -187,18 +179,16 @@ impl Evidence {
                 self.unmeasured.insert((row.metric.clone(), reason()));
                 return Ok(());
             }
-            Status::Killed => return self.trouble(row.launch, "was killed", reason()),
-            Status::Failed => return self.trouble(row.launch, "failed", reason()),
-            Status::Diverged => Gravity::Diverged,
-            Status::Refused => Gravity::Refused,
-            Status::Unavailable => Gravity::Unavailable,
+            Status::Killed | Status::Failed => {
+                let what = if row.status == Status::Killed { "was killed" } else { "failed" };
+                self.troubles.insert((row.launch, what, reason()));
+                return Ok(());
+            }
+            Status::Diverged => Equivalence::Diverged,
+            Status::Refused => Equivalence::Refused,
+            Status::Unavailable => Equivalence::Unavailable,
         };
         self.forbidden.entry(forbidden).or_default().insert(reason());
-        Ok(())
-    }
-
-    fn trouble(&mut self, launch: u32, what: &'static str, reason: String) -> Result<(), Unfit> {
-        self.troubles.insert((launch, what, reason));
         Ok(())
     }
 
@@ -232,13 +222,13 @@ impl Evidence {
             (Phase::Memory, LONG_WINDOW) => {
                 self.long_runs.entry(row.launch).or_default().window = row.value.unwrap_or(0);
             }
-            (Phase::Startup, stage) => match self.startup.iter_mut().find(|(name, _)| name == stage) {
-                Some((_, times)) => times.extend(row.value.map(|ns| (row.launch, ns))),
-                None => {
-                    let times = row.value.map(|ns| (row.launch, ns));
-                    self.startup.push((stage.to_owned(), times.into_iter().collect()));
+            (Phase::Startup, stage) => {
+                let time = row.value.map(|ns| (row.launch, ns));
+                match self.startup.iter_mut().find(|(name, _)| name == stage) {
+                    Some((_, times)) => times.extend(time),
+                    None => self.startup.push((stage.to_owned(), time.into_iter().collect())),
                 }
-            },
+            }
             (Phase::Reset, metric) if Learned::has(metric) => {
                 self.learned.extend(samples().last().map(|value| (metric.to_owned(), *value)));
             }
@@ -276,13 +266,8 @@ impl Evidence {
     /// no comparison with a fresh instance had come out equal; otherwise the rounds that were completed remain, and the
     /// reason tells of the launch.
     pub fn equivalence(&self) -> (Equivalence, Option<String>) {
-        if let Some((gravity, reasons)) = self.forbidden.first_key_value() {
-            let equivalence = match gravity {
-                Gravity::Diverged => Equivalence::Diverged,
-                Gravity::Refused => Equivalence::Refused,
-                Gravity::Unavailable => Equivalence::Unavailable,
-            };
-            return (equivalence, Some(join(reasons.iter().cloned())));
+        if let Some((equivalence, reasons)) = self.forbidden.first_key_value() {
+            return (*equivalence, Some(join(reasons.iter().cloned())));
         }
         let timed = !self.times.is_empty();
         let troubles =

@@ -26,7 +26,7 @@
 
 use super::LEVEL;
 use super::evidence::{Evidence, LongRun};
-use super::student::two_sided;
+use super::student::mean_and_half;
 use super::summary::Growth;
 
 /// Windows of a long run: enough that Student's quantile (2.86) is near the normal one, and few enough that reading
@@ -54,11 +54,9 @@ pub fn over<'a>(runs: impl Iterator<Item = &'a LongRun>) -> Option<Growth> {
     if growths.len() < FEWEST {
         return None;
     }
-    let n = growths.len() as f64;
-    let mean = growths.iter().sum::<f64>() / n;
-    let variance = growths.iter().map(|growth| (growth - mean).powi(2)).sum::<f64>() / (n - 1.0);
     let windows = u32::try_from(growths.len()).ok()?;
-    let half = (two_sided(LEVEL, windows - 1) * (variance / n).sqrt()).max(PAGE / blocks as f64);
+    let (mean, half) = mean_and_half(&growths, LEVEL);
+    let half = half.max(PAGE / blocks as f64);
     Some(Growth { bytes_per_block: mean, low: mean - half, high: mean + half, blocks, windows })
 }
 

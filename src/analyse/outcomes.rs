@@ -62,18 +62,15 @@ impl Outcomes {
 
     /// Takes up what a row says; `false` where its metric is none of these.
     pub fn take(&mut self, metric: &str, blocks: u64, reason: Option<&str>) -> bool {
-        let count = match metric {
+        *match metric {
             COMPLETED => &mut self.completed,
             TRAPPED => &mut self.trapped,
             FAILED => &mut self.failed,
             TIMED_OUT => &mut self.timed_out,
             SILENT => &mut self.silent,
             _ => return false,
-        };
-        *count = blocks;
-        if self.first_reason.is_none() {
-            self.first_reason = reason.map(str::to_owned);
-        }
+        } = blocks;
+        self.first_reason = self.first_reason.take().or_else(|| reason.map(str::to_owned));
         true
     }
 

@@ -7,12 +7,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::StreamingDecoder;
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::measure::row::{Phase, Row, SCHEMA, Status};
+use crate::workload::packed::Packing;
 
 /// The rows of a file, and what there is to tell about them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,14 +59,12 @@ pub fn read(path: &Path) -> Result<RowsFile, RowsError> {
     let file = path.display().to_string();
     let failed = |source| RowsError::Io { file: file.clone(), source };
     let open = BufReader::new(File::open(path).map_err(failed)?);
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("gz") => parse(&file, BufReader::new(MultiGzDecoder::new(open))),
-        Some("zst") => {
-            let unpacked = StreamingDecoder::new(open).map_err(|e| failed(io::Error::other(e)))?;
-            parse(&file, BufReader::new(unpacked))
-        }
-        _ => parse(&file, open),
-    }
+    let packing = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => Packing::Gzip,
+        Some("zst") => Packing::Zstd,
+        _ => return parse(&file, open),
+    };
+    parse(&file, BufReader::new(packing.unpack(open, u64::MAX).map_err(failed)?))
 }
 
 /// Reads rows from anything, such as a decompressor; `file` is the name in messages.

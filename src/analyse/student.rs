@@ -41,6 +41,15 @@ pub fn two_sided(level: f64, df: u32) -> f64 {
     low.tan() * f64::from(df).sqrt()
 }
 
+/// The mean of some values, and half of Student's interval around it at `level`; neither is a number for fewer than two.
+pub fn mean_and_half(values: &[f64], level: f64) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let df = u32::try_from(values.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    (mean, two_sided(level, df) * (variance / n).sqrt())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,40 +57,16 @@ mod tests {
     /// Fisher and Yates' table (1963), as printed in every textbook.
     #[test]
     fn agrees_with_the_printed_table() {
-        let printed = [
-            (
-                0.99,
-                [
-                    (1, 63.657),
-                    (2, 9.925),
-                    (3, 5.841),
-                    (4, 4.604),
-                    (7, 3.499),
-                    (9, 3.250),
-                    (30, 2.750),
-                    (120, 2.617),
-                ],
-            ),
-            (
-                0.95,
-                [
-                    (1, 12.706),
-                    (2, 4.303),
-                    (3, 3.182),
-                    (4, 2.776),
-                    (7, 2.365),
-                    (9, 2.262),
-                    (30, 2.042),
-                    (120, 1.980),
-                ],
-            ),
-        ];
-        for (level, row) in printed {
-            for (df, expected) in row {
+        const DEGREES: [u32; 8] = [1, 2, 3, 4, 7, 9, 30, 120];
+        for (level, printed) in [
+            (0.99, [63.657, 9.925, 5.841, 4.604, 3.499, 3.250, 2.750, 2.617]),
+            (0.95, [12.706, 4.303, 3.182, 2.776, 2.365, 2.262, 2.042, 1.980]),
+        ] {
+            for (df, expected) in DEGREES.into_iter().zip(printed) {
                 let t = two_sided(level, df);
                 assert!(
                     (t - expected).abs() < 0.0006,
-                    "level {level}, {df} degrees of freedom: {t}, printed {expected}"
+                    "{level}, {df} degrees of freedom: {t}, not {expected}"
                 );
             }
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::learned::Learned;
 use super::outcomes::Outcomes;
 use crate::measure::row::Params;
+use crate::units::several;
 
 /// Version of `summary.json`. Keys may be added freely; renaming one raises it.
 pub const SCHEMA: u32 = 1;
@@ -126,7 +127,7 @@ pub struct Cell {
 }
 
 /// Whether a cell's reset was observed to equal a fresh instance, in this run.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case")]
 pub enum Equivalence {
     Equivalent,
@@ -277,10 +278,7 @@ impl Ending {
             Self::Interrupted => "interrupted after",
             Self::Yardstick => "along with the others for",
         };
-        match (least, most) {
-            (1, 1) => format!("{words} 1 launch"),
-            _ if least == most => format!("{words} {most} launches"),
-            _ => format!("{words} {least} to {most} launches"),
-        }
+        let launches = several(most as usize, "launch");
+        if least == most { format!("{words} {launches}") } else { format!("{words} {least} to {launches}") }
     }
 }

@@ -4,40 +4,39 @@ mod over_traces;
 
 use proptest::prelude::*;
 
-use super::summary::Ending;
-use super::summary::{Cell, Equivalence, Overhead, Quantiles, Ratio, Residency, Stage, Verdict};
+use super::summary::{Cell, Ending, Equivalence, Overhead, Quantiles, Ratio, Residency, Stage, Verdict};
 use super::*;
-use crate::measure::row::{Params, Status, Unit};
+use crate::measure::row::{Params, Status};
 
 fn facts() -> Facts {
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     Facts {
         run: "r".into(),
-        baseline: "fresh/relink".into(),
-        contenders: names(&["fresh/relink", "dirty/mincore", "control/oracle"]),
-        controls: names(&["control/oracle", "control/none"]),
-        floor: "control/oracle".into(),
+        baseline: BASELINE.into(),
+        contenders: names(&[BASELINE, MINCORE, FLOOR]),
+        controls: names(&[FLOOR, "control/none"]),
+        floor: FLOOR.into(),
         seed: SEED,
     }
 }
+
+const BASELINE: &str = "fresh/relink";
+const FLOOR: &str = "control/oracle";
+/// The contender that most tests look at.
+const MINCORE: &str = "dirty/mincore";
+
+/// A figure of exactly 1.
+const ITSELF: Ratio = Ratio { value: 1.0, low: 1.0, high: 1.0 };
 
 fn row(strategy: &str, launch: u32, phase: Phase, metric: &str) -> Row {
     Row {
         run: "r".into(),
         launch,
-        round: None,
-        order: None,
         strategy: strategy.into(),
         workload: "synthetic/scatter".into(),
-        params: Params::new(),
         phase,
         metric: metric.into(),
-        unit: Unit::Nanoseconds,
-        value: None,
-        samples: Vec::new(),
-        at_ns: None,
-        status: Status::Ok,
-        error: None,
+        ..Row::default()
     }
 }
 
@@ -46,12 +45,12 @@ fn verified(strategy: &str) -> Row {
 }
 
 fn ended(strategy: &str, launch: u32, status: Status, error: &str) -> Row {
-    Row { status, error: Some(error.into()), ..verified(strategy) }.in_launch(launch)
+    Row { launch, ..verified(strategy) }.with(status, error)
 }
 
 impl Row {
-    fn in_launch(self, launch: u32) -> Self {
-        Self { launch, ..self }
+    fn with(self, status: Status, error: &str) -> Self {
+        Self { status, error: Some(error.into()), ..self }
     }
 }
 
@@ -62,14 +61,19 @@ fn time(strategy: &str, phase: Phase, launch: u32, round: u32, samples: &[u64]) 
     Row { round: Some(round), value, samples: samples.to_vec(), ..row(strategy, launch, phase, "time") }
 }
 
+/// The rows of a round, from what its blocks took and what each reset did.
+fn turn(strategy: &str, launch: u32, round: u32, execute: &[u64], reset: u64) -> [Row; 3] {
+    let cycle: Vec<u64> = execute.iter().map(|ns| ns + reset).collect();
+    let resets = vec![reset; execute.len()];
+    [(Phase::Execute, execute), (Phase::Reset, &resets), (Phase::Cycle, &cycle)]
+        .map(|(phase, samples)| time(strategy, phase, launch, round, samples))
+}
+
 /// A verified cell of three launches and ten rounds of one block each; times are given by launch and round.
 fn timed(strategy: &str, execute: impl Fn(u32, u32) -> u64, reset: impl Fn(u32, u32) -> u64) -> Vec<Row> {
     let mut rows = vec![verified(strategy)];
     for (launch, round) in (0..3).flat_map(|launch| (0..10).map(move |round| (launch, round))) {
-        let (execute, reset) = (execute(launch, round), reset(launch, round));
-        rows.push(time(strategy, Phase::Execute, launch, round, &[execute]));
-        rows.push(time(strategy, Phase::Reset, launch, round, &[reset]));
-        rows.push(time(strategy, Phase::Cycle, launch, round, &[execute + reset]));
+        rows.extend(turn(strategy, launch, round, &[execute(launch, round)], reset(launch, round)));
     }
     rows
 }
@@ -77,9 +81,9 @@ fn timed(strategy: &str, execute: impl Fn(u32, u32) -> u64, reset: impl Fn(u32, 
 /// Baseline 1000, dirty-page reset 500, floor 400, each a little different from round to round.
 fn three() -> Vec<Row> {
     let wobble = |launch: u32, round: u32| u64::from((launch * 7 + round * 3) % 5);
-    let mut rows = timed("fresh/relink", |l, r| 600 + wobble(l, r), |_, _| 400);
-    rows.extend(timed("dirty/mincore", |l, r| 420 + wobble(l, r + 1), |_, _| 80));
-    rows.extend(timed("control/oracle", |l, r| 380 + wobble(l, r + 2), |_, _| 20));
+    let mut rows = timed(BASELINE, |l, r| 600 + wobble(l, r), |_, _| 400);
+    rows.extend(timed(MINCORE, |l, r| 420 + wobble(l, r + 1), |_, _| 80));
+    rows.extend(timed(FLOOR, |l, r| 380 + wobble(l, r + 2), |_, _| 20));
     rows
 }
 
@@ -92,35 +96,30 @@ fn cell(rows: &[Row], strategy: &str) -> Cell {
     summary.cells.into_iter().find(|cell| cell.strategy == strategy).expect("every strategy has a cell")
 }
 
+fn mincore(rows: &[Row]) -> Cell {
+    cell(rows, MINCORE)
+}
+
 #[test]
 fn a_run_becomes_cells_in_the_order_of_the_contenders() {
     let summary = summary(&three());
     let strategies: Vec<&str> = summary.cells.iter().map(|cell| cell.strategy.as_str()).collect();
-    assert_eq!(strategies, ["fresh/relink", "dirty/mincore", "control/oracle"]);
+    assert_eq!(strategies, [BASELINE, MINCORE, FLOOR]);
     assert_eq!((summary.method.level, summary.method.margin, summary.method.seed), (LEVEL, MARGIN, SEED));
 
     let [relink, mincore, oracle] = &summary.cells[..] else { unreachable!() };
-    assert_eq!(relink.verdict, Verdict::Baseline);
-    assert_eq!(relink.ratio_to_baseline, Some(Ratio { value: 1.0, low: 1.0, high: 1.0 }));
-    assert_eq!(mincore.verdict, Verdict::Faster);
-    assert!(
-        mincore.sentence.starts_with("`dirty/mincore` takes 0.50x the cycle of `fresh/relink` (0."),
-        "{}",
-        mincore.sentence
-    );
-    assert!(
-        mincore.sentence.ends_with("99 % interval over 3 launches and 30 rounds): faster."),
-        "{}",
-        mincore.sentence
-    );
-    assert_eq!((mincore.launches, mincore.rounds), (3, 30));
+    assert_eq!((relink.verdict, relink.ratio_to_baseline), (Verdict::Baseline, Some(ITSELF)));
+    assert_eq!((mincore.verdict, mincore.launches, mincore.rounds), (Verdict::Faster, 3, 30));
+    let told = &mincore.sentence;
+    assert!(told.starts_with("`dirty/mincore` takes 0.50x the cycle of `fresh/relink` (0."), "{told}");
+    assert!(told.ends_with("99 % interval over 3 launches and 30 rounds): faster."), "{told}");
     assert!(oracle.control && !mincore.control);
 }
 
 #[test]
 fn regret_is_against_the_best_that_may_be_recommended() {
     let cells = summary(&three()).cells;
-    assert_eq!(cells[1].regret, Some(Ratio { value: 1.0, low: 1.0, high: 1.0 }));
+    assert_eq!(cells[1].regret, Some(ITSELF));
     assert!((cells[0].regret.unwrap().value - 2.0).abs() < 0.02);
     assert!(cells[2].regret.unwrap().high < 1.0, "a control may be better than the best");
 }
@@ -133,75 +132,54 @@ fn who_cannot_be_told_apart_from_the_best_is_tied_with_it() {
     rows.extend(timed("copy/full", |l, r| 430 + u64::from((l * 3 + r) % 4), |_, _| 120));
     let standings = summary(&rows).standings;
     assert_eq!(standings.len(), 1);
-    assert_eq!(
-        (standings[0].workload.as_str(), standings[0].best.as_str()),
-        ("synthetic/scatter", "dirty/mincore")
-    );
+    assert_eq!((&*standings[0].workload, &*standings[0].best), ("synthetic/scatter", MINCORE));
     assert_eq!(standings[0].tied, ["dirty/pagemap"], "copy/full is a tenth slower in every launch");
     let alone = summary(&three()).standings;
-    assert_eq!((alone[0].best.as_str(), alone[0].tied.len()), ("dirty/mincore", 0));
-    let broken = summary(&[ended("dirty/mincore", 0, Status::Diverged, "page 3")]).standings;
+    assert_eq!((&*alone[0].best, alone[0].tied.len()), (MINCORE, 0));
+    let broken = summary(&[ended(MINCORE, 0, Status::Diverged, "page 3")]).standings;
     assert!(broken.is_empty(), "where nothing is sound, nothing is best");
+}
+
+/// The same at all quantiles.
+fn even(ns: i64, n: u64, execute_side_p50: i64, reset_p50: i64) -> Overhead {
+    Overhead { p50: ns, p95: ns, p99: ns, max: ns, n, execute_side_p50, reset_p50 }
 }
 
 #[test]
 fn overhead_is_what_exceeds_the_floors_execute_and_is_split() {
-    let overhead = cell(&three(), "dirty/mincore").overhead_ns.unwrap();
+    let overhead = mincore(&three()).overhead_ns.unwrap();
     assert_eq!((overhead.execute_side_p50, overhead.reset_p50, overhead.n), (42, 80, 30));
     assert!((115..=124).contains(&overhead.p50) && overhead.p50 <= overhead.max, "{overhead:?}");
-    let floor = cell(&three(), "control/oracle").overhead_ns.unwrap();
-    assert_eq!(
-        floor,
-        Overhead { p50: 20, p95: 20, p99: 20, max: 20, n: 30, execute_side_p50: 0, reset_p50: 20 }
-    );
+    assert_eq!(cell(&three(), FLOOR).overhead_ns, Some(even(20, 30, 0, 20)));
+    let unsound = mincore(&[three(), vec![ended(FLOOR, 0, Status::Diverged, "page 3")]].concat());
+    assert!(unsound.overhead_ns.is_none() && unsound.ratio_to_baseline.is_some());
 }
 
 #[test]
 fn overhead_is_taken_block_by_block() {
     // The second block is a hundred times the first, and costs no more to clean up after.
     let mut rows = Vec::new();
-    for (strategy, extra) in [("control/oracle", 0), ("dirty/mincore", 10)] {
+    for (strategy, extra) in [(FLOOR, 0), (MINCORE, 10)] {
         rows.push(verified(strategy));
-        rows.push(time(strategy, Phase::Execute, 0, 0, &[100 + extra, 10_000 + extra]));
-        rows.push(time(strategy, Phase::Reset, 0, 0, &[5, 5]));
-        rows.push(time(strategy, Phase::Cycle, 0, 0, &[105 + extra, 10_005 + extra]));
+        rows.extend(turn(strategy, 0, 0, &[100 + extra, 10_000 + extra], 5));
     }
-    let overhead = cell(&rows, "dirty/mincore").overhead_ns.unwrap();
-    assert_eq!(
-        overhead,
-        Overhead { p50: 15, p95: 15, p99: 15, max: 15, n: 2, execute_side_p50: 10, reset_p50: 5 }
-    );
-}
-
-#[test]
-fn without_a_sound_floor_there_is_no_overhead() {
-    let mut rows = three();
-    rows.push(ended("control/oracle", 0, Status::Diverged, "page 3"));
-    assert_eq!(cell(&rows, "dirty/mincore").overhead_ns, None);
-    assert!(cell(&rows, "dirty/mincore").ratio_to_baseline.is_some());
+    assert_eq!(mincore(&rows).overhead_ns, Some(even(15, 2, 10, 5)));
 }
 
 #[test]
 fn quantiles_are_taken_within_a_launch_and_then_over_launches() {
-    let mut rows = vec![verified("dirty/mincore")];
-    for (launch, samples) in [[10, 20, 30], [11, 21, 31], [500, 600, 700]].iter().enumerate() {
-        rows.push(time("dirty/mincore", Phase::Cycle, launch as u32, 0, samples));
+    let mut rows = vec![verified(MINCORE)];
+    for (launch, samples) in (0..).zip([[10, 20, 30], [11, 21, 31], [500, 600, 700]]) {
+        rows.push(time(MINCORE, Phase::Cycle, launch, 0, &samples));
     }
-    assert_eq!(
-        cell(&rows, "dirty/mincore").cycle_ns,
-        Some(Quantiles { p50: 21, p95: 31, p99: 31, max: 700, mean: Some(21), n: 9 })
-    );
+    let expected = Quantiles { p50: 21, p95: 31, p99: 31, max: 700, mean: Some(21), n: 9 };
+    assert_eq!(mincore(&rows).cycle_ns, Some(expected));
 }
 
 #[test]
 fn one_sample_has_quantiles_and_no_ratio() {
-    let rows = [
-        verified("fresh/relink"),
-        time("fresh/relink", Phase::Cycle, 0, 0, &[100]),
-        verified("dirty/mincore"),
-        time("dirty/mincore", Phase::Cycle, 0, 0, &[50]),
-    ];
-    let cell = cell(&rows, "dirty/mincore");
+    let one = |strategy, ns| [verified(strategy), time(strategy, Phase::Cycle, 0, 0, &[ns])];
+    let cell = mincore(&[one(BASELINE, 100), one(MINCORE, 50)].concat());
     assert_eq!(cell.cycle_ns.unwrap().p99, 50);
     assert_eq!((cell.ratio_to_baseline, cell.verdict), (None, Verdict::Unsure));
     assert!(cell.sentence.contains("0 launches have at least 3 rounds of both"), "{}", cell.sentence);
@@ -211,164 +189,142 @@ fn one_sample_has_quantiles_and_no_ratio() {
 fn drift_that_both_suffer_cancels() {
     // The machine slows down to a third during the launch; the ratio stays at 0.9.
     let slower = |round: u32| u64::from(10 + 2 * round);
-    let mut rows = timed("fresh/relink", |_, r| 1_000 * slower(r), |_, _| 0);
-    rows.extend(timed("dirty/mincore", |_, r| 900 * slower(r), |_, _| 0));
-    let ratio = cell(&rows, "dirty/mincore").ratio_to_baseline.unwrap();
+    let mut rows = timed(BASELINE, |_, r| 1_000 * slower(r), |_, _| 0);
+    rows.extend(timed(MINCORE, |_, r| 900 * slower(r), |_, _| 0));
+    let ratio = mincore(&rows).ratio_to_baseline.unwrap();
     assert!((ratio.low - 0.9).abs() < 1e-9 && (ratio.high - 0.9).abs() < 1e-9, "{ratio:?}");
 }
 
 #[test]
 fn launches_that_disagree_give_a_wide_interval() {
-    let mut rows = timed("fresh/relink", |_, _| 1_000, |_, _| 0);
-    rows.extend(timed("dirty/mincore", |launch, _| [900, 1_000, 1_100][launch as usize], |_, _| 0));
-    let cell = cell(&rows, "dirty/mincore");
+    let mut rows = timed(BASELINE, |_, _| 1_000, |_, _| 0);
+    rows.extend(timed(MINCORE, |launch, _| [900, 1_000, 1_100][launch as usize], |_, _| 0));
+    let cell = mincore(&rows);
     assert_eq!(cell.verdict, Verdict::Unsure);
     assert!(cell.ratio_to_baseline.unwrap().low < 0.7 && cell.more.unwrap().launches > 3, "{cell:?}");
 }
 
+/// All rows of [`three`] but those of `dirty/mincore` from a round of the last launch on.
+fn three_until(round: u32) -> Vec<Row> {
+    let mut rows = three();
+    rows.retain(|row| row.strategy != MINCORE || row.launch < 2 || row.round.is_some_and(|at| at < round));
+    rows
+}
+
 #[test]
 fn rounds_that_one_contender_lacks_do_not_count() {
-    let mut rows = three();
-    rows.retain(|row| {
-        row.strategy != "dirty/mincore" || row.launch < 2 || row.round.is_some_and(|round| round < 4)
-    });
-    let cell = cell(&rows, "dirty/mincore");
+    let cell = mincore(&three_until(4));
     assert!(cell.sentence.contains("over 3 launches and 24 rounds"), "{}", cell.sentence);
     assert_eq!(cell.rounds, 24);
 }
 
 #[test]
-fn a_wrong_reset_has_no_time_even_if_it_was_timed() {
-    let mut rows = three();
-    rows.push(ended("dirty/mincore", 2, Status::Diverged, "memory 0, byte 65536: 1, fresh 0"));
-    let cell = cell(&rows, "dirty/mincore");
-    assert_eq!((cell.equivalence, cell.verdict), (Equivalence::Diverged, Verdict::None));
-    assert_eq!((cell.cycle_ns, cell.execute_ns, cell.reset_ns, cell.overhead_ns), (None, None, None, None));
-    assert_eq!((cell.ratio_to_baseline, cell.regret, cell.minor_faults, cell.rounds), (None, None, None, 0));
-    assert_eq!(cell.reason.as_deref(), Some("memory 0, byte 65536: 1, fresh 0"));
-    assert!(cell.sentence.contains("diverged from a fresh instance"), "{}", cell.sentence);
-}
-
-#[test]
-fn every_outcome_without_figures_says_why() {
-    for (status, equivalence, word) in [
-        (Status::Refused, Equivalence::Refused, "refuses this module (table 1 is written)"),
+fn what_went_wrong_is_told_and_costs_no_more_than_it_has_to() {
+    use Equivalence::{Diverged, Equivalent, NotRun, Refused, Unavailable};
+    let alone =
+        |status| [timed(BASELINE, |_, _| 10, |_, _| 0), vec![ended(MINCORE, 0, status, "table 1")]].concat();
+    let with = |row| [three(), vec![row]].concat();
+    let (counter, rss) =
+        (row(MINCORE, 0, Phase::Cycle, "instructions"), row(MINCORE, 0, Phase::Memory, "rss"));
+    let mut unverified = three();
+    unverified.retain(|row| row.strategy != MINCORE || row.phase != Phase::Verify);
+    let cut = Row { round: Some(5), ..row(MINCORE, 2, Phase::Cycle, "time") };
+    let cut = [three_until(5), vec![cut.with(Status::Killed, "signal 9 in round 5")]].concat();
+    let untimed = [verified(MINCORE), ended(MINCORE, 1, Status::Killed, "signal 9")];
+    // With the rounds that it has figures of, if it has figures.
+    for (rows, equivalence, rounds, reason, sentence) in [
+        (alone(Status::Refused), Refused, None, "table 1", "refuses this module (table 1)."),
         (
-            Status::Unavailable,
-            Equivalence::Unavailable,
-            "is unavailable on this machine (table 1 is written)",
+            alone(Status::Unavailable),
+            Unavailable,
+            None,
+            "table 1",
+            "is unavailable on this machine (table 1).",
         ),
-        (Status::Killed, Equivalence::NotRun, "launch 0 was killed: table 1 is written"),
-        (Status::Failed, Equivalence::NotRun, "launch 0 failed: table 1 is written"),
+        (
+            alone(Status::Killed),
+            NotRun,
+            None,
+            "launch 0 was killed: table 1",
+            "(launch 0 was killed: table 1).",
+        ),
+        (alone(Status::Failed), NotRun, None, "launch 0 failed: table 1", "(launch 0 failed: table 1)."),
+        (
+            with(ended(MINCORE, 2, Status::Diverged, "memory 0, byte 65536: 1, fresh 0")),
+            Diverged,
+            None,
+            "memory 0, byte 65536: 1, fresh 0",
+            "diverged from a fresh instance, and a wrong reset has no time (memory 0, byte 65536: 1, fresh 0).",
+        ),
+        // An instrument that is missing or fails costs its own figure only.
+        (with(counter.with(Status::Unavailable, "no PMU")), Equivalent, Some(30), "", ": faster."),
+        (with(rss.clone().with(Status::Unavailable, "no PMU")), Equivalent, Some(30), "", ": faster."),
+        (
+            with(rss.with(Status::Failed, "/proc/7: no such process")),
+            Equivalent,
+            Some(30),
+            "`rss` was not measured: /proc/7: no such process",
+            "faster. But `rss` was not measured: /proc/7: no such process.",
+        ),
+        (
+            unverified,
+            NotRun,
+            None,
+            "it has times, but no verify row vouches for them",
+            "was not verified in this run (it has times, but no verify row vouches for them).",
+        ),
+        (
+            timed(BASELINE, |_, _| 10, |_, _| 0),
+            NotRun,
+            None,
+            "there are no rows of it",
+            "was not verified in this run (there are no rows of it).",
+        ),
+        (
+            cut,
+            Equivalent,
+            Some(25),
+            "launch 2 was killed: signal 9 in round 5; the figures are from the rounds that were completed",
+            "faster. But launch 2 was killed: signal 9 in round 5; the figures are from the rounds that were completed.",
+        ),
+        (
+            untimed.into(),
+            Equivalent,
+            None,
+            "launch 1 was killed: signal 9",
+            "was verified, but not timed (launch 1 was killed: signal 9).",
+        ),
     ] {
-        let mut rows = timed("fresh/relink", |_, _| 10, |_, _| 0);
-        rows.push(ended("dirty/mincore", 0, status, "table 1 is written"));
-        let cell = cell(&rows, "dirty/mincore");
-        assert_eq!((cell.equivalence, cell.verdict), (equivalence, Verdict::None));
-        assert!(cell.sentence.contains(word), "{}", cell.sentence);
+        let cell = mincore(&rows);
+        let verdict = rounds.map_or(Verdict::None, |_| Verdict::Faster);
+        assert_eq!((cell.equivalence, cell.verdict), (equivalence, verdict), "{sentence}");
+        assert_eq!((cell.reason.as_deref().unwrap_or_default(), cell.rounds), (reason, rounds.unwrap_or(0)));
+        assert!(cell.sentence.ends_with(sentence), "{}", cell.sentence);
+        assert_eq!((cell.minor_faults, cell.rss_bytes), (None, None), "{sentence}");
+        if rounds.is_none() {
+            assert_eq!((cell.cycle_ns, cell.execute_ns, cell.reset_ns), (None, None, None), "{sentence}");
+            let compared = (cell.overhead_ns, cell.ratio_to_baseline, cell.regret);
+            assert_eq!(compared, (None, None, None), "{sentence}");
+        }
     }
-}
-
-#[test]
-fn a_missing_instrument_costs_its_own_figure_only() {
-    let mut rows = three();
-    for (phase, metric) in [(Phase::Cycle, "instructions"), (Phase::Memory, "rss")] {
-        rows.push(Row {
-            status: Status::Unavailable,
-            error: Some("no PMU".into()),
-            ..row("dirty/mincore", 0, phase, metric)
-        });
-    }
-    let cell = cell(&rows, "dirty/mincore");
-    assert_eq!(
-        (cell.equivalence, cell.reason, cell.verdict),
-        (Equivalence::Equivalent, None, Verdict::Faster)
-    );
-    assert_eq!((cell.minor_faults, cell.rss_bytes), (None, None));
-}
-
-#[test]
-fn an_instrument_that_fails_is_told_and_the_figures_stand() {
-    let mut rows = three();
-    let failed = row("dirty/mincore", 0, Phase::Memory, "rss");
-    rows.push(Row {
-        status: Status::Failed,
-        error: Some("/proc/7/smaps_rollup: no such process".into()),
-        ..failed
-    });
-    let cell = cell(&rows, "dirty/mincore");
-    assert_eq!(
-        (cell.equivalence, cell.verdict, cell.rss_bytes),
-        (Equivalence::Equivalent, Verdict::Faster, None)
-    );
-    let told = "`rss` was not measured: /proc/7/smaps_rollup: no such process";
-    assert_eq!(cell.reason.as_deref(), Some(told));
-    assert!(cell.sentence.ends_with(&format!("faster. But {told}.")), "{}", cell.sentence);
-}
-
-#[test]
-fn times_that_no_verification_vouches_for_are_not_shown() {
-    let mut rows = three();
-    rows.retain(|row| row.strategy != "dirty/mincore" || row.phase != Phase::Verify);
-    let cell = cell(&rows, "dirty/mincore");
-    assert_eq!((cell.equivalence, cell.cycle_ns), (Equivalence::NotRun, None));
-    assert!(cell.reason.unwrap().contains("no verify row"));
-}
-
-#[test]
-fn a_contender_without_rows_is_not_run() {
-    let cell = cell(&timed("fresh/relink", |_, _| 10, |_, _| 0), "dirty/mincore");
-    assert_eq!((cell.equivalence, cell.verdict), (Equivalence::NotRun, Verdict::None));
-    assert_eq!(cell.reason.as_deref(), Some("there are no rows of it"));
-}
-
-#[test]
-fn a_launch_killed_after_good_ones_is_told_and_leaves_their_figures() {
-    let mut rows = three();
-    rows.retain(|row| {
-        row.strategy != "dirty/mincore" || row.launch < 2 || row.round.is_some_and(|round| round < 5)
-    });
-    let mut killed = ended("dirty/mincore", 2, Status::Killed, "signal 9 in round 5");
-    killed.phase = Phase::Cycle;
-    killed.metric = "time".into();
-    killed.round = Some(5);
-    rows.push(killed);
-    let cell = cell(&rows, "dirty/mincore");
-    assert_eq!((cell.equivalence, cell.verdict, cell.rounds), (Equivalence::Equivalent, Verdict::Faster, 25));
-    let reason =
-        "launch 2 was killed: signal 9 in round 5; the figures are from the rounds that were completed";
-    assert_eq!(cell.reason.as_deref(), Some(reason));
-    assert!(cell.sentence.ends_with(&format!("faster. But {reason}.")), "{}", cell.sentence);
-}
-
-#[test]
-fn a_cell_that_was_verified_and_then_killed_has_no_times() {
-    let rows = [verified("dirty/mincore"), ended("dirty/mincore", 1, Status::Killed, "signal 9")];
-    let cell = cell(&rows, "dirty/mincore");
-    assert_eq!((cell.equivalence, cell.verdict), (Equivalence::Equivalent, Verdict::None));
-    assert!(
-        cell.sentence.contains("verified, but not timed (launch 1 was killed: signal 9)"),
-        "{}",
-        cell.sentence
-    );
 }
 
 #[test]
 fn without_a_baseline_nobody_is_faster() {
     for (rows, why) in [
         (
-            timed("dirty/mincore", |_, _| 10, |_, _| 0),
+            timed(MINCORE, |_, _| 10, |_, _| 0),
             "`fresh/relink`, the baseline, was not verified in this run (there are no rows",
         ),
         (
-            [three(), vec![ended("fresh/relink", 0, Status::Diverged, "global 2")]].concat(),
+            [three(), vec![ended(BASELINE, 0, Status::Diverged, "global 2")]].concat(),
             "`fresh/relink`, the baseline, diverged from a fresh instance, and a wrong reset has no time (global 2)",
         ),
     ] {
-        let cell = cell(&rows, "dirty/mincore");
+        let cell = mincore(&rows);
         assert_eq!((cell.ratio_to_baseline, cell.verdict), (None, Verdict::Unsure));
         assert!(cell.sentence.contains(why), "{}", cell.sentence);
-        assert_eq!(cell.regret, Some(Ratio { value: 1.0, low: 1.0, high: 1.0 }));
+        assert_eq!(cell.regret, Some(ITSELF));
     }
     let elsewhere = Facts { baseline: "fresh/fork".into(), ..facts() };
     let summary = summarise(&three(), &elsewhere).unwrap();
@@ -378,24 +334,20 @@ fn without_a_baseline_nobody_is_faster() {
 #[test]
 fn counters_memory_and_startup_have_their_figures() {
     let mut rows = three();
-    let mut add = |launch, phase, metric: &str, unit, value, at_ns| {
-        rows.push(Row { unit, value: Some(value), at_ns, ..row("dirty/mincore", launch, phase, metric) });
+    let mut add = |launch, phase, metric: &str, value, at_ns| {
+        rows.push(Row { value: Some(value), at_ns, ..row(MINCORE, launch, phase, metric) });
     };
     for (at, bytes) in [(0, 10), (10, 20), (20, 90), (30, 40), (40, 50)] {
-        add(0, Phase::Memory, "rss", Unit::Bytes, bytes, Some(at));
+        add(0, Phase::Memory, "rss", bytes, Some(at));
     }
-    add(0, Phase::Memory, "peak_rss", Unit::Bytes, 95, None);
+    add(0, Phase::Memory, "peak_rss", 95, None);
     for (launch, extra) in [(0, 0), (1, 10), (2, 500)] {
-        add(launch, Phase::Startup, "compile", Unit::Nanoseconds, 100 + extra, None);
-        add(launch, Phase::Startup, "commit", Unit::Nanoseconds, 7, None);
+        add(launch, Phase::Startup, "compile", 100 + extra, None);
+        add(launch, Phase::Startup, "commit", 7, None);
     }
-    rows.push(Row {
-        unit: Unit::Count,
-        value: Some(4),
-        samples: vec![1, 4, 7, 8],
-        ..row("dirty/mincore", 0, Phase::Cycle, "minor_faults")
-    });
-    let cell = cell(&rows, "dirty/mincore");
+    let faults = row(MINCORE, 0, Phase::Cycle, "minor_faults");
+    rows.push(Row { value: Some(4), samples: vec![1, 4, 7, 8], ..faults });
+    let cell = mincore(&rows);
     assert_eq!(cell.minor_faults, Some(5.0));
     assert_eq!(cell.rss_bytes, Some(Residency { steady: 50, peak: 95 }));
     let stage = |name: &str, ns| Stage { name: name.into(), ns, n: 3 };
@@ -407,24 +359,19 @@ fn parameters_make_cells_of_their_own_in_the_order_of_their_values() {
     let mut rows = Vec::new();
     for pages in [256, 16, 2048] {
         let with = |row: Row| Row { params: Params::from([("dirty_pages".into(), pages.into())]), ..row };
-        rows.extend(timed("fresh/relink", |_, _| pages, |_, _| 0).into_iter().map(with));
+        rows.extend(timed(BASELINE, |_, _| pages, |_, _| 0).into_iter().map(with));
     }
     let summary = summary(&rows);
-    let pages: Vec<_> = summary
-        .cells
-        .iter()
-        .filter(|cell| cell.cycle_ns.is_some())
-        .map(|cell| cell.cycle_ns.unwrap().p50)
-        .collect();
+    let pages: Vec<_> = summary.cells.iter().filter_map(|cell| Some(cell.cycle_ns?.p50)).collect();
     assert_eq!(pages, [16, 256, 2048]);
     assert_eq!(summary.cells.len(), 9);
 }
 
 #[test]
 fn blocks_without_rounds_have_quantiles_only() {
-    let mut alone = time("dirty/mincore", Phase::Cycle, 0, 0, &[30, 10, 20]);
+    let mut alone = time(MINCORE, Phase::Cycle, 0, 0, &[30, 10, 20]);
     alone.round = None;
-    let cell = cell(&[verified("dirty/mincore"), alone], "dirty/mincore");
+    let cell = cell(&[verified(MINCORE), alone], MINCORE);
     assert_eq!(cell.cycle_ns, Some(Quantiles { p50: 20, p95: 30, p99: 30, max: 30, mean: Some(20), n: 3 }));
     assert_eq!((cell.launches, cell.rounds), (1, 0));
 }
@@ -432,13 +379,10 @@ fn blocks_without_rounds_have_quantiles_only() {
 #[test]
 fn rows_that_cannot_be_of_one_run_are_refused() {
     let mut rows = three();
-    rows.push(time("dirty/mincore", Phase::Cycle, 1, 4, &[1]));
+    rows.push(time(MINCORE, Phase::Cycle, 1, 4, &[1]));
     let message = summarise(&rows, &facts()).unwrap_err().to_string();
-    assert!(
-        message
-            .starts_with("`dirty/mincore` on `synthetic/scatter` has two cycle times in launch 1, round 4"),
-        "{message}"
-    );
+    let expected = "`dirty/mincore` on `synthetic/scatter` has two cycle times in launch 1, round 4";
+    assert!(message.starts_with(expected), "{message}");
     rows[0].run = "other".into();
     let message = summarise(&rows, &facts()).unwrap_err().to_string();
     assert!(message.starts_with("the rows are of run `other` as well as of `r`"), "{message}");
@@ -457,9 +401,7 @@ fn noisy(strategy: &'static str) -> impl Strategy<Value = Vec<Row>> {
             samples.into_iter().map(|(launch, round, value)| ((launch, round), value)).collect();
         let mut rows = vec![verified(strategy)];
         for ((launch, round), value) in rounds {
-            rows.push(time(strategy, Phase::Execute, launch, round, &[value, value / 2]));
-            rows.push(time(strategy, Phase::Cycle, launch, round, &[value + 3, value]));
-            rows.push(time(strategy, Phase::Reset, launch, round, &[3]));
+            rows.extend(turn(strategy, launch, round, &[value, value / 2], 3));
         }
         rows
     })
@@ -470,7 +412,7 @@ proptest! {
 
     #[test]
     fn the_order_of_the_rows_does_not_matter(
-        rows in (noisy("fresh/relink"), noisy("dirty/mincore"), noisy("control/oracle"))
+        rows in (noisy(BASELINE), noisy(MINCORE), noisy(FLOOR))
             .prop_map(|(a, b, c)| [a, b, c].concat())
             .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
     ) {
@@ -478,17 +420,17 @@ proptest! {
     }
 
     #[test]
-    fn a_strategy_takes_exactly_as_long_as_itself(rows in noisy("fresh/relink")) {
-        let twin = rows.iter().cloned().map(|row| Row { strategy: "dirty/mincore".into(), ..row });
+    fn a_strategy_takes_exactly_as_long_as_itself(rows in noisy(BASELINE)) {
+        let twin = rows.iter().cloned().map(|row| Row { strategy: MINCORE.into(), ..row });
         let rows: Vec<Row> = rows.iter().cloned().chain(twin).collect();
-        if let Some(ratio) = cell(&rows, "dirty/mincore").ratio_to_baseline {
-            prop_assert_eq!(ratio, Ratio { value: 1.0, low: 1.0, high: 1.0 });
+        if let Some(ratio) = mincore(&rows).ratio_to_baseline {
+            prop_assert_eq!(ratio, ITSELF);
         }
     }
 
     #[test]
-    fn an_interval_holds_its_value(rows in (noisy("fresh/relink"), noisy("dirty/mincore"))) {
-        let cell = cell(&[rows.0, rows.1].concat(), "dirty/mincore");
+    fn an_interval_holds_its_value(rows in (noisy(BASELINE), noisy(MINCORE))) {
+        let cell = cell(&[rows.0, rows.1].concat(), MINCORE);
         if let Some(Ratio { value, low, high }) = cell.ratio_to_baseline {
             prop_assert!(0.0 < low && low <= value && value <= high && high.is_finite());
         }
@@ -504,26 +446,21 @@ fn timed_until(strategy: &str, metric: &str, last: u32, launches: u64) -> Row {
 fn with_further_launches() -> Vec<Row> {
     let mut rows = three();
     for (launch, round) in (3..5).flat_map(|launch| (0..10).map(move |round| (launch, round))) {
-        for (strategy, execute, reset) in [("fresh/relink", 1200, 800), ("control/oracle", 760, 40)] {
-            rows.push(time(strategy, Phase::Execute, launch, round, &[execute]));
-            rows.push(time(strategy, Phase::Reset, launch, round, &[reset]));
-            rows.push(time(strategy, Phase::Cycle, launch, round, &[execute + reset]));
+        for (strategy, execute, reset) in [(BASELINE, 1200, 800), (FLOOR, 760, 40)] {
+            rows.extend(turn(strategy, launch, round, &[execute], reset));
         }
     }
-    rows.push(timed_until("dirty/mincore", "ended_narrow", 2, 3));
-    rows.push(timed_until("fresh/relink", "ended_yardstick", 4, 5));
-    rows.push(timed_until("control/oracle", "ended_budget", 4, 5));
+    rows.push(timed_until(MINCORE, "ended_narrow", 2, 3));
+    rows.push(timed_until(BASELINE, "ended_yardstick", 4, 5));
+    rows.push(timed_until(FLOOR, "ended_budget", 4, 5));
     rows
 }
 
 #[test]
 fn a_cell_says_why_it_was_timed_no_longer() {
     let cells = summary(&with_further_launches()).cells;
-    let ended: Vec<_> = cells.iter().map(|cell| (cell.ended, cell.launches, cell.rounds)).collect();
-    assert_eq!(
-        ended,
-        [(Some(Ending::Yardstick), 5, 50), (Some(Ending::Narrow), 3, 30), (Some(Ending::Budget), 5, 50)]
-    );
+    let ended = cells.iter().map(|cell| (cell.ended.unwrap(), cell.launches, cell.rounds));
+    assert!(ended.eq([(Ending::Yardstick, 5, 50), (Ending::Narrow, 3, 30), (Ending::Budget, 5, 50)]));
     assert!(summary(&three()).cells.iter().all(|cell| cell.ended.is_none()), "older rows do not say");
 }
 
@@ -531,9 +468,8 @@ fn a_cell_says_why_it_was_timed_no_longer() {
 fn further_launches_serve_ratios_and_leave_times_comparable() {
     let (before, after) = (summary(&three()).cells, summary(&with_further_launches()).cells);
     for (before, after) in before.iter().zip(&after) {
-        assert_eq!(after.cycle_ns, before.cycle_ns, "{}", after.strategy);
-        assert_eq!(after.execute_ns, before.execute_ns, "{}", after.strategy);
-        assert_eq!(after.overhead_ns, before.overhead_ns, "{}", after.strategy);
+        let times = |cell: &Cell| (cell.cycle_ns, cell.execute_ns, cell.overhead_ns);
+        assert_eq!(times(after), times(before), "{}", after.strategy);
     }
     assert_eq!(after[1].ratio_to_baseline, before[1].ratio_to_baseline, "it had none");
     assert_ne!(after[2].ratio_to_baseline, before[2].ratio_to_baseline);
@@ -545,13 +481,13 @@ fn each_batch_has_further_launches_of_its_own() {
     // A second batch of two launches, in which the other contender drops out of the first one.
     let mut rows = with_further_launches();
     for launch in 5..8 {
-        rows.push(time("fresh/relink", Phase::Cycle, launch, 0, &[7_000]));
+        rows.push(time(BASELINE, Phase::Cycle, launch, 0, &[7_000]));
         rows.push(time("copy/full", Phase::Cycle, launch, 0, &[9_000]));
     }
     rows.push(verified("copy/full"));
     rows.push(timed_until("copy/full", "ended_narrow", 6, 2));
-    rows.push(timed_until("fresh/relink", "ended_yardstick", 7, 3));
-    let relink = cell(&rows, "fresh/relink");
+    rows.push(timed_until(BASELINE, "ended_yardstick", 7, 3));
+    let relink = cell(&rows, BASELINE);
     assert_eq!((relink.ended, relink.launches), (Some(Ending::Yardstick), 8));
     assert_eq!(relink.cycle_ns.unwrap().n, 30 + 2, "three launches of the first batch and two of the second");
     assert_eq!(cell(&rows, "copy/full").cycle_ns.unwrap().n, 2);
@@ -560,11 +496,11 @@ fn each_batch_has_further_launches_of_its_own() {
 #[test]
 fn an_ending_that_makes_no_sense_does_no_harm() {
     let mut rows = three();
-    rows.push(timed_until("dirty/mincore", "ended_narrow", 2, u64::MAX));
-    rows.push(timed_until("fresh/relink", "ended_narrow", u32::MAX, 0));
-    rows.push(timed_until("control/oracle", "ended_by_hand", 2, 3));
+    rows.push(timed_until(MINCORE, "ended_narrow", 2, u64::MAX));
+    rows.push(timed_until(BASELINE, "ended_narrow", u32::MAX, 0));
+    rows.push(timed_until(FLOOR, "ended_by_hand", 2, 3));
     let cells = summary(&rows).cells;
     assert_eq!(cells[1].ended, Some(Ending::Narrow));
     assert_eq!(cells[2].ended, None);
-    assert_eq!(cells[0].cycle_ns, cell(&three(), "fresh/relink").cycle_ns);
+    assert_eq!(cells[0].cycle_ns, cell(&three(), BASELINE).cycle_ns);
 }

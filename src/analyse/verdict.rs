@@ -17,6 +17,7 @@ use super::bootstrap::{ADVISED_LAUNCHES, Estimate, MIN_LAUNCHES, MIN_ROUNDS};
 use super::student::two_sided;
 use super::summary::{Equivalence, More, Ratio, Verdict};
 use super::{LEVEL, MARGIN};
+use crate::units::several;
 
 /// More launches than this are not estimated: the setup has to become quieter instead.
 const MOST_LAUNCHES: u32 = 1_000;
@@ -96,8 +97,8 @@ pub fn compared(strategy: &str, other: &str, estimate: &Estimate) -> String {
         times(ratio.low),
         times(ratio.high),
         percent(LEVEL),
-        count(estimate.launches, "launch", "launches"),
-        count(estimate.rounds, "round", "rounds"),
+        several(estimate.launches as usize, "launch"),
+        several(estimate.rounds as usize, "round"),
     )
 }
 
@@ -145,8 +146,8 @@ pub fn why(equivalence: Equivalence, reason: Option<&str>) -> String {
 }
 
 fn wish(more: More) -> String {
-    let rounds = count(more.rounds, "more round", "more rounds");
-    let launches = count(more.launches, "more launch", "more launches");
+    let rounds = several(more.rounds as usize, "more round");
+    let launches = several(more.launches as usize, "more launch");
     if more.launches == MOST_LAUNCHES {
         format!("; more than {launches} would be needed to tell, so look for a quieter setup")
     } else {
@@ -174,10 +175,6 @@ fn percent(share: f64) -> String {
     format!("{} %", (share * 1e4).round() / 1e2)
 }
 
-fn count(n: u32, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,23 +189,21 @@ mod tests {
 
     #[test]
     fn the_four_verdicts() {
-        assert_eq!(verdict(&ratio(0.40, 0.42, 0.44)), Verdict::Faster);
-        assert_eq!(verdict(&ratio(1.01, 1.03, 1.05)), Verdict::Slower);
-        assert_eq!(verdict(&ratio(0.99, 1.0, 1.01)), Verdict::Same);
-        assert_eq!(verdict(&ratio(0.97, 1.0, 1.03)), Verdict::Unsure);
-    }
-
-    #[test]
-    fn a_small_certain_difference_is_within_the_margin() {
-        assert_eq!(verdict(&ratio(1.005, 1.01, 1.015)), Verdict::Same);
-        assert_eq!(verdict(&ratio(1.0, 1.0, 1.0)), Verdict::Same);
-    }
-
-    #[test]
-    fn the_edges_belong_to_the_careful_side() {
-        assert_eq!(verdict(&ratio(1.0 / 1.02, 1.0, 1.02)), Verdict::Same);
-        assert_eq!(verdict(&ratio(1.0, 1.02, 1.04)), Verdict::Unsure);
-        assert_eq!(verdict(&ratio(0.96, 0.98, 1.0)), Verdict::Unsure);
+        for (low, value, high, expected) in [
+            (0.40, 0.42, 0.44, Verdict::Faster),
+            (1.01, 1.03, 1.05, Verdict::Slower),
+            (0.99, 1.0, 1.01, Verdict::Same),
+            (0.97, 1.0, 1.03, Verdict::Unsure),
+            // A small certain difference is within the margin.
+            (1.005, 1.01, 1.015, Verdict::Same),
+            (1.0, 1.0, 1.0, Verdict::Same),
+            // The edges belong to the careful side.
+            (1.0 / 1.02, 1.0, 1.02, Verdict::Same),
+            (1.0, 1.02, 1.04, Verdict::Unsure),
+            (0.96, 0.98, 1.0, Verdict::Unsure),
+        ] {
+            assert_eq!(verdict(&ratio(low, value, high)), expected, "{low} to {high}");
+        }
     }
 
     #[test]
@@ -238,16 +233,16 @@ mod tests {
             "`dirty/uffd-wp` takes 0.42x the cycle of `fresh/relink` \
              (0.40x to 0.44x, 99 % interval over 3 launches and 60 rounds): faster."
         );
-        assert!(sentence(&estimate(0.995, 1.003, 1.011, 5, 50)).ends_with("): the same within 2 %."));
-        assert!(
-            sentence(&estimate(1.001, 1.003, 1.011, 5, 50))
-                .ends_with("the same within 2 %, though measurably slower.")
-        );
-        let unsure = sentence(&estimate((-0.03_f64).exp(), 1.0, 0.03_f64.exp(), 5, 100));
-        assert!(
-            unsure.ends_with("unsure; about 60 more rounds (3 more launches) would be needed to tell."),
-            "{unsure}"
-        );
+        for (figures, ending) in [
+            (estimate(0.995, 1.003, 1.011, 5, 50), "): the same within 2 %."),
+            (estimate(1.001, 1.003, 1.011, 5, 50), "the same within 2 %, though measurably slower."),
+            (
+                estimate((-0.03_f64).exp(), 1.0, 0.03_f64.exp(), 5, 100),
+                "unsure; about 60 more rounds (3 more launches) would be needed to tell.",
+            ),
+        ] {
+            assert!(sentence(&figures).ends_with(ending), "{}", sentence(&figures));
+        }
         let hopeless = sentence(&estimate(1e-9, 1.0, 1e9, 2, 10));
         assert!(hopeless.contains("more than 1000 more launches"), "{hopeless}");
     }
@@ -263,18 +258,10 @@ mod tests {
 
     #[test]
     fn a_missing_figure_has_a_reason() {
-        assert_eq!(
-            no_figures(
-                "dirty/soft-dirty",
-                Equivalence::Unavailable,
-                Some("the kernel lacks CONFIG_MEM_SOFT_DIRTY")
-            ),
-            "`dirty/soft-dirty` has no figures: it is unavailable on this machine (the kernel lacks CONFIG_MEM_SOFT_DIRTY)."
-        );
-        assert!(
-            no_figures("a/b", Equivalence::Refused, Some("table 2"))
-                .contains("refuses this module (table 2)")
-        );
+        let lacking = no_figures("a/b", Equivalence::Unavailable, Some("the kernel lacks it"));
+        assert_eq!(lacking, "`a/b` has no figures: it is unavailable on this machine (the kernel lacks it).");
+        let refused = no_figures("a/b", Equivalence::Refused, Some("table 2"));
+        assert!(refused.contains("refuses this module (table 2)"), "{refused}");
         assert!(no_figures("a/b", Equivalence::Diverged, None).contains("a wrong reset has no time"));
         assert!(too_few("a/b", "c/d", 1).contains("1 launch has at least 3 rounds"));
     }

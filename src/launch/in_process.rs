@@ -200,7 +200,7 @@ impl Bench {
     /// When a row cannot be written.
     pub fn finish(&mut self, subject: Subject) -> Result<()> {
         let Subject { row, sampler, .. } = subject;
-        let Some(samples) = sampler.map(Sampler::stop).transpose()? else { return Ok(()) };
+        let Some(samples) = sampler.map(Sampler::stop) else { return Ok(()) };
         residency(&Row { phase: Phase::Memory, ..row }, &samples)
             .iter()
             .try_for_each(|row| self.rows.write(row))

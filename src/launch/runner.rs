@@ -388,7 +388,7 @@ impl<'a> Runner<'a> {
             self.progress.say(&format!("{}: memory of {}", lane.workload.name, contender.strategy));
             let sampler = Sampler::start(cell.pid(), SAMPLE_EVERY);
             let reply = self.ask(lane, contender, &Request::Run { millis, blocks: 0 })?;
-            let samples = sampler.and_then(Sampler::stop);
+            let samples = sampler.map(Sampler::stop);
             match (reply, samples) {
                 (Some(Reply::Ran { .. }), Ok(samples)) => {
                     self.residency(lane, contender.strategy, &samples)?;
@@ -399,7 +399,7 @@ impl<'a> Runner<'a> {
                         metric: "rss".into(),
                         unit: Unit::Bytes,
                         status: Status::Failed,
-                        error: Some(error.to_string()),
+                        error: Some(error),
                         ..row
                     })?;
                 }
@@ -513,27 +513,18 @@ pub(super) fn residency(row: &Row, samples: &Samples) -> Vec<Row> {
         at_ns: Some(sample.at_ns),
         ..row.clone()
     });
-    let rollup = samples.rollup.unwrap_or_default();
-    let once = [
-        ("peak_rss", samples.peak_bytes),
-        ("page_tables", samples.page_table_bytes),
-        ("pss", rollup.pss_bytes),
-        ("anonymous", rollup.anonymous_bytes),
-        ("file", rollup.file_bytes),
-        ("shared_memory", rollup.shared_memory_bytes),
-    ];
-    let once = once.into_iter().filter(|(_, value)| value.is_some()).map(|(metric, value)| Row {
+    let once = samples.once.iter().map(|&(metric, bytes)| Row {
         metric: metric.into(),
-        value,
+        value: Some(bytes),
         ..row.clone()
     });
-    let cost = samples.cost.map(|cost| Row {
+    let cost = Row {
         metric: "sampler_time".into(),
         unit: Unit::Nanoseconds,
-        value: Some(cost.cpu_ns),
+        value: Some(samples.cpu_ns),
         ..row.clone()
-    });
-    series.chain(once).chain(cost).collect()
+    };
+    series.chain(once).chain([cost]).collect()
 }
 
 fn explain(ended: &Ended) -> (Status, String) {

@@ -9,10 +9,11 @@
 //! container the host's path may be invisible; then the mount point itself is the group.
 
 use procfs::process::MountInfo;
+use procfs::{FromBufRead, ProcessCGroup, ProcessCGroups};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::source::{Facts, Files, number};
+use super::source::{Facts, Files, keyed, number};
 
 /// Limits by control groups; absent when there is none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq)]
@@ -43,81 +44,66 @@ pub struct CpuQuota {
 
 impl Cgroup {
     pub(crate) fn read(facts: &mut Facts) -> Self {
-        let memory = memory_limits(facts.files);
-        let cpu = cpu_quotas(facts.files);
-        for (field, limited, groups) in [
-            ("cgroup.memory_limit", !memory.found.is_empty(), &memory.groups),
-            ("cgroup.cpu_quota", !cpu.found.is_empty(), &cpu.groups),
+        let (memory, cpu) = (groups(facts.files, "memory"), groups(facts.files, "cpu"));
+        let limits = memory_limits(facts.files, &memory);
+        let quotas = cpu_quotas(facts.files, &cpu);
+        for (field, found, groups) in [
+            ("cgroup.memory_limit", limits.len(), memory.len()),
+            ("cgroup.cpu_quota", quotas.len(), cpu.len()),
         ] {
             // Without the groups' names, which may tell users and jobs apart.
-            match groups.len() {
-                _ if limited => {}
-                0 => facts.miss(field, "no control group is mounted where this process can see it"),
-                n => facts.miss(
+            match (found, groups) {
+                (0, 0) => facts.miss(field, "no control group is mounted where this process can see it"),
+                (0, n) => facts.miss(
                     field,
                     format!("unlimited: none of the {n} control groups up to the root sets one"),
                 ),
+                _ => {}
             }
         }
-        let memory_limit = memory.found.into_iter().min_by_key(|limit| limit.bytes);
+        let memory_limit = limits.into_iter().min_by_key(|limit| limit.bytes);
         if let Some(MemoryLimit { used_bytes: None, file, .. }) = &memory_limit {
             facts.miss("cgroup.memory_limit.used_bytes", format!("no usage is readable beside {file}"));
         }
-        Self { memory_limit, cpu_quota: cpu.found.into_iter().min_by(|a, b| a.cpus.total_cmp(&b.cpus)) }
+        Self { memory_limit, cpu_quota: quotas.into_iter().min_by(|a, b| a.cpus.total_cmp(&b.cpus)) }
     }
 }
 
 /// Bytes that the control groups still allow before they reclaim or kill; `None` when nothing limits.
 pub(crate) fn headroom(files: &dyn Files) -> Option<u64> {
-    let limits = memory_limits(files).found;
+    let limits = memory_limits(files, &groups(files, "memory"));
     limits.iter().map(|limit| limit.bytes.saturating_sub(limit.used_bytes.unwrap_or(0))).min()
 }
 
-/// What a walk up the hierarchy found.
-struct Walk<T> {
-    found: Vec<T>,
-    /// The groups' directories, the process's own first.
-    groups: Vec<String>,
-}
-
-fn memory_limits(files: &dyn Files) -> Walk<MemoryLimit> {
-    let groups = groups(files, "memory");
+fn memory_limits(files: &dyn Files, groups: &[String]) -> Vec<MemoryLimit> {
     let mut found = Vec::new();
-    for group in &groups {
+    for group in groups {
         for (name, usage, cache) in [
             ("memory.max", "memory.current", "inactive_file"),
             ("memory.high", "memory.current", "inactive_file"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ] {
             let file = format!("{group}/{name}");
-            let Some(bytes) = files.text(&file).ok().and_then(|text| memory_limit(&text)) else { continue };
-            let used = files.text(&format!("{group}/{usage}")).ok().and_then(|text| number::<u64>(&text));
-            let cache = files.text(&format!("{group}/memory.stat")).ok().and_then(|text| stat(&text, cache));
+            let Some(bytes) = files.parsed(&file, memory_limit) else { continue };
+            let used: Option<u64> = files.parsed(&format!("{group}/{usage}"), number);
+            let cache = files.parsed(&format!("{group}/memory.stat"), |text| keyed(text, cache));
             let used_bytes = used.map(|used| used.saturating_sub(cache.unwrap_or(0)));
             found.push(MemoryLimit { bytes, used_bytes, file });
         }
     }
-    Walk { found, groups }
+    found
 }
 
-fn cpu_quotas(files: &dyn Files) -> Walk<CpuQuota> {
-    let groups = groups(files, "cpu");
-    let mut found = Vec::new();
-    for group in &groups {
-        let v2 = format!("{group}/cpu.max");
-        let v1 = format!("{group}/cpu.cfs_quota_us");
-        if let Some(quota) = files.text(&v2).ok().and_then(|text| {
-            let (quota, period) = text.trim().split_once(' ')?;
-            cpu_quota(quota, period, &v2)
-        }) {
-            found.push(quota);
-        } else if let (Ok(quota), Ok(period)) =
-            (files.text(&v1), files.text(&format!("{group}/cpu.cfs_period_us")))
-        {
-            found.extend(cpu_quota(&quota, &period, &v1));
-        }
-    }
-    Walk { found, groups }
+fn cpu_quotas(files: &dyn Files, groups: &[String]) -> Vec<CpuQuota> {
+    let of_group = |group: &String| {
+        let (v2, v1) = (format!("{group}/cpu.max"), format!("{group}/cpu.cfs_quota_us"));
+        let both = files.parsed(&v2, |text| cpu_quota(text.trim().split_once(' ')?, &v2));
+        both.or_else(|| {
+            let period = files.text(&format!("{group}/cpu.cfs_period_us")).ok()?;
+            files.parsed(&v1, |quota| cpu_quota((quota, &period), &v1))
+        })
+    };
+    groups.iter().filter_map(of_group).collect()
 }
 
 /// A limit in bytes; `None` for `max` and for the value by which v1 says "unlimited" (the largest multiple of
@@ -127,62 +113,38 @@ fn memory_limit(text: &str) -> Option<u64> {
 }
 
 /// `None` for `max`, for v1's -1 and for odd text.
-fn cpu_quota(quota: &str, period: &str, file: &str) -> Option<CpuQuota> {
+fn cpu_quota((quota, period): (&str, &str), file: &str) -> Option<CpuQuota> {
     let quota_us: u64 = number(quota)?;
     let period_us: u64 = number(period).filter(|period| *period > 0)?;
     // Both are below 2^53 for any period that the kernel accepts (at most a second).
     Some(CpuQuota { cpus: quota_us as f64 / period_us as f64, quota_us, period_us, file: file.to_owned() })
 }
 
-/// The value of a line `key 123` of `memory.stat`.
-fn stat(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')).and_then(number)
-}
-
-/// A line of `/proc/self/cgroup`.
-#[derive(Debug, PartialEq, Eq)]
-struct Membership<'a> {
-    /// Controllers of a v1 hierarchy; empty for v2.
-    controllers: Vec<&'a str>,
-    path: &'a str,
-}
-
-/// Lines `hierarchy:controllers:path`; a path may itself hold colons, odd lines are left out.
-fn memberships(text: &str) -> Vec<Membership<'_>> {
-    text.lines()
-        .filter_map(|line| {
-            let mut parts = line.splitn(3, ':');
-            let (_hierarchy, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-            let controllers = controllers.split(',').filter(|name| !name.is_empty()).collect();
-            path.starts_with('/').then_some(Membership { controllers, path })
-        })
-        .collect()
+/// Lines `hierarchy:controllers:path`, without controllers for v2; odd lines are left out.
+fn memberships(text: &str) -> Vec<ProcessCGroup> {
+    let lines = text.lines().filter_map(|line| ProcessCGroups::from_buf_read(line.as_bytes()).ok());
+    lines.flatten().filter(|group| group.pathname.starts_with('/')).collect()
 }
 
 /// Directories of the groups that may limit `controller`, from the process's own up to the mount point, v1
 /// first.
 fn groups(files: &dyn Files, controller: &str) -> Vec<String> {
-    let (Ok(memberships_text), Ok(mounts_text)) =
-        (files.text("/proc/self/cgroup"), files.text("/proc/self/mountinfo"))
-    else {
-        return Vec::new();
+    let text = |path| files.text(path).unwrap_or_default();
+    let mounts = text("/proc/self/mountinfo");
+    let mounts: Vec<MountInfo> = mounts.lines().filter_map(|line| MountInfo::from_line(line).ok()).collect();
+    let mut memberships = memberships(&text("/proc/self/cgroup"));
+    memberships.sort_by_key(|group| group.controllers.is_empty());
+    let directories = |group: ProcessCGroup| {
+        let is_v2 = group.controllers.is_empty();
+        let is_its = |mount: &&MountInfo| match is_v2 {
+            true => mount.fs_type == "cgroup2",
+            false => mount.fs_type == "cgroup" && mount.super_options.contains_key(controller),
+        };
+        let limits = is_v2 || group.controllers.iter().any(|name| name == controller);
+        let mount = mounts.iter().find(is_its).filter(|_| limits)?;
+        Some(upwards(&mount.mount_point.to_string_lossy(), &mount.root, &group.pathname))
     };
-    let memberships = memberships(&memberships_text);
-    let mounts: Vec<MountInfo> =
-        mounts_text.lines().filter_map(|line| MountInfo::from_line(line).ok()).collect();
-
-    let v1 = memberships.iter().find(|membership| membership.controllers.contains(&controller));
-    let v2 = memberships.iter().find(|membership| membership.controllers.is_empty());
-    let v1 = v1.and_then(|group| {
-        let mount =
-            mounts.iter().find(|m| m.fs_type == "cgroup" && m.super_options.contains_key(controller))?;
-        Some((mount, group.path))
-    });
-    let v2 = v2.and_then(|group| Some((mounts.iter().find(|m| m.fs_type == "cgroup2")?, group.path)));
-    v1.into_iter()
-        .chain(v2)
-        .flat_map(|(mount, path)| upwards(&mount.mount_point.to_string_lossy(), &mount.root, path))
-        .collect()
+    memberships.into_iter().filter_map(directories).flatten().collect()
 }
 
 /// The group's directory and its parents, within the mount. `root` is the part of the hierarchy that is
@@ -198,12 +160,8 @@ fn upwards(mount_point: &str, root: &str, path: &str) -> Vec<String> {
         // The group lies above the cgroup namespace's root: not reachable from here.
         parts.clear();
     }
-    (0..=parts.len())
-        .rev()
-        .map(|depth| {
-            std::iter::once(mount_point).chain(parts[..depth].iter().copied()).collect::<Vec<_>>().join("/")
-        })
-        .collect()
+    parts.insert(0, mount_point);
+    (1..=parts.len()).rev().map(|depth| parts[..depth].join("/")).collect()
 }
 
 #[cfg(test)]

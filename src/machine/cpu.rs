@@ -148,43 +148,22 @@ mod tests {
         CPU implementer\t: 0x41\nCPU part\t: 0xd0c\n";
 
     #[test]
-    fn x86_has_a_name_numbers_and_a_hypervisor_flag() {
-        let info = cpuinfo(X86);
-        assert_eq!(info.model.as_deref(), Some("AMD EPYC"));
-        assert_eq!(info.revision.as_deref(), Some("f26m2"));
-        assert_eq!(info.hypervisor, Some(true));
-        assert_eq!(cpuinfo(&X86.replace("hypervisor ", "")).hypervisor, Some(false));
-    }
-
-    #[test]
-    fn arm_is_named_by_implementer_and_part() {
-        let info = cpuinfo(ARM);
-        assert_eq!(info.model.as_deref(), Some("ARM Neoverse-N1"));
-        assert_eq!(info.revision.as_deref(), Some("41-d0c"));
-        assert_eq!(info.hypervisor, None, "ARM has no such flag");
-    }
-
-    #[test]
-    fn a_machine_with_two_kinds_of_core_names_both() {
-        let text = ARM.replacen("0xd0c", "0xd03", 1).replacen("0xd0c", "0xd08", 1);
-        let info = cpuinfo(&text);
-        assert_eq!(info.model.as_deref(), Some("ARM Cortex-A53 + ARM Cortex-A72"));
-        assert_eq!(info.revision.as_deref(), Some("41-d03-d08"));
-    }
-
-    #[test]
-    fn an_emulated_arm_core_has_a_name() {
-        let text = ARM.replace("0x41", "0x00").replace("0xd0c", "0x051");
-        let info = cpuinfo(&text);
-        assert_eq!((info.model.as_deref(), info.revision.as_deref()), (Some("QEMU max"), Some("00-051")));
-    }
-
-    #[test]
-    fn an_unknown_arm_core_keeps_its_numbers() {
-        let info = cpuinfo(&ARM.replace("0xd0c", "0xfff"));
-        assert_eq!((info.model.as_deref(), info.revision.as_deref()), (None, Some("41-fff")));
-        let cpu = Cpu { model: info.model, revision: info.revision, ..Cpu::default() };
-        assert_eq!(cpu.slug(), "41-fff");
+    fn a_cpu_has_a_name_numbers_and_on_x86_a_hypervisor_flag() {
+        let two = ARM.replacen("0xd0c", "0xd03", 1).replacen("0xd0c", "0xd08", 1);
+        let emulated = ARM.replace("0x41", "0x00").replace("0xd0c", "0x051");
+        for (text, model, revision, hypervisor) in [
+            (X86.to_owned(), Some("AMD EPYC"), "f26m2", Some(true)),
+            (X86.replace("hypervisor ", ""), Some("AMD EPYC"), "f26m2", Some(false)),
+            (ARM.to_owned(), Some("ARM Neoverse-N1"), "41-d0c", None),
+            (two, Some("ARM Cortex-A53 + ARM Cortex-A72"), "41-d03-d08", None),
+            (emulated, Some("QEMU max"), "00-051", None),
+            (ARM.replace("0xd0c", "0xfff"), None, "41-fff", None),
+        ] {
+            let info = cpuinfo(&text);
+            let found = (info.model.as_deref(), info.revision.as_deref(), info.hypervisor);
+            assert_eq!(found, (model, Some(revision), hypervisor), "{text}");
+        }
+        assert_eq!(Cpu { revision: Some("41-fff".into()), ..Cpu::default() }.slug(), "41-fff");
     }
 
     #[test]
@@ -210,11 +189,15 @@ mod tests {
 
     #[test]
     fn slugs_drop_marketing_and_clock() {
-        assert_eq!(slug("Intel(R) Xeon(R) CPU E5-2670 v3 @ 2.30GHz"), "intel-xeon-e5-2670-v3");
-        assert_eq!(slug("AMD EPYC 7763 64-Core Processor"), "amd-epyc-7763");
-        assert_eq!(slug("AMD Ryzen 7 7840U w/ Radeon 780M Graphics"), "amd-ryzen-7-7840u");
-        assert_eq!(slug("13th Gen Intel(R) Core(TM) i7-1370P"), "13th-gen-intel-core-i7-1370p");
-        assert_eq!(slug("ARM Neoverse-N1"), "arm-neoverse-n1");
-        assert_eq!(slug("@"), "");
+        for (model, expected) in [
+            ("Intel(R) Xeon(R) CPU E5-2670 v3 @ 2.30GHz", "intel-xeon-e5-2670-v3"),
+            ("AMD EPYC 7763 64-Core Processor", "amd-epyc-7763"),
+            ("AMD Ryzen 7 7840U w/ Radeon 780M Graphics", "amd-ryzen-7-7840u"),
+            ("13th Gen Intel(R) Core(TM) i7-1370P", "13th-gen-intel-core-i7-1370p"),
+            ("ARM Neoverse-N1", "arm-neoverse-n1"),
+            ("@", ""),
+        ] {
+            assert_eq!(slug(model), expected);
+        }
     }
 }

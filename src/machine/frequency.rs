@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::source::{Facts, number};
+use super::source::{Facts, line, number};
 
 /// Frequency scaling; every field is absent where the host keeps it to itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq)]
@@ -28,31 +28,20 @@ const CPUFREQ: &str = "/sys/devices/system/cpu/cpufreq";
 
 impl Frequency {
     pub(crate) fn read(facts: &mut Facts) -> Self {
-        let policies: Vec<String> = facts
-            .files
-            .names(CPUFREQ)
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|name| name.starts_with("policy"))
-            .map(|name| format!("{CPUFREQ}/{name}"))
-            .collect();
-        if policies.is_empty() {
-            let why = format!("no policy in {CPUFREQ}: the firmware or the hypervisor sets the clock");
-            for field in ["governor", "driver", "min_khz", "max_khz"] {
-                facts.miss(&format!("frequency.{field}"), why.as_str());
+        let names = facts.files.names(CPUFREQ).unwrap_or_default();
+        let policies: Vec<String> = names.into_iter().filter(|name| name.starts_with("policy")).collect();
+        let mut all = |field: &str, file: &str| {
+            let field = format!("frequency.{field}");
+            if policies.is_empty() {
+                facts.miss(
+                    &field,
+                    format!("no policy in {CPUFREQ}: the firmware or the hypervisor sets the clock"),
+                );
             }
-        }
-        let mut all = |field: &str, file: &str| -> Vec<String> {
             let mut values: Vec<String> = Vec::new();
             for policy in &policies {
-                let value = facts.read(
-                    &format!("frequency.{field}"),
-                    &format!("{policy}/{file}"),
-                    super::source::line,
-                );
-                if let Some(value) = value.filter(|value| !values.contains(value)) {
-                    values.push(value);
-                }
+                let value = facts.read(&field, &format!("{CPUFREQ}/{policy}/{file}"), line);
+                values.extend(value.filter(|value| !values.contains(value)));
             }
             values
         };
@@ -74,10 +63,10 @@ impl Frequency {
 fn turbo(facts: &mut Facts) -> Option<bool> {
     const NO_TURBO: &str = "/sys/devices/system/cpu/intel_pstate/no_turbo";
     const BOOST: &str = "/sys/devices/system/cpu/cpufreq/boost";
-    if let Some(off) = facts.files.text(NO_TURBO).ok().and_then(|text| number::<u8>(&text)) {
+    if let Some(off) = facts.files.parsed(NO_TURBO, number::<u8>) {
         return Some(off == 0);
     }
-    if let Some(on) = facts.files.text(BOOST).ok().and_then(|text| number::<u8>(&text)) {
+    if let Some(on) = facts.files.parsed(BOOST, number::<u8>) {
         return Some(on != 0);
     }
     facts.miss("frequency.turbo", format!("neither {NO_TURBO} nor {BOOST} is readable"));
@@ -103,11 +92,14 @@ mod tests {
             ("/sys/devices/system/cpu/cpufreq/boost", "1\n"),
         ]);
         let mut facts = Facts::new(&files);
-        let frequency = Frequency::read(&mut facts);
-        assert_eq!(frequency.governor.as_deref(), Some("performance+powersave"));
-        assert_eq!(frequency.driver.as_deref(), Some("acpi-cpufreq"));
-        assert_eq!((frequency.min_khz, frequency.max_khz), (Some(400_000), Some(3_000_000)));
-        assert_eq!(frequency.turbo, Some(true));
+        let expected = Frequency {
+            governor: Some("performance+powersave".into()),
+            driver: Some("acpi-cpufreq".into()),
+            min_khz: Some(400_000),
+            max_khz: Some(3_000_000),
+            turbo: Some(true),
+        };
+        assert_eq!(Frequency::read(&mut facts), expected);
         assert!(facts.absent.is_empty(), "{:?}", facts.absent);
     }
 

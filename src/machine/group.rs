@@ -7,10 +7,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use procfs::process::{MountInfo, Process};
 
 use super::pace::patience;
+use super::source::{keyed, number};
 
 /// Names of groups begin with this, then the process that made them.
 const PREFIX: &str = "resetbench-";
@@ -50,10 +53,7 @@ impl Version {
 
 /// A group; dropping it kills its members and removes it.
 #[derive(Debug)]
-pub struct Group {
-    version: Version,
-    folder: PathBuf,
-}
+pub struct Group(Joined);
 
 impl Group {
     /// Makes a group without limits.
@@ -76,7 +76,7 @@ impl Group {
                 folder.display()
             )
         })?;
-        Ok(Self { version, folder })
+        Ok(Self(Joined { version, folder }))
     }
 
     /// Lets it hold `bytes` of memory, and push the rest into swap, as eagerly as the kernel can be told to.
@@ -84,7 +84,7 @@ impl Group {
     /// # Errors
     /// When the kernel cannot push so much out.
     pub fn limit(&self, bytes: u64) -> Result<()> {
-        match self.version {
+        match self.0.version {
             Version::V1 => {
                 self.set("memory.swappiness", 100)?;
                 self.set("memory.limit_in_bytes", bytes)
@@ -99,7 +99,7 @@ impl Group {
     /// When the kernel refuses.
     pub fn limit_without_swap(&self, bytes: u64) -> Result<()> {
         // What is absent where the kernel does not account for swap; then there is no second limit to set.
-        let _unaccounted = match self.version {
+        let _unaccounted = match self.0.version {
             Version::V1 => {
                 self.set("memory.limit_in_bytes", bytes)?;
                 self.set("memory.memsw.limit_in_bytes", bytes)
@@ -113,24 +113,22 @@ impl Group {
     }
 
     fn set(&self, name: &str, value: u64) -> Result<()> {
-        let file = self.folder.join(name);
-        fs::write(&file, value.to_string())
-            .with_context(|| format!("cannot write {value} to {}", file.display()))
+        let wrote = self.0.write(name, &value.to_string());
+        wrote.with_context(|| format!("cannot write {value} to {}", self.0.folder.join(name).display()))
     }
 
     /// The file that takes the ids of members.
     pub fn members(&self) -> PathBuf {
-        self.folder.join("cgroup.procs")
+        self.0.folder.join("cgroup.procs")
     }
 
     /// How often the OOM killer has acted here.
     pub fn oom_kills(&self) -> Option<u64> {
-        let name = match self.version {
+        let name = match self.0.version {
             Version::V1 => "memory.oom_control",
             Version::V2 => "memory.events",
         };
-        let text = fs::read_to_string(self.folder.join(name)).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+        keyed(&self.0.read(name).ok()?, "oom_kill")
     }
 
     /// The largest amount of memory that was charged; before Linux 5.19, which brought `memory.peak`, version 2 says only
@@ -139,22 +137,9 @@ impl Group {
     /// # Errors
     /// When the kernel says neither.
     pub fn most_bytes(&self) -> Result<u64> {
-        most_bytes(self.version, |name| fs::read_to_string(self.folder.join(name))).with_context(|| {
-            format!("the kernel does not say how much memory {} held", self.folder.display())
+        self.0.most_bytes().with_context(|| {
+            format!("the kernel does not say how much memory {} held", self.0.folder.display())
         })
-    }
-}
-
-fn most_bytes(version: Version, read: impl Fn(&str) -> io::Result<String>) -> Result<u64> {
-    let number = |name: &str| -> Result<u64> {
-        let text = read(name).with_context(|| name.to_owned())?;
-        text.trim().parse().with_context(|| format!("{name} is `{}`", text.trim()))
-    };
-    match version {
-        Version::V1 => number("memory.max_usage_in_bytes"),
-        Version::V2 => number("memory.peak")
-            .or_else(|_| number("memory.current"))
-            .context("memory.peak came with Linux 5.19, and there is no memory.current instead"),
     }
 }
 
@@ -201,7 +186,7 @@ impl Joined {
                 }
             }
             Version::V2 => {
-                let held: u64 = self.read("memory.current")?.trim().parse().unwrap_or(u64::MAX);
+                let held = number(&self.read("memory.current")?).unwrap_or(u64::MAX);
                 match self.write("memory.reclaim", &held.to_string()) {
                     // Less than that was to be had.
                     Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(()),
@@ -220,8 +205,21 @@ impl Joined {
     /// What the group has in swap; `None` where the kernel does not account for it.
     pub fn swapped_bytes(&self) -> Option<u64> {
         match self.version {
-            Version::V1 => swap_of(&self.read("memory.stat").ok()?),
-            Version::V2 => self.read("memory.swap.current").ok()?.trim().parse().ok(),
+            Version::V1 => keyed(&self.read("memory.stat").ok()?, "swap"),
+            Version::V2 => number(&self.read("memory.swap.current").ok()?),
+        }
+    }
+
+    fn most_bytes(&self) -> Result<u64> {
+        let number = |name: &str| -> Result<u64> {
+            let text = self.read(name).with_context(|| name.to_owned())?;
+            text.trim().parse().with_context(|| format!("{name} is `{}`", text.trim()))
+        };
+        match self.version {
+            Version::V1 => number("memory.max_usage_in_bytes"),
+            Version::V2 => number("memory.peak")
+                .or_else(|_| number("memory.current"))
+                .context("memory.peak came with Linux 5.19, and there is no memory.current instead"),
         }
     }
 
@@ -234,15 +232,11 @@ impl Joined {
     }
 }
 
-/// The line `swap 4096` of `memory.stat`.
-fn swap_of(stat: &str) -> Option<u64> {
-    stat.lines().find_map(|line| line.strip_prefix("swap ")?.trim().parse().ok())
-}
-
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Err(error) = remove(&self.folder) {
-            eprintln!("warning: {} is left behind: {error}; remove it with rmdir", self.folder.display());
+        let folder = &self.0.folder;
+        if let Err(error) = remove(folder) {
+            eprintln!("warning: {} is left behind: {error}; remove it with rmdir", folder.display());
         }
     }
 }
@@ -253,9 +247,8 @@ fn remove(folder: &Path) -> io::Result<()> {
     loop {
         // Only what we put there and its children can be in a group of ours.
         for pid in fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
-            if let Ok(pid) = pid.parse() {
-                // SAFETY: sends a signal; the process belongs to the group that we made.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
+            if let Some(pid) = number(pid) {
+                let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }
         match fs::remove_dir(folder) {
@@ -287,33 +280,27 @@ pub fn sweep() {
 /// # Errors
 /// When no hierarchy of that version with a memory controller is mounted.
 pub fn hierarchy(version: Version) -> Result<&'static Path, &'static str> {
-    static V1: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    static V2: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let (known, find): (_, fn() -> Result<PathBuf>) = match version {
-        Version::V1 => (&V1, find_v1),
-        Version::V2 => (&V2, find_v2),
-    };
-    let found = known.get_or_init(|| find().map_err(|error| format!("{error:#}")));
+    static KNOWN: [OnceLock<Result<PathBuf, String>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let found = KNOWN[version as usize].get_or_init(|| find(version).map_err(|error| format!("{error:#}")));
     found.as_deref().map_err(String::as_str)
 }
 
 /// The hierarchy of the memory controller. Groups are made at the top of what is mounted, so that no limit of ours
 /// counts twice.
-fn find_v1() -> Result<PathBuf> {
-    let memory = |mount: &MountInfo| mount.fs_type == "cgroup" && mount.super_options.contains_key("memory");
-    let mount = Process::myself()?.mountinfo()?.into_iter().find(memory);
-    Ok(mount
-        .context("not permitted here: no hierarchy of version 1 with a memory controller is mounted")?
-        .mount_point)
-}
-
-fn find_v2() -> Result<PathBuf> {
-    let mount = Process::myself()?.mountinfo()?.into_iter().find(|mount| mount.fs_type == "cgroup2");
-    let folder = mount.context("not permitted here: no hierarchy of version 2 is mounted")?.mount_point;
-    let file = folder.join("cgroup.controllers");
-    let controllers = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    if !controllers.split_whitespace().any(|name| name == "memory") {
-        bail!(
+fn find(version: Version) -> Result<PathBuf> {
+    let (missing, fits): (_, fn(&MountInfo) -> bool) = match version {
+        Version::V1 => ("no hierarchy of version 1 with a memory controller is mounted", |mount| {
+            mount.fs_type == "cgroup" && mount.super_options.contains_key("memory")
+        }),
+        Version::V2 => ("no hierarchy of version 2 is mounted", |mount| mount.fs_type == "cgroup2"),
+    };
+    let mount = Process::myself()?.mountinfo()?.into_iter().find(fits);
+    let folder = mount.with_context(|| format!("not permitted here: {missing}"))?.mount_point;
+    if version == Version::V2 {
+        let file = folder.join("cgroup.controllers");
+        let controllers = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        ensure!(
+            controllers.split_whitespace().any(|name| name == "memory"),
             "not permitted here: {} lists no memory controller (only: {}); the kernel gives it to one version at a time, \
              and to this one when booted with cgroup_no_v1=memory",
             file.display(),
@@ -327,18 +314,20 @@ fn find_v2() -> Result<PathBuf> {
 mod tests {
     use super::*;
 
-    fn most(version: Version, files: &[(&str, &str)]) -> Result<u64, String> {
-        let read = |name: &str| {
-            let found = files.iter().find(|(known, _)| *known == name);
-            found
-                .map(|(_, text)| (*text).to_owned())
-                .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
-        };
-        most_bytes(version, read).map_err(|error| format!("{error:#}"))
+    /// A group whose files are these.
+    fn with<T>(version: Version, files: &[(&str, &str)], asked: impl FnOnce(&Joined) -> T) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        asked(&Joined { version, folder: folder.path().to_owned() })
     }
 
     #[test]
     fn what_a_group_has_held_is_what_its_kernel_says() {
+        let most = |version, files: &[_]| {
+            with(version, files, Joined::most_bytes).map_err(|error| format!("{error:#}"))
+        };
         assert_eq!(most(Version::V1, &[("memory.max_usage_in_bytes", "4096\n")]), Ok(4096));
         let both = [("memory.peak", "8192\n"), ("memory.current", "4096\n")];
         assert_eq!(most(Version::V2, &both), Ok(8192));
@@ -350,7 +339,11 @@ mod tests {
 
     #[test]
     fn swap_is_a_line_of_its_own() {
-        assert_eq!(swap_of("cache 1\nswapcached 7\nswap 8192\ntotal_swap 9\n"), Some(8192));
-        assert_eq!(swap_of("cache 1\ntotal_swap 9\n"), None);
+        for (stat, bytes) in [
+            ("cache 1\nswapcached 7\nswap 8192\ntotal_swap 9\n", Some(8192)),
+            ("cache 1\ntotal_swap 9\n", None),
+        ] {
+            assert_eq!(with(Version::V1, &[("memory.stat", stat)], Joined::swapped_bytes), bytes);
+        }
     }
 }

@@ -3,10 +3,9 @@
 //! Sources: signal(7), sigaction(2) and execve(2), by which ignored and blocked signals outlive a start; wait(2) for what
 //! an ignored SIGCHLD does; setrlimit(2).
 
-use std::io;
-use std::mem::MaybeUninit;
-
 use anyhow::Context;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::SigSet;
 
 /// Most descriptors that are asked for: each child takes a handful, and a limit of a billion makes others slow.
 const DESCRIPTORS: u64 = 1 << 16;
@@ -27,7 +26,7 @@ pub fn restore() {
         // SAFETY: neither disposition is a handler, so that no code of ours runs in a signal.
         unsafe { libc::signal(signal, disposition) };
     }
-    let _refused = unblock();
+    let _refused = SigSet::empty().thread_set_mask();
     let _refused = raise_descriptors();
 }
 
@@ -42,30 +41,8 @@ pub fn start_threads() -> anyhow::Result<()> {
     )
 }
 
-fn unblock() -> io::Result<()> {
-    let mut none = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigemptyset writes a whole set, which pthread_sigmask then reads; it is told to write none.
-    let done = unsafe {
-        libc::sigemptyset(none.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
-    };
-    if done == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(done)) }
-}
-
-fn raise_descriptors() -> io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: getrlimit writes one `rlimit`.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let wanted = limit.rlim_max.min(DESCRIPTORS);
-    if limit.rlim_cur >= wanted {
-        return Ok(());
-    }
-    limit.rlim_cur = wanted;
-    // SAFETY: setrlimit reads one `rlimit`.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+fn raise_descriptors() -> nix::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let wanted = hard.min(DESCRIPTORS);
+    if soft < wanted { setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) } else { Ok(()) }
 }

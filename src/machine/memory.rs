@@ -137,7 +137,7 @@ fn other_sizes(facts: &Facts, huge_bytes: Option<u64>) -> Vec<String> {
         .iter()
         .filter_map(|name| {
             let kib: u64 = name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
-            let mode = chosen(&facts.files.text(&format!("{THP}/{name}/enabled")).ok()?)?;
+            let mode = facts.files.parsed(&format!("{THP}/{name}/enabled"), chosen)?;
             (mode != "never" && Some(kib.checked_mul(1024)?) != huge_bytes)
                 .then(|| (kib, format!("{kib}kB={mode}")))
         })
@@ -147,12 +147,7 @@ fn other_sizes(facts: &Facts, huge_bytes: Option<u64>) -> Vec<String> {
 }
 
 fn overcommit(text: &str) -> Option<Overcommit> {
-    match text.trim() {
-        "0" => Some(Overcommit::Heuristic),
-        "1" => Some(Overcommit::Always),
-        "2" => Some(Overcommit::Never),
-        _ => None,
-    }
+    [Overcommit::Heuristic, Overcommit::Always, Overcommit::Never].get(number::<usize>(text)?).copied()
 }
 
 /// `MemAvailable`, or `MemFree` on kernels before 3.14, in bytes.
@@ -183,22 +178,10 @@ mod tests {
             ("/proc/self/status", "VmLck:\t       0 kB\nVmSwap:\t       0 kB\n"),
             ("/proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n"),
             ("/proc/vmstat", "pswpout 0\n"),
-            (
-                "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled",
-                "always [inherit] madvise never\n",
-            ),
-            (
-                "/sys/kernel/mm/transparent_hugepage/hugepages-128kB/enabled",
-                "always inherit [madvise] never\n",
-            ),
-            (
-                "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled",
-                "[always] inherit madvise never\n",
-            ),
-            (
-                "/sys/kernel/mm/transparent_hugepage/hugepages-32kB/enabled",
-                "always inherit madvise [never]\n",
-            ),
+            ("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled", "always [inherit] never\n"),
+            ("/sys/kernel/mm/transparent_hugepage/hugepages-128kB/enabled", "inherit [madvise] never\n"),
+            ("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled", "[always] inherit never\n"),
+            ("/sys/kernel/mm/transparent_hugepage/hugepages-32kB/enabled", "always inherit [never]\n"),
             ("/proc/sys/vm/overcommit_memory", "2\n"),
             ("/proc/sys/vm/max_map_count", "65530\n"),
         ]);
@@ -207,21 +190,18 @@ mod tests {
         assert_eq!(memory.total_bytes, Some(24_684_092 * 1024));
         assert_eq!(memory.available_bytes, Some(24_338_260 * 1024));
         assert_eq!(memory.swap_total_bytes, Some(0), "no swap is a fact, not a missing one");
-        assert_eq!(memory.thp.enabled.as_deref(), Some("madvise"));
-        assert_eq!(memory.thp.defrag.as_deref(), Some("defer+madvise"));
-        assert_eq!(memory.thp.huge_bytes, Some(2 << 20));
-        assert_eq!(memory.thp.shrink_underused, Some(true));
-        assert_eq!(
-            memory.thp.other_sizes,
-            ["64kB=always", "128kB=madvise"],
-            "the whole huge page is `enabled` itself"
-        );
+        let thp = Thp {
+            enabled: Some("madvise".into()),
+            defrag: Some("defer+madvise".into()),
+            shrink_underused: Some(true),
+            huge_bytes: Some(2 << 20),
+            // The whole huge page is `enabled` itself.
+            other_sizes: vec!["64kB=always".into(), "128kB=madvise".into()],
+        };
+        assert_eq!(memory.thp, thp);
         assert_eq!(memory.overcommit, Some(Overcommit::Never));
-        assert!(
-            memory.overcommit_sentence().contains(": 360 of 12052 MiB are taken"),
-            "{}",
-            memory.overcommit_sentence()
-        );
+        let told = memory.overcommit_sentence();
+        assert!(told.contains(": 360 of 12052 MiB are taken"), "{told}");
         assert_eq!(memory.max_map_count, Some(65530));
         assert!(facts.absent.is_empty(), "{:?}", facts.absent);
     }

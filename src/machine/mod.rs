@@ -41,6 +41,8 @@ pub use virtualisation::Virtualisation;
 pub(crate) use source::kib;
 use source::{Facts, Files, System, line};
 
+use crate::units::several;
+
 /// The facts of one machine at one moment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Machine {
@@ -143,9 +145,7 @@ impl Machine {
             None => format!("unnamed {} CPU", self.arch),
         };
         let mut parts = vec![self.cpu.model.clone().unwrap_or_else(unnamed)];
-        parts.extend(
-            self.cpu.online.map(|cores| format!("{cores} core{}", if cores == 1 { "" } else { "s" })),
-        );
+        parts.extend(self.cpu.online.map(|cores| several(cores as usize, "core")));
         parts.extend(
             self.memory.total_bytes.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))),
         );

@@ -9,7 +9,7 @@ use reset_strategies::sys::{ksm, locked, swap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::source::{Facts, kib, number, switch};
+use super::source::{Facts, keyed, kib, number, switch};
 
 /// Kernel same-page merging: a merged page looks as if nobody had written to it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq)]
@@ -124,7 +124,7 @@ impl Swap {
             areas: facts.read("memory.swap.areas", "/proc/swaps", areas),
             total_bytes: tried(facts, "memory.swap.total_bytes", own.swap_bytes.clone()),
             own_bytes: facts.read("memory.swap.own_bytes", STATUS, |text| kib(text, "VmSwap")),
-            pages_out: facts.read("memory.swap.pages_out", "/proc/vmstat", pages_out),
+            pages_out: facts.read("memory.swap.pages_out", "/proc/vmstat", |text| keyed(text, "pswpout")),
             page_left: tried(facts, "memory.swap.page_left", own.page_left.clone()),
         }
     }
@@ -145,11 +145,6 @@ impl Swap {
 fn areas(text: &str) -> Option<u64> {
     let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("Filename"));
     Some(lines.count() as u64)
-}
-
-/// `pswpout` of `/proc/vmstat`.
-fn pages_out(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| number(line.strip_prefix("pswpout ")?))
 }
 
 #[cfg(test)]

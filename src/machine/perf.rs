@@ -41,15 +41,17 @@ pub enum Probe {
 
 /// What is counted, by its kind and number in `linux/perf_event.h`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
+pub(crate) struct Event(u32, u64);
+
+impl Event {
     /// `PERF_TYPE_HARDWARE`, `PERF_COUNT_HW_INSTRUCTIONS`
-    Instructions,
+    pub(crate) const INSTRUCTIONS: Self = Self(0, 1);
     /// `PERF_TYPE_HARDWARE`, `PERF_COUNT_HW_CPU_CYCLES`
-    Cycles,
+    pub(crate) const CYCLES: Self = Self(0, 0);
     /// `PERF_TYPE_HW_CACHE`: `DTLB`, `OP_READ`, `RESULT_MISS`
-    DataTlbLoadMisses,
+    pub(crate) const DATA_TLB_LOAD_MISSES: Self = Self(3, 3 | 1 << 16);
     /// `PERF_TYPE_SOFTWARE`, `PERF_COUNT_SW_PAGE_FAULTS`
-    PageFaults,
+    const PAGE_FAULTS: Self = Self(1, 2);
 }
 
 impl Perf {
@@ -71,8 +73,8 @@ impl Tried {
     /// Performs both probes on this thread; takes well below a millisecond.
     pub(crate) fn now() -> Self {
         Self {
-            instructions: count(Event::Instructions, || (0..10_000u64).fold(0, |sum, n| black_box(sum ^ n))),
-            page_faults: count(Event::PageFaults, touch_a_new_page),
+            instructions: count(Event::INSTRUCTIONS, || (0..10_000u64).fold(0, |sum, n| black_box(sum ^ n))),
+            page_faults: count(Event::PAGE_FAULTS, touch_a_new_page),
         }
     }
 }
@@ -123,30 +125,6 @@ fn count(event: Event, work: impl FnOnce() -> u64) -> io::Result<u64> {
     counter.read()
 }
 
-/// A counter of the thread that opened it, user mode only.
-#[derive(Debug)]
-pub(crate) struct Counter(File);
-
-impl Counter {
-    /// Opens a counter that counts already.
-    ///
-    /// # Errors
-    /// The system's error.
-    pub(crate) fn open(event: Event) -> io::Result<Self> {
-        open(event).map(Self)
-    }
-
-    /// The count so far.
-    ///
-    /// # Errors
-    /// The system's error.
-    pub(crate) fn read(&mut self) -> io::Result<u64> {
-        let mut value = [0; 8];
-        self.0.read_exact(&mut value)?;
-        Ok(u64::from_ne_bytes(value))
-    }
-}
-
 /// `struct perf_event_attr` in its first published size, which every kernel accepts; libc does not wrap it.
 #[repr(C)]
 #[derive(Default)]
@@ -167,35 +145,57 @@ struct Attributes {
 const ATTRIBUTES_SIZE: u32 = 64;
 const _: () = assert!(size_of::<Attributes>() == ATTRIBUTES_SIZE as usize);
 
-/// Opens a counter for this thread on any CPU, already counting.
-fn open(event: Event) -> io::Result<File> {
-    /// `exclude_kernel` and `exclude_hv`, bits 5 and 6: what level 2 of the switch allows to everyone.
-    const USER_MODE_ONLY: u64 = 1 << 5 | 1 << 6;
-    let (kind, config) = match event {
-        Event::Instructions => (0, 1),
-        Event::Cycles => (0, 0),
-        Event::DataTlbLoadMisses => (3, 3 | 1 << 16),
-        Event::PageFaults => (1, 2),
-    };
-    let mut attributes =
-        Attributes { kind, size: ATTRIBUTES_SIZE, config, flags: USER_MODE_ONLY, ..Attributes::default() };
-    let attributes = &raw mut attributes;
-    let (this_thread, any_cpu, no_group, close_on_exec): (
-        libc::c_long,
-        libc::c_long,
-        libc::c_long,
-        libc::c_long,
-    ) = (0, -1, -1, 1 << 3);
-    // SAFETY: `attributes` points to an initialised, mutable `perf_event_attr` that outlives the call and
-    // whose size field is its true size; the kernel reads it and may write that field. The other arguments
-    // are plain numbers.
-    let fd = unsafe {
-        libc::syscall(libc::SYS_perf_event_open, attributes, this_thread, any_cpu, no_group, close_on_exec)
-    };
-    match i32::try_from(fd) {
-        // SAFETY: the call just returned this descriptor, so it is open and nothing else owns it.
-        Ok(fd) if fd >= 0 => Ok(unsafe { File::from_raw_fd(fd) }),
-        _ => Err(io::Error::last_os_error()),
+/// A counter of the thread that opened it, user mode only.
+#[derive(Debug)]
+pub(crate) struct Counter(File);
+
+impl Counter {
+    /// Opens a counter for this thread on any CPU, which counts already.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub(crate) fn open(Event(kind, config): Event) -> io::Result<Self> {
+        /// `exclude_kernel` and `exclude_hv`, bits 5 and 6: what level 2 of the switch allows to everyone.
+        const USER_MODE_ONLY: u64 = 1 << 5 | 1 << 6;
+        const THIS_THREAD: libc::c_long = 0;
+        const NONE: libc::c_long = -1;
+        const CLOSE_ON_EXEC: libc::c_long = 1 << 3;
+        let mut attributes = Attributes {
+            kind,
+            size: ATTRIBUTES_SIZE,
+            config,
+            flags: USER_MODE_ONLY,
+            ..Attributes::default()
+        };
+        let (attributes, any_cpu, no_group) = (&raw mut attributes, NONE, NONE);
+        // SAFETY: `attributes` points to an initialised, mutable `perf_event_attr` that outlives the call and
+        // whose size field is its true size; the kernel reads it and may write that field. The other arguments
+        // are plain numbers.
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_perf_event_open,
+                attributes,
+                THIS_THREAD,
+                any_cpu,
+                no_group,
+                CLOSE_ON_EXEC,
+            )
+        };
+        match i32::try_from(fd) {
+            // SAFETY: the call just returned this descriptor, so it is open and nothing else owns it.
+            Ok(fd) if fd >= 0 => Ok(Self(unsafe { File::from_raw_fd(fd) })),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// The count so far.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub(crate) fn read(&mut self) -> io::Result<u64> {
+        let mut value = [0; 8];
+        self.0.read_exact(&mut value)?;
+        Ok(u64::from_ne_bytes(value))
     }
 }
 
@@ -203,28 +203,20 @@ fn open(event: Event) -> io::Result<File> {
 mod tests {
     use super::*;
 
-    fn reason(outcome: io::Result<u64>, paranoid: Option<i64>) -> String {
-        match judge(outcome, paranoid) {
-            Probe::Unavailable { reason } => reason,
-            other => panic!("{other:?} has no reason"),
-        }
-    }
-
     #[test]
-    fn a_counter_works_only_if_it_counts() {
+    fn a_counter_works_only_if_it_counts_and_refusals_name_what_is_to_blame() {
         assert_eq!(judge(Ok(1), None), Probe::Works);
-        assert!(reason(Ok(0), None).contains("stays at zero"));
-    }
-
-    #[test]
-    fn refusals_name_the_switch_only_when_it_is_to_blame() {
-        let refused = || Err(io::Error::from_raw_os_error(libc::EACCES));
-        assert!(reason(refused(), Some(3)).contains("sysctl kernel.perf_event_paranoid=2"));
-        assert!(reason(refused(), Some(2)).contains("seccomp"));
-        assert!(reason(Err(io::Error::from_raw_os_error(libc::ENOENT)), Some(0)).contains("hypervisor"));
-        assert!(
-            reason(Err(io::Error::from_raw_os_error(libc::EMFILE)), None).contains("Too many open files")
-        );
+        for (outcome, paranoid, blamed) in [
+            (Ok(0), None, "stays at zero"),
+            (Err(libc::EACCES), Some(3), "sysctl kernel.perf_event_paranoid=2"),
+            (Err(libc::EACCES), Some(2), "seccomp"),
+            (Err(libc::ENOENT), Some(0), "hypervisor"),
+            (Err(libc::EMFILE), None, "Too many open files"),
+        ] {
+            let judged = judge(outcome.map_err(io::Error::from_raw_os_error), paranoid);
+            let Probe::Unavailable { reason } = judged else { panic!("{blamed}: {judged:?}") };
+            assert!(reason.contains(blamed), "{reason}");
+        }
     }
 
     #[test]

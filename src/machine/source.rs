@@ -12,6 +12,13 @@ pub(crate) trait Files {
     fn names(&self, dir: &str) -> io::Result<Vec<String>>;
 }
 
+impl dyn Files + '_ {
+    /// What a file says, if it can be read and says it.
+    pub fn parsed<T>(&self, path: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        parse(&self.text(path).ok()?)
+    }
+}
+
 /// The files of the running system.
 pub(crate) struct System;
 
@@ -108,6 +115,11 @@ pub(crate) fn kib(text: &str, key: &str) -> Option<u64> {
         Some("kB") => number.checked_mul(1024),
         _ => None,
     }
+}
+
+/// The value of a line `key 123`, the form of `/proc/vmstat` and of `memory.stat` and its like in control groups.
+pub(crate) fn keyed(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')).and_then(number)
 }
 
 /// The chosen word of a sysfs switch such as `always [madvise] never`.

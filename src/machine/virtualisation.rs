@@ -122,37 +122,31 @@ mod tests {
     }
 
     #[test]
-    fn arm_is_told_by_its_firmware() {
-        let dmi = |vendor, product| {
-            Literal(vec![
-                ("/sys/class/dmi/id/sys_vendor", vendor),
-                ("/sys/class/dmi/id/product_name", product),
-            ])
-        };
-        assert_eq!(read(&dmi("QEMU\n", "KVM Virtual Machine\n"), None).hypervisor, Some(true));
-        assert_eq!(read(&dmi("Amazon EC2\n", "m7g.large\n"), None).hypervisor, Some(true));
-        assert_eq!(
-            read(&dmi("Amazon EC2\n", "m7g.metal\n"), None).hypervisor,
-            None,
-            "metal may be either: not known"
-        );
-        assert_eq!(read(&dmi("Ampere(TM)\n", "Mt. Jade\n"), None).hypervisor, Some(false));
-        let tree = Literal(vec![("/proc/device-tree/hypervisor/compatible", "linux,kvm")]);
-        assert_eq!(read(&tree, None).hypervisor, Some(true));
-    }
-
-    #[test]
-    fn an_arm_guest_without_firmware_is_told_by_its_device_tree() {
-        let tree = |compatible, model| {
-            Literal(vec![("/proc/device-tree/compatible", compatible), ("/proc/device-tree/model", model)])
-        };
-        let guest = read(&tree("linux,dummy-virt\0", "linux,dummy-virt\0"), None);
-        assert_eq!((guest.hypervisor, guest.product.as_deref()), (Some(true), Some("linux,dummy-virt")));
-        let xen = read(&tree("xen,xenvm-4.17\0xen,xenvm\0", ""), None);
-        assert_eq!((xen.hypervisor, xen.product), (Some(true), None));
-        let board = read(&tree("raspberrypi,4-model-b\0brcm,bcm2711\0", "Raspberry Pi 4 Model B\0"), None);
-        assert_eq!(board.product.as_deref(), Some("Raspberry Pi 4 Model B"));
-        assert_eq!(board.hypervisor, None, "no sign of one, and no vendor that is known to have none");
+    fn arm_is_told_by_its_firmware_and_its_device_tree() {
+        let dmi = ["/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name"];
+        let tree = ["/proc/device-tree/compatible", "/proc/device-tree/model"];
+        let kvm = ["/proc/device-tree/hypervisor/compatible", ""];
+        let dummy = "linux,dummy-virt";
+        for (paths, texts, hypervisor, product) in [
+            (dmi, ["QEMU\n", "KVM Virtual Machine\n"], Some(true), Some("KVM Virtual Machine")),
+            (dmi, ["Amazon EC2\n", "m7g.large\n"], Some(true), Some("m7g.large")),
+            // Metal may be either: not known.
+            (dmi, ["Amazon EC2\n", "m7g.metal\n"], None, Some("m7g.metal")),
+            (dmi, ["Ampere(TM)\n", "Mt. Jade\n"], Some(false), Some("Mt. Jade")),
+            (kvm, ["linux,kvm", ""], Some(true), None),
+            (tree, ["linux,dummy-virt\0", "linux,dummy-virt\0"], Some(true), Some(dummy)),
+            (tree, ["xen,xenvm-4.17\0xen,xenvm\0", ""], Some(true), None),
+            // No sign of one, and no vendor that is known to have none.
+            (
+                tree,
+                ["raspberrypi,4-model-b\0brcm,bcm2711\0", "Raspberry Pi 4\0"],
+                None,
+                Some("Raspberry Pi 4"),
+            ),
+        ] {
+            let found = read(&Literal(paths.into_iter().zip(texts).collect()), None);
+            assert_eq!((found.hypervisor, found.product.as_deref()), (hypervisor, product), "{texts:?}");
+        }
     }
 
     #[test]

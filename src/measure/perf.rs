@@ -4,9 +4,9 @@ use crate::machine::perf::{Counter, Event};
 
 /// Events with the names of their metrics.
 const EVENTS: [(&str, Event); 3] = [
-    ("instructions", Event::Instructions),
-    ("cpu_cycles", Event::Cycles),
-    ("dtlb_load_misses", Event::DataTlbLoadMisses),
+    ("instructions", Event::INSTRUCTIONS),
+    ("cpu_cycles", Event::CYCLES),
+    ("dtlb_load_misses", Event::DATA_TLB_LOAD_MISSES),
 ];
 
 /// The counters that could be opened.

@@ -18,8 +18,8 @@ pub fn canonical(params: &Params) -> String {
     serde_json::Value::from_iter(params.clone()).to_string()
 }
 
-/// One raw measurement.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+/// One raw measurement. By default, nothing was.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Row {
     /// The run that this row belongs to.
     pub run: String,
@@ -56,7 +56,9 @@ pub struct Row {
 }
 
 /// The part of a cell's life that a row speaks of.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// From process start to the first block ready; the metric names the stage.
@@ -68,14 +70,16 @@ pub enum Phase {
     /// Bringing the instance back.
     Reset,
     /// Execute and reset together.
+    #[default]
     Cycle,
     /// Residency sampled from outside while blocks run.
     Memory,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
+    #[default]
     #[serde(rename = "ns")]
     Nanoseconds,
     Bytes,
@@ -83,9 +87,10 @@ pub enum Unit {
 }
 
 /// Whether the cell may have figures at all.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
+    #[default]
     Ok,
     /// The reset left something behind: no time is taken.
     Diverged,

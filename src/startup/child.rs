@@ -81,7 +81,7 @@ pub fn serve(spec: &Spec) -> Result<()> {
     if spec.commit_bytes > 0 {
         // A hypervisor's first backing of a page is dear, and would go to whoever comes first. Here and not in the parent:
         // what is freed has to be taken again before free page reporting gives it back to the host.
-        warmed_bytes = warm::warm(spec.commit_bytes)?.bytes;
+        warmed_bytes = warm::warm(spec.commit_bytes)?;
         clock.skip();
         let committed = policy.commit(&mut session, spec.commit_bytes)?;
         (resident_bytes, asked_bytes) = (committed.resident_bytes, committed.asked_bytes);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Workload;
-use super::blocks::{self, Block, Known, Trace};
+use super::blocks::{Block, Trace};
 use crate::measure::row::Params;
 
 /// A workload before its parameters and blocks are settled.
@@ -42,11 +42,8 @@ pub struct Definition {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TraceDefinition {
-    /// Bitcoin blocks, or words made of the parameters.
+    /// Bitcoin blocks of the main network, or words made of the parameters.
     pub kind: TraceKind,
-    /// Which Bitcoin blocks.
-    #[serde(default)]
-    pub blocks: BlockSource,
     /// The parameters that follow the height, each as a 32-bit little-endian word.
     #[serde(default)]
     pub words: Vec<String>,
@@ -66,17 +63,6 @@ pub enum TraceKind {
     Bitcoin,
     /// 32-bit words.
     Words,
-}
-
-/// Where Bitcoin blocks come from.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum BlockSource {
-    /// Blocks of the main network.
-    #[default]
-    Real,
-    /// Valid blocks from a seeded generator.
-    Generated,
 }
 
 /// What a guest flushes for a literal input.
@@ -104,10 +90,6 @@ const IMAGE_AT: u32 = 2 << 20;
 fn image(kib: u64) -> Vec<u8> {
     (1..=kib * 128).flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect()
 }
-
-/// Blocks and the seed that one generated trace is made of.
-const GENERATED_BLOCKS: usize = 4;
-const GENERATOR_SEED: u64 = 1;
 
 impl Definition {
     /// Reads a definition.
@@ -164,18 +146,7 @@ impl Definition {
                 (words, None)
             }
             TraceKind::Bitcoin => {
-                let bundled;
-                let trace = match (given, self.trace.blocks) {
-                    (Some(trace), _) => trace,
-                    (None, BlockSource::Real) => {
-                        bundled = Trace::mainnet();
-                        &bundled
-                    }
-                    (None, BlockSource::Generated) => {
-                        bundled = generated();
-                        &bundled
-                    }
-                };
+                let trace = given.cloned().unwrap_or_else(Trace::mainnet);
                 (inputs(&trace.blocks), trace.heights())
             }
         };
@@ -218,13 +189,6 @@ impl Definition {
             None => bail!("{}: parameter `{name}` has no default in workload.toml", self.name),
         }
     }
-}
-
-/// Full blocks of payments, without the trace's first: that one only funds the others.
-fn generated() -> Trace {
-    let blocks =
-        blocks::generate(&blocks::Mix::payments(), GENERATOR_SEED, 1, GENERATED_BLOCKS + 1).split_off(1);
-    Trace { found: blocks.len(), blocks, known: Known::Stated, notes: Vec::new() }
 }
 
 /// What the guest is given for each block.

@@ -6,6 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use wasmparser::BinaryReader;
 
 /// The most memory that a file may ask for to be unpacked: what `zstd --ultra -22` and `xz -9` need, and more.
 const MOST_WINDOW: u64 = 256 << 20;
@@ -70,32 +71,20 @@ impl Packing {
 }
 
 /// The memory that the first block of an xz file asks for: its dictionary, from the properties of its LZMA2 filter. `None`
-/// where `head` holds no such filter.
+/// where `head` holds no such filter. Its numbers are LEB128, like those of wasm.
 fn xz_window(head: &[u8]) -> Option<u64> {
-    /// Numbers of seven bits a byte, the last without the top bit.
-    fn number(bytes: &mut &[u8]) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..63).step_by(7) {
-            let byte = bytes.split_off_first()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
     const STREAM_HEADER: usize = 12;
     const LZMA2: u64 = 0x21;
     let [size, flags, rest @ ..] = head.get(STREAM_HEADER..)? else { return None };
-    let mut rest = rest.get(..4 * usize::from(*size) + 2)?;
+    let mut rest = BinaryReader::new(rest.get(..4 * usize::from(*size) + 2)?, 0);
     for size_is_given in [flags & 0x40 != 0, flags & 0x80 != 0] {
         if size_is_given {
-            number(&mut rest)?;
+            rest.read_var_u64().ok()?;
         }
     }
     for _ in 0..=flags & 3 {
-        let (filter, length) = (number(&mut rest)?, number(&mut rest)?);
-        let properties = rest.split_off(..usize::try_from(length).ok()?)?;
+        let (filter, length) = (rest.read_var_u64().ok()?, rest.read_var_u64().ok()?);
+        let properties = rest.read_bytes(usize::try_from(length).ok()?).ok()?;
         if let (LZMA2, [bits @ 0..=40]) = (filter, properties) {
             return Some((2 | u64::from(bits & 1)) << (bits / 2 + 11));
         }

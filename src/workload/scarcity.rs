@@ -6,6 +6,7 @@
 
 use std::io;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use procfs::process::Process;
 use reset_strategies::sys;
 use wasmtime::{Error, ResourceLimiter, Result};
@@ -14,8 +15,8 @@ use wasmtime::{Error, ResourceLimiter, Result};
 #[derive(Debug, Default)]
 pub struct Scarcity {
     armed: bool,
-    /// What the limit was, while it is lowered.
-    before: Option<libc::rlimit>,
+    /// What the soft and the hard limit were, while it is lowered.
+    before: Option<(u64, u64)>,
     failed: u64,
 }
 
@@ -36,32 +37,18 @@ impl Scarcity {
     fn lower(&mut self, growth: usize) -> io::Result<()> {
         let status = Process::myself().and_then(|process| process.status()).map_err(io::Error::other)?;
         let data = status.vmdata.ok_or_else(|| io::Error::other("the kernel does not say VmData"))? << 10;
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: getrlimit writes one `rlimit`, a local.
-        if unsafe { libc::getrlimit(libc::RLIMIT_DATA, &raw mut limit) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
         let room = growth.saturating_sub(sys::page::size()) as u64;
-        let lowered = libc::rlimit { rlim_cur: (data + room).min(limit.rlim_max), ..limit };
-        set(&lowered)?;
-        self.before = Some(limit);
+        let (soft, hard) = getrlimit(Resource::RLIMIT_DATA)?;
+        setrlimit(Resource::RLIMIT_DATA, (data + room).min(hard), hard)?;
+        self.before = Some((soft, hard));
         Ok(())
     }
 
     fn raise(&mut self) {
-        if let Some(before) = self.before.take() {
+        if let Some((soft, hard)) = self.before.take() {
             // The soft limit goes back to where it was, which is always allowed.
-            let _back = set(&before);
+            let _back = setrlimit(Resource::RLIMIT_DATA, soft, hard);
         }
-    }
-}
-
-fn set(limit: &libc::rlimit) -> io::Result<()> {
-    // SAFETY: setrlimit reads one `rlimit`.
-    if unsafe { libc::setrlimit(libc::RLIMIT_DATA, limit) } == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
     }
 }
 

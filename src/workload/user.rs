@@ -20,14 +20,7 @@ pub fn workload(path: &Path, given: Option<&Trace>) -> Result<Workload> {
     let shown = module_file::shown(path);
     let module = module_file::read(path)?;
     check(&module).with_context(|| format!("{shown} cannot be run as an indexer"))?;
-    let mainnet;
-    let trace = match given {
-        Some(trace) => trace,
-        None => {
-            mainnet = Trace::mainnet();
-            &mainnet
-        }
-    };
+    let trace = given.cloned().unwrap_or_else(Trace::mainnet);
     Ok(Workload {
         name: module_file::name(path),
         category: "user".into(),

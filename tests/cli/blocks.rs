@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use assert_cmd::assert::Assert;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
-use resetbench::workload::blocks::{Block, Mix, Spread, generate};
+use resetbench::workload::blocks::{self, Block};
+use resetbench::workload::host::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -24,14 +25,7 @@ const MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 /// Blocks 101 to 106.
 fn six() -> &'static [Block] {
     static BLOCKS: OnceLock<Vec<Block>> = OnceLock::new();
-    BLOCKS.get_or_init(|| {
-        let mix = Mix { bytes: 2_000, stock: 8, inputs: Spread::fixed(1), ..Mix::payments() };
-        generate(&mix, 1, 101, 6)
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    BLOCKS.get_or_init(|| blocks::read("tests/blocks/100-106.hex".as_ref(), Some(101), None).unwrap().blocks)
 }
 
 fn record(block: &Block) -> Vec<u8> {

@@ -8,12 +8,24 @@ const MIB: u64 = 1 << 20;
 
 #[test]
 fn a_late_sampler_skips_ticks_and_stays_on_the_grid() {
-    let ms = Duration::from_millis;
-    assert_eq!(next_tick(ms(10), ms(10), ms(10)), (ms(20), 0));
-    assert_eq!(next_tick(ms(10), ms(19), ms(10)), (ms(20), 0));
-    assert_eq!(next_tick(ms(10), ms(45), ms(10)), (ms(50), 3));
-    assert_eq!(next_tick(ms(10), ms(5), ms(10)), (ms(20), 0), "stopped early");
-    assert_eq!(next_tick(Duration::MAX, ms(5), Duration::MAX), (Duration::MAX, 0));
+    let next = |due, now| {
+        next_tick(Duration::from_millis(due), Duration::from_millis(now), Duration::from_millis(10))
+    };
+    for (due, now, expected) in [(10, 10, 20), (10, 19, 20), (10, 45, 50), (10, 5, 20)] {
+        assert_eq!(next(due, now), Duration::from_millis(expected), "{now}");
+    }
+    assert_eq!(next_tick(Duration::MAX, EVERY, Duration::MAX), Duration::MAX);
+}
+
+#[test]
+fn statm_is_two_numbers_and_a_rest() {
+    assert_eq!(resident_pages(b"765 431 403 5 0 123 0\n").unwrap(), 431);
+    assert_eq!(resident_pages(b"765 0 403 5 0 123 0\n").unwrap(), 0);
+    for odd in
+        [&b""[..], b"0 0 0 0 0 0 0\n", b"765", b"a b", b"-1 2", b"\xff \xff", b"18446744073709551616 1"]
+    {
+        assert!(resident_pages(odd).is_err(), "{odd:?}");
+    }
 }
 
 /// This test binary again, running `the_sampled_child` alone, which does as it is told.
@@ -86,27 +98,32 @@ fn the_sampled_child() {
     drop(held);
 }
 
+/// A metric that is read once; `None` where this kernel does not tell.
+fn once(samples: &Samples, metric: &str) -> Option<u64> {
+    let found = samples.once.iter().find(|(name, _)| *name == metric);
+    if found.is_none() {
+        println!("not checked here: {metric}");
+    }
+    found.map(|(_, bytes)| *bytes)
+}
+
+fn ends(samples: &Samples) -> [u64; 2] {
+    [&samples.series[0], &samples.series[samples.series.len() - 1]].map(|sample| sample.rss_bytes)
+}
+
 #[test]
 fn memory_that_a_process_takes_is_seen_from_outside() {
     let mut told = Told::start();
     let sampler = Sampler::start(told.child.id(), EVERY).expect("our own child");
     told.tell("touch");
-    let samples = sampler.stop().expect("the thread ends well");
-    let (first, last) = (samples.series[0], samples.series[samples.series.len() - 1]);
-    assert!(last.rss_bytes >= first.rss_bytes + 60 * MIB, "{first:?} {last:?}");
+    let samples = sampler.stop();
+    let [first, last] = ends(&samples);
+    assert!(last >= first + 60 * MIB, "{first} {last}");
     assert!(samples.series.is_sorted_by_key(|sample| sample.at_ns));
-    assert_eq!(samples.end, End::Stopped);
-    assert!(samples.started_ns > 0 && samples.interval_ns == 1_000_000);
-    assert!(samples.page_table_bytes > Some(0), "{samples:?}");
-
-    let rollup = samples.rollup.expect("our own child may be read");
-    assert!(
-        rollup.anonymous_bytes >= Some(60 * MIB) && rollup.private_dirty_bytes >= Some(60 * MIB),
-        "{rollup:?}"
-    );
-    assert!(rollup.pss_bytes <= rollup.rss_bytes, "{rollup:?}");
-    let cost = samples.cost.expect("a thread has a clock");
-    assert!(cost.cpu_ns >= cost.per_sample_ns && cost.per_sample_ns > 0, "{cost:?}");
+    assert!(samples.cpu_ns > 0);
+    assert!(once(&samples, "page_tables") > Some(0), "{:?}", samples.once);
+    assert!(once(&samples, "anonymous") >= Some(60 * MIB), "{:?}", samples.once);
+    assert!(once(&samples, "pss") <= resident(told.child.id()).ok(), "{:?}", samples.once);
 }
 
 #[test]
@@ -115,14 +132,11 @@ fn a_peak_that_is_over_is_still_seen() {
     let sampler = Sampler::start(told.child.id(), Duration::from_secs(3600)).expect("our own child");
     told.tell("touch");
     told.tell("free");
-    let samples = sampler.stop().expect("the thread ends well");
-    let (first, last) = (samples.series[0], samples.series[samples.series.len() - 1]);
+    let samples = sampler.stop();
+    let [first, last] = ends(&samples);
     assert_eq!(samples.series.len(), 2, "the interval is longer than the test");
-    assert!(last.rss_bytes < first.rss_bytes + 32 * MIB, "{first:?} {last:?}");
-    match samples.peak_bytes {
-        Some(peak) => assert!(peak >= first.rss_bytes + 60 * MIB, "{peak} {first:?}"),
-        None => println!("not checked here: {}", samples.absent["peak_bytes"]),
-    }
+    assert!(last < first + 32 * MIB, "{first} {last}");
+    assert!(once(&samples, "peak_rss").is_none_or(|peak| peak >= first + 60 * MIB), "{samples:?}");
 }
 
 #[test]
@@ -130,12 +144,9 @@ fn a_peak_before_the_start_is_forgotten() {
     let mut told = Told::start();
     told.tell("touch");
     told.tell("free");
-    let sampler = Sampler::start(told.child.id(), EVERY).expect("our own child");
-    let samples = sampler.stop().expect("the thread ends well");
-    match samples.peak_bytes {
-        Some(peak) => assert!(peak < samples.series[0].rss_bytes + 32 * MIB, "{samples:?}"),
-        None => println!("not checked here: {}", samples.absent["peak_bytes"]),
-    }
+    let samples = Sampler::start(told.child.id(), EVERY).expect("our own child").stop();
+    let [first, _] = ends(&samples);
+    assert!(once(&samples, "peak_rss").is_none_or(|peak| peak < first + 32 * MIB), "{samples:?}");
 }
 
 #[test]
@@ -147,38 +158,27 @@ fn a_process_that_vanishes_leaves_its_samples() {
         if waited_for {
             child.wait().expect("it was killed");
         }
-        while !sampler.ended() {
-            std::thread::sleep(EVERY);
+        while !sampler.thread.is_finished() {
+            thread::sleep(EVERY);
         }
-        let samples = sampler.stop().expect("the thread ends well");
+        let samples = sampler.stop();
         child.wait().expect("it was killed");
-        assert!(!samples.series.is_empty(), "{samples:?}");
-        assert!(matches!(samples.end, End::ProcessGone { .. }), "{samples:?}");
-        assert_eq!((samples.peak_bytes, samples.rollup), (None, None), "{samples:?}");
-        for field in ["peak_bytes", "page_table_bytes", "rollup"] {
-            assert!(samples.absent[field].contains("/proc/"), "{samples:?}");
-        }
+        assert!(!samples.series.is_empty() && samples.once.is_empty(), "{samples:?}");
     }
 }
 
 #[test]
-fn what_cannot_be_sampled_is_an_error_that_names_the_file() {
+fn what_cannot_be_sampled_is_an_error_that_names_the_process() {
     let gone = {
         let mut child = Command::new("true").spawn().expect("coreutils are there");
         child.wait().expect("it ends");
         child.id()
     };
-    let error = Sampler::start(gone, EVERY).expect_err("nobody is there").to_string();
-    assert!(error.starts_with(&format!("/proc/{gone}/statm: ")), "{error}");
-    let error = Sampler::start(std::process::id(), Duration::ZERO).expect_err("no interval").to_string();
-    assert!(error.contains("/statm must not be zero"), "{error}");
-    let error = Sampler::start(u32::MAX, EVERY).expect_err("no such number").to_string();
-    assert!(error.starts_with("/proc/4294967295/statm: "), "{error}");
-}
-
-#[test]
-fn samples_survive_their_json() {
-    let samples = Sampler::start(std::process::id(), EVERY).and_then(Sampler::stop).expect("our own process");
-    let json = serde_json::to_string(&samples).expect("plain data");
-    assert_eq!(serde_json::from_str::<Samples>(&json).expect("its own JSON"), samples);
+    for pid in [gone, u32::MAX] {
+        let start = Sampler::start(pid, EVERY).map(|_| ());
+        for error in [start, resident(pid).map(|_| ()), peak(pid).map(|_| ()), forget_peak(pid)] {
+            let error = error.expect_err("nobody is there");
+            assert!(error.starts_with(&format!("/proc/{pid}")), "{error}");
+        }
+    }
 }

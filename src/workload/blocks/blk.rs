@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::MAX_BLOCK_BYTES;
-use super::error::{BlocksError, Place};
+use super::error::{BlocksError, Place, Position};
 use super::network::{self, Network};
 use super::record::{HEAD, LEAST_BLOCK, Record};
 use super::trace::decode;
@@ -126,7 +126,7 @@ impl Blk {
     }
 
     pub(super) fn place(&self, offset: u64) -> Place {
-        Place::byte(&self.path, offset)
+        Position::Byte(offset).of(&self.path)
     }
 
     /// The bytes of a record's block.
@@ -219,7 +219,7 @@ impl Blk {
         let certain = named.is_some() && !strict && next == self.end || self.begins(next, &found)?;
         let bytes = match certain || named.is_some() && self.is_reserved(next)? {
             true => bytes,
-            false => match decode(&self.read(offset, bytes as usize)?) {
+            false => match decode(&self.read(offset, bytes as usize)?, &self.place(offset)) {
                 // Half a record whose end is the beginning of the next one decodes, too.
                 Ok((block, used)) if block.check_merkle_root() => used as u32,
                 _ => return Ok(None),
@@ -313,10 +313,8 @@ impl Blk {
         }
         let bytes = self.read(PREFIX as u64, claimed as usize)?;
         let at = self.place(PREFIX as u64);
-        Ok(match decode(&bytes) {
-            Err(flaw) => flaw.at(&at, bytes.len()),
-            Ok(_) => BlocksError::Malformed { at, cause: "it is all zeros".into() },
-        })
+        let zeros = |_| BlocksError::Malformed { at: at.clone(), cause: "it is all zeros".into() };
+        Ok(decode(&bytes, &at).map_or_else(|error| error, zeros))
     }
 }
 

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use super::record::Record;
 use super::trace::Known;
+use crate::units::several;
 
 /// Which records to use, as indices.
 #[derive(Debug)]
@@ -166,10 +167,6 @@ fn in_order_of_files(records: &[Record], start: Option<u32>) -> Ordered {
     let picks: Vec<_> = heights.by_ref().zip(0..records.len()).collect();
     let beyond = (picks.len() < records.len()).then_some(picks.len());
     Ordered { picks, known, notes, beyond }
-}
-
-fn several(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 struct Branches {

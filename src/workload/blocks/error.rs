@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::host::hex;
 use super::super::packed;
 use super::network::ANY;
 
@@ -30,21 +31,9 @@ pub enum Position {
     Item(usize),
 }
 
-impl Place {
-    pub(super) fn whole(path: &Path) -> Self {
-        Place { path: path.to_owned(), position: Position::Whole }
-    }
-
-    pub(super) fn byte(path: &Path, offset: u64) -> Self {
-        Place { path: path.to_owned(), position: Position::Byte(offset) }
-    }
-
-    pub(super) fn line(path: &Path, line: usize) -> Self {
-        Place { path: path.to_owned(), position: Position::Line(line) }
-    }
-
-    pub(super) fn item(path: &Path, number: usize) -> Self {
-        Place { path: path.to_owned(), position: Position::Item(number) }
+impl Position {
+    pub(super) fn of(self, path: &Path) -> Place {
+        Place { path: path.to_owned(), position: self }
     }
 }
 
@@ -130,7 +119,7 @@ pub enum BlocksError {
     OddHex { at: Place, digits: usize },
     #[error(
         "{at}: found no block: no magic of {ANY} is in the file, which begins with {}; {}",
-        hex(*found),
+        hex(found),
         if *keyed { "copy the xor.dat of the folder that this file comes from, the one here does not fit" }
         else { "Bitcoin Core 28 and later scramble block files: put their folder's xor.dat beside this file" }
     )]
@@ -155,10 +144,6 @@ pub enum BlocksError {
     XorKey { path: PathBuf, bytes: u64 },
     #[error("{at}: its height would be above 4,294,967,295; start at a lower height")]
     Height { at: Place },
-}
-
-fn hex([a, b, c, d]: [u8; 4]) -> String {
-    format!("{a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
 impl BlocksError {
@@ -199,13 +184,14 @@ mod tests {
         );
         let denied = told(BlocksError::io(path, io::ErrorKind::PermissionDenied.into()));
         assert!(denied.contains("no permission") && denied.contains("chmod"), "{denied}");
-        let truncated = told(BlocksError::Truncated { at: Place::line(path, 3), bytes: 79 });
+        let truncated = told(BlocksError::Truncated { at: Position::Line(3).of(path), bytes: 79 });
         assert!(
             truncated.starts_with("a/b.bin, line 3: ") && truncated.contains("80-byte header"),
             "{truncated}"
         );
-        let magic =
-            |keyed| told(BlocksError::Magic { at: Place::byte(path, 8), found: [0, 1, 0xab, 0xff], keyed });
+        let magic = |keyed| {
+            told(BlocksError::Magic { at: Position::Byte(8).of(path), found: [0, 1, 0xab, 0xff], keyed })
+        };
         assert!(magic(false).starts_with("a/b.bin, byte 8: found no block: no magic of mainnet"));
         assert!(magic(false).contains("begins with 0001abff"));
         assert!(magic(false).contains("xor.dat beside this file") && magic(true).contains("does not fit"));

@@ -135,37 +135,18 @@ fn list(folder: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>, BlocksEr
     Ok(files)
 }
 
-/// Compares names the way people count: runs of digits as numbers, everything else byte by byte.
+/// Compares names the way people count: runs of digits as numbers, everything else byte by byte. Of names that only differ
+/// in leading zeros, such as 1 and 01, bytes decide.
 fn natural(a: &OsStr, b: &OsStr) -> Ordering {
-    let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
-    loop {
-        let (Some(x), Some(y)) = (left.first(), right.first()) else {
-            // Of names that only differ in leading zeros, such as 1 and 01, neither is a beginning of the
-            // other.
-            return left.len().cmp(&right.len()).then_with(|| a.cmp(b));
-        };
-        if x.is_ascii_digit() && y.is_ascii_digit() {
-            let ((m, left_rest), (n, right_rest)) = (number(left), number(right));
-            let order = m.len().cmp(&n.len()).then(m.cmp(n));
-            if order.is_ne() {
-                return order;
-            }
-            (left, right) = (left_rest, right_rest);
-        } else {
-            if x != y {
-                return x.cmp(y);
-            }
-            (left, right) = (&left[1..], &right[1..]);
-        }
+    /// Bytes, and the digits of numbers without leading zeros, of which more are more; a digit stands for the byte.
+    fn parts(name: &OsStr) -> impl Iterator<Item = (u8, usize, &[u8])> {
+        let runs = name.as_bytes().chunk_by(|a, b| a.is_ascii_digit() && b.is_ascii_digit());
+        runs.map(|run| {
+            let digits = &run[run.iter().take_while(|&&byte| byte == b'0').count()..];
+            if run[0].is_ascii_digit() { (b'0', digits.len(), digits) } else { (run[0], 0, &[][..]) }
+        })
     }
-}
-
-/// The digits that `text` begins with, without leading zeros, and what follows them.
-fn number(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
-    (&digits[zeros..], rest)
+    parts(a).cmp(parts(b)).then_with(|| a.cmp(b))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::MAX_BLOCK_BYTES;
-use super::error::{BlocksError, Place, Take};
+use super::error::{BlocksError, Place, Position, Take};
 
 /// Digits of a header and a one-byte count of transactions.
 const LEAST_DIGITS: usize = 2 * (80 + 1);
@@ -81,7 +81,7 @@ pub(super) fn read(
 ) -> Result<(), BlocksError> {
     let mut digits = Digits::default();
     let (mut column, mut comment) = (0, false);
-    let mut at = Place::line(path, line);
+    let mut at = Position::Line(line).of(path);
     // Known at the end of the first line that is not blank.
     let mut wrapped = None;
     loop {
@@ -108,10 +108,10 @@ pub(super) fn read(
                 continue;
             }
             if digits.count() == 0 && !digits.marked {
-                at = Place::line(path, line);
+                at = Position::Line(line).of(path);
             }
             if !digits.push(byte) {
-                let at = Place::line(path, line);
+                let at = Position::Line(line).of(path);
                 return Err(BlocksError::NotHex { at, column, found: char::from(byte) });
             }
             check_size(&digits, &at)?;
@@ -167,7 +167,7 @@ mod tests {
         let block = "ab".repeat(81);
         assert!(is_long(&block) && is_long(&format!(" 0x{block}\n")));
         assert!(!is_long(&block[2..]) && !is_long(&format!("{block}g")));
-        let at = Place::whole(Path::new("a"));
+        let at = Position::Whole.of(Path::new("a"));
         assert_eq!(decode(&format!("0X{block}"), &at).unwrap(), vec![0xab; 81]);
         assert!(matches!(decode("abc", &at), Err(BlocksError::OddHex { digits: 3, .. })));
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::super::packed::Limited;
-use super::error::{BlocksError, Place, Take};
+use super::error::{BlocksError, Position, Take};
 use super::hex;
 
 /// Members of an object that hold a block, the likeliest first: a reply of Bitcoin Core's RPC has it in `result`, others in
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, text: impl BufRead, take: Take) -> Result<(), Bl
         }
         for digits in found {
             number += 1;
-            let at = Place::item(path, number);
+            let at = Position::Item(number).of(path);
             let bytes = hex::decode(digits, &at)?;
             if !take(at, bytes)? {
                 return Ok(());

@@ -1,10 +1,9 @@
 //! Blocks: where a workload's input comes from.
 //!
-//! Three sources, one type. All of them yield [`Block`]s in ascending height, and the same call yields the
-//! same bytes on every machine:
+//! Two sources, one type. Both yield [`Block`]s in ascending height, and the same call yields the same bytes on
+//! every machine:
 //!
 //! - [`mainnet`]: the real mainnet block that crate `bitcoin-test-data` ships; needs no file and no network.
-//! - [`generate()`]: synthetic blocks of a chosen [`Mix`] from a seed, as many as a trace needs.
 //! - [`read`]: the user's own blocks from disk, as raw bytes, hex, JSON, or Bitcoin Core's `blk*.dat` files,
 //!   packed or not.
 
@@ -13,25 +12,20 @@ mod blk;
 mod chain;
 mod error;
 mod files;
-mod generate;
 mod hex;
 mod json;
-mod mix;
 mod network;
 mod real;
 mod record;
 mod source;
 mod text;
 mod trace;
-mod wallet;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use error::{BlocksError, Place, Position};
 pub use files::read;
-pub use generate::generate;
-pub use mix::{Locks, Mix, Permille, Spread};
 pub use real::mainnet;
 pub use trace::{Heights, Known, Trace};
 
@@ -77,14 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_the_size_and_not_the_bytes() {
+    fn a_block_is_shown_by_its_size_and_cloned_by_sharing() {
         let block = Block { height: 7, bytes: Arc::from([0_u8; 1000]) };
         assert_eq!(format!("{block:?}"), "Block { height: 7, bytes: 1000 }");
-    }
-
-    #[test]
-    fn cloning_shares_the_bytes() {
-        let block = Block { height: 7, bytes: Arc::from([0_u8; 1000]) };
         assert!(Arc::ptr_eq(&block.bytes, &block.clone().bytes));
     }
 }

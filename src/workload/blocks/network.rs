@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use bitcoin::p2p::Magic;
 
+use super::super::host::hex;
+
 /// Bitcoin's networks.
 const NETWORKS: [(Magic, &str); 5] = [
     (Magic::BITCOIN, "mainnet"),
@@ -47,9 +49,7 @@ impl Network {
 
     /// One that has no name here: a signet of somebody's own has a magic made of its challenge.
     pub(super) fn unnamed(magic: [u8; 4]) -> Self {
-        let [a, b, c, d] = magic;
-        let name =
-            format!("the network with the magic {a:02x}{b:02x}{c:02x}{d:02x} (a signet of one's own?)");
+        let name = format!("the network with the magic {} (a signet of one's own?)", hex(&magic));
         Self { magic, name: name.into() }
     }
 }

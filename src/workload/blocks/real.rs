@@ -14,7 +14,7 @@ use super::Block;
 /// It is a full block of ordinary payments from before Taproot; 22 of its outputs are `OP_RETURN`. Inputs and
 /// outputs are counted without those of the coinbase.
 ///
-/// A trace of several blocks repeats it or comes from [`generate`](super::generate()) or [`read`](super::read).
+/// A trace of several blocks repeats it or comes from [`read`](super::read).
 #[must_use]
 pub fn mainnet() -> Vec<Block> {
     vec![Block { height: 702_861, bytes: Arc::from(bitcoin_test_data::blocks::mainnet_702861()) }]

@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
-use tempfile::TempDir;
+use tempfile::NamedTempFile;
 
 use super::super::packed::{self, Packing};
 use super::blk::{self, Blk, Key};
-use super::error::{BlocksError, Place};
+use super::error::{BlocksError, Place, Position, Take};
 use super::network::{self, Network};
 use super::record::{HEAD, Record};
 use super::{MAX_BLOCK_BYTES, text};
@@ -83,8 +83,21 @@ impl Source {
         })
     }
 
+    /// Unpacks it to where it can be read from anywhere, and says how long it is.
+    fn unpack(&self, limit: u64) -> Result<(NamedTempFile, u64), BlocksError> {
+        let copy = || {
+            let mut data = NamedTempFile::new()?;
+            let length = io::copy(&mut self.bytes(limit)?, &mut data)?;
+            Ok((data, length))
+        };
+        copy().map_err(|error| match packed::limit_of(&error) {
+            Some(_) => BlocksError::Beyond { path: self.path.clone(), limit: MOST_BYTES },
+            None => BlocksError::io(&self.path, error),
+        })
+    }
+
     fn place(&self) -> Place {
-        Place::whole(&self.path)
+        Position::Whole.of(&self.path)
     }
 
     /// The one block of a raw file, or its first `most` bytes; and how many bytes there are in all.
@@ -102,10 +115,7 @@ impl Source {
     }
 
     /// Hands over the blocks of a text one by one, as long as `take` says that it wants more.
-    fn text(
-        &self,
-        take: &mut dyn FnMut(Place, Vec<u8>) -> Result<bool, BlocksError>,
-    ) -> Result<(), BlocksError> {
+    fn text(&self, take: Take) -> Result<(), BlocksError> {
         let bytes = self.bytes(MOST_BYTES).map_err(|error| BlocksError::io(&self.path, error))?;
         text::read(&self.path, bytes, &mut |at, mut bytes| {
             // The hex of a record of Bitcoin Core's, as cut out of its file.
@@ -126,45 +136,25 @@ fn length_of(record: &[u8]) -> [u8; 4] {
 pub(super) struct Sources {
     files: Vec<Source>,
     /// Bitcoin Core's, by their numbers. They are read here and there, so that packed ones are unpacked first.
-    unpacked: BTreeMap<usize, PathBuf>,
-    folder: Option<TempDir>,
+    unpacked: BTreeMap<usize, NamedTempFile>,
 }
 
 impl Sources {
     pub(super) fn new(files: Vec<Source>) -> Result<Self, BlocksError> {
-        let mut sources = Self { files, unpacked: BTreeMap::new(), folder: None };
-        let mut left = MOST_BYTES;
-        for number in 0..sources.files.len() {
-            let file = &sources.files[number];
+        let (mut unpacked, mut left) = (BTreeMap::new(), MOST_BYTES);
+        for (number, file) in files.iter().enumerate() {
             if file.kind == Kind::Core && file.packing.is_some() {
-                left -= sources.unpack(number, left)?;
+                let (data, length) = file.unpack(left)?;
+                left -= length;
+                unpacked.insert(number, data);
             }
         }
-        Ok(sources)
-    }
-
-    /// Unpacks a file to where it can be read from anywhere, and says how long it is.
-    fn unpack(&mut self, number: usize, limit: u64) -> Result<u64, BlocksError> {
-        let file = &self.files[number];
-        let failed = |error| match packed::limit_of(&error) {
-            Some(_) => BlocksError::Beyond { path: file.path.clone(), limit: MOST_BYTES },
-            None => BlocksError::io(&file.path, error),
-        };
-        let folder = match self.folder.take() {
-            Some(folder) => folder,
-            None => tempfile::tempdir().map_err(failed)?,
-        };
-        let path = folder.path().join(number.to_string());
-        let copy = || io::copy(&mut file.bytes(limit)?, &mut File::create(&path)?);
-        let length = copy().map_err(failed)?;
-        self.folder = Some(folder);
-        self.unpacked.insert(number, path);
-        Ok(length)
+        Ok(Self { files, unpacked })
     }
 
     fn blk(&self, number: usize) -> Result<Blk, BlocksError> {
         let path = &self.files[number].path;
-        let data = self.unpacked.get(&number).unwrap_or(path);
+        let data = self.unpacked.get(&number).map_or(&**path, NamedTempFile::path);
         Blk::open(path, data, Key::beside(path)?)
     }
 
@@ -237,8 +227,8 @@ impl<'a> Reader<'a> {
     pub(super) fn place(&self, record: &Record) -> Place {
         let file = &self.sources.files[record.source];
         match file.kind {
-            Kind::Core => Place::byte(&file.path, record.offset),
-            Kind::Text => Place::item(&file.path, record.offset as usize + 1),
+            Kind::Core => Position::Byte(record.offset).of(&file.path),
+            Kind::Text => Position::Item(record.offset as usize + 1).of(&file.path),
             Kind::Raw => file.place(),
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{BlocksError, Place};
 use super::{Block, bip34, real};
+use crate::units::several;
 
 /// Blocks read from disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,11 +77,10 @@ impl Trace {
     /// What was read, in a line.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let plural = |count: usize| if count == 1 { "1 block".into() } else { format!("{count} blocks") };
-        let (taken, found) = (self.blocks.len(), self.found);
-        let count = match found > taken {
-            true => format!("{taken} of {} (more with --limit)", plural(found)),
-            false => plural(taken),
+        let (taken, found) = (self.blocks.len(), several(self.found, "block"));
+        let count = match self.found > taken {
+            true => format!("{taken} of {found} (more with --limit)"),
+            false => several(taken, "block"),
         };
         self.heights().map_or(count.clone(), |heights| format!("{count}, {heights}"))
     }
@@ -139,11 +139,12 @@ impl Collector {
         at: &Place,
         record: bool,
     ) -> Result<(), BlocksError> {
-        let (block, used) = decode(&bytes).map_err(|flaw| flaw.at(at, bytes.len())).and_then(|found| {
-            if record || found.1 == bytes.len() { Ok(found) } else { Err(trailing(at, &bytes, found.1)) }
-        })?;
-        if used < bytes.len() {
-            let extra = bytes.len() - used;
+        let (block, used) = decode(&bytes, at)?;
+        let extra = bytes.len() - used;
+        if extra > 0 && !record {
+            return Err(BlocksError::Trailing { at: at.clone(), block: used, extra });
+        }
+        if extra > 0 {
             self.odd_ends.add(|| format!("{at}: {extra} bytes after the block in its record, passed over"));
             bytes.truncate(used);
         }
@@ -171,35 +172,17 @@ impl Collector {
     }
 }
 
-/// What keeps bytes from being a block.
-pub(super) enum Flaw {
-    CutOff,
-    Other(String),
-}
-
-impl Flaw {
-    pub(super) fn at(self, at: &Place, bytes: usize) -> BlocksError {
-        match self {
-            Flaw::CutOff => BlocksError::Truncated { at: at.clone(), bytes },
-            Flaw::Other(cause) => BlocksError::Malformed { at: at.clone(), cause },
-        }
-    }
-}
-
-fn trailing(at: &Place, bytes: &[u8], block: usize) -> BlocksError {
-    BlocksError::Trailing { at: at.clone(), block, extra: bytes.len() - block }
-}
-
 /// Decodes the block that `bytes` begin with, and says how many of them it has.
-pub(super) fn decode(bytes: &[u8]) -> Result<(bitcoin::Block, usize), Flaw> {
+pub(super) fn decode(bytes: &[u8], at: &Place) -> Result<(bitcoin::Block, usize), BlocksError> {
+    let malformed = |cause| BlocksError::Malformed { at: at.clone(), cause };
     match encode::deserialize_partial::<bitcoin::Block>(bytes) {
         Ok((block, _)) if block.txdata.is_empty() => {
-            Err(Flaw::Other("it has no transaction, not even a coinbase".into()))
+            Err(malformed("it has no transaction, not even a coinbase".into()))
         }
         Ok(found) => Ok(found),
         Err(encode::Error::Io(error)) if error.kind() == bitcoin::io::ErrorKind::UnexpectedEof => {
-            Err(Flaw::CutOff)
+            Err(BlocksError::Truncated { at: at.clone(), bytes: bytes.len() })
         }
-        Err(error) => Err(Flaw::Other(error.to_string())),
+        Err(error) => Err(malformed(error.to_string())),
     }
 }

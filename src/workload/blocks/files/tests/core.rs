@@ -58,8 +58,7 @@ fn space_reserved_at_the_end_is_skipped() {
     for zeros in [1, 7, 8, 100_000] {
         let mut file = records(Magic::REGTEST, pick(&[0, 1]));
         file.resize(file.len() + zeros, 0);
-        let dir = folder(&[("blk00000.dat", &file), ("blk00001.dat", &[0; 64])]);
-        let trace = read(dir.path(), Some(100), None).unwrap();
+        let trace = of(&[("blk00000.dat", &file), ("blk00001.dat", &[0; 64])], Some(100));
         assert_eq!(trace.blocks, six()[..2]);
         assert!(trace.notes[0].ends_with("blk00001.dat: holds no whole block"), "{:?}", trace.notes);
     }
@@ -111,7 +110,7 @@ fn stale_blocks_and_repeated_ones_are_left_out() {
     let stale = sibling(&six()[3]);
     let blocks = pick(&[0, 1, 2, 3, 4, 2, 0]).collect::<Vec<_>>();
     let file = [records(Magic::BITCOIN, [&stale[..]]), records(Magic::BITCOIN, blocks)].concat();
-    let trace = read(folder(&[("blk00000.dat", &file)]).path(), Some(100), None).unwrap();
+    let trace = of(&[("blk00000.dat", &file)], Some(100));
     assert_eq!(trace.blocks, six()[..5]);
     assert_eq!(trace.notes, ["1 stale block left out: not on the branch with the most work"]);
 }
@@ -128,7 +127,7 @@ fn core_files_and_others_do_not_mix() {
 #[test]
 fn pieces_keep_their_heights_and_gaps_are_told() {
     let file = records(Magic::BITCOIN, pick(&[5, 0, 3, 1]));
-    let trace = read(folder(&[("blk00000.dat", &file)]).path(), Some(100), None).unwrap();
+    let trace = of(&[("blk00000.dat", &file)], Some(100));
     assert_eq!(heights(&trace), [100, 101, 103, 105]);
     assert_eq!(
         trace.notes,

@@ -4,7 +4,7 @@ use super::*;
 
 /// The blocks that are read from a file, and the notes.
 fn told(file: &[u8]) -> (Vec<Block>, Vec<String>) {
-    let trace = read(folder(&[("blk00000.dat", file)]).path(), None, None).unwrap();
+    let trace = of(&[("blk00000.dat", file)], None);
     (
         trace.blocks,
         trace.notes.into_iter().map(|note| note.rsplit("dat: ").next().unwrap().to_owned()).collect(),
@@ -71,14 +71,14 @@ fn a_damaged_block_leaves_a_gap_and_is_told() {
     let second = regtest(&[0]).len();
     // Its transactions, beyond what tells where it belongs.
     file[second + 8 + 300..second + 8 + 1_500].fill(0xff);
-    let trace = read(folder(&[("blk00000.dat", &file)]).path(), None, None).unwrap();
+    let trace = of(&[("blk00000.dat", &file)], None);
     assert_eq!(heights(&trace), [100, 102, 103]);
     assert!(trace.notes[0].starts_with("passed over a damaged block: "), "{:?}", trace.notes);
     assert!(trace.notes[0].contains(&format!("blk00000.dat, byte {}", second + 8)), "{:?}", trace.notes);
     assert_eq!(trace.notes[1], "no file holds the blocks of heights 101 to 101");
     // It was written again, whole.
     file.extend(regtest(&[1]));
-    let trace = read(folder(&[("blk00000.dat", &file)]).path(), None, None).unwrap();
+    let trace = of(&[("blk00000.dat", &file)], None);
     assert_eq!(heights(&trace), [100, 101, 102, 103]);
 }
 
@@ -98,8 +98,7 @@ fn scrambled_files_have_gaps_as_well() {
     let mut file = [&first[..], &[0; 4_096], &rest].concat();
     xor(&mut file, key);
     file[first.len()..first.len() + 4_096].fill(0);
-    let dir = folder(&[("blk00000.dat", &file), ("xor.dat", &key)]);
-    let trace = read(dir.path(), None, None).unwrap();
+    let trace = of(&[("blk00000.dat", &file), ("xor.dat", &key)], None);
     assert_eq!(trace.blocks, six()[..4]);
     assert!(trace.notes[0].contains(": 4096 bytes from byte"), "{:?}", trace.notes);
     // Unscrambled by somebody who left the key.
@@ -109,8 +108,7 @@ fn scrambled_files_have_gaps_as_well() {
 
 #[test]
 fn a_file_of_nothing_but_damage_is_told_beside_whole_ones() {
-    let dir = folder(&[("blk00000.dat", &regtest(&[0, 1])), ("blk00001.dat", b"damage\0\0\0\0\0")]);
-    let trace = read(dir.path(), None, None).unwrap();
+    let trace = of(&[("blk00000.dat", &regtest(&[0, 1])), ("blk00001.dat", b"damage\0\0\0\0\0")], None);
     assert_eq!(trace.blocks, six()[..2]);
     assert!(trace.notes[0].contains("blk00001.dat: 11 bytes from byte 0 on"), "{:?}", trace.notes);
 }
@@ -149,7 +147,7 @@ fn other_chains_and_networks_are_named() {
     assert!(error.to_string().contains("blocks of signet beside those of regtest"), "{error}");
     // A signet of one's own.
     let own = records(Magic::from_bytes([0xa5, 0xdf, 0x2d, 0xcb]), pick(&[0, 1]));
-    let trace = read(folder(&[("blk00000.dat", &own)]).path(), None, None).unwrap();
+    let trace = of(&[("blk00000.dat", &own)], None);
     assert_eq!(trace.blocks, six()[..2]);
     assert!(trace.notes[0].contains("the magic a5df2dcb"), "{:?}", trace.notes);
 }

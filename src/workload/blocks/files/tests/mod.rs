@@ -8,11 +8,11 @@ use std::os::unix::fs::symlink;
 use std::sync::OnceLock;
 
 use bitcoin::consensus::{deserialize, serialize};
+use bitcoin::hex::FromHex;
 use bitcoin::p2p::Magic;
 use tempfile::TempDir;
 
-use super::super::generate::generate;
-use super::super::mix::{Mix, Spread};
+use super::super::super::host::hex as hex_of;
 use super::super::{Block, Known, Place, Position};
 use super::*;
 
@@ -20,8 +20,10 @@ use super::*;
 fn six() -> &'static [Block] {
     static BLOCKS: OnceLock<Vec<Block>> = OnceLock::new();
     BLOCKS.get_or_init(|| {
-        let mix = Mix { bytes: 2_000, stock: 8, inputs: Spread::fixed(1), ..Mix::payments() };
-        generate(&mix, 1, 100, 6)
+        let text = include_str!("../../../../../tests/blocks/100-106.hex");
+        let blocks =
+            text.lines().filter(|line| !line.starts_with('#')).map(|line| Vec::from_hex(line).unwrap());
+        (100..106).zip(blocks).map(|(height, bytes)| Block { height, bytes: bytes.into() }).collect()
     })
 }
 
@@ -34,8 +36,9 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     dir
 }
 
-fn hex_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// What is read of a folder with these files.
+fn of(files: &[(&str, &[u8])], start: Option<u32>) -> Trace {
+    read(folder(files).path(), start, None).unwrap()
 }
 
 /// A block file of these blocks, as they lie.

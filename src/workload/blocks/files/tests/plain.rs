@@ -26,8 +26,7 @@ fn blocks_get_the_heights_that_they_state_in_the_order_of_their_chain() {
 
 #[test]
 fn a_height_that_contradicts_is_taken_on_purpose() {
-    let dir = folder(&[("a.bin", &six()[0].bytes), ("b.bin", &six()[1].bytes)]);
-    let trace = read(dir.path(), Some(7), None).unwrap();
+    let trace = of(&[("a.bin", &six()[0].bytes), ("b.bin", &six()[1].bytes)], Some(7));
     assert_eq!((heights(&trace), trace.known), (vec![7, 8], Known::Given));
     let [note] = &trace.notes[..] else { panic!("{:?}", trace.notes) };
     assert!(
@@ -55,8 +54,7 @@ fn blocks_that_state_no_height_are_counted_and_it_is_said() {
 fn a_note_tells_when_the_merkle_root_is_wrong() {
     let mut block: bitcoin::Block = deserialize(&six()[0].bytes).unwrap();
     block.txdata[0].lock_time = bitcoin::absolute::LockTime::from_consensus(1);
-    let dir = folder(&[("a.bin", &serialize(&block))]);
-    let trace = read(dir.path(), Some(100), None).unwrap();
+    let trace = of(&[("a.bin", &serialize(&block))], Some(100));
     assert_eq!(trace.blocks.len(), 1);
     assert!(trace.notes[0].contains("merkle root"), "{:?}", trace.notes);
 }
