@@ -55,6 +55,29 @@ pub struct Row {
     pub error: Option<String>,
 }
 
+impl Row {
+    /// A row of a workload's first launch that says nothing yet: metric, value and whatever else it has are to be filled in.
+    pub fn new(run: &str, strategy: &str, workload: &str, params: &Params, phase: Phase) -> Self {
+        Self {
+            run: run.into(),
+            launch: 0,
+            round: None,
+            order: None,
+            strategy: strategy.into(),
+            workload: workload.into(),
+            params: params.clone(),
+            phase,
+            metric: String::new(),
+            unit: Unit::Count,
+            value: None,
+            samples: Vec::new(),
+            at_ns: None,
+            status: Status::Ok,
+            error: None,
+        }
+    }
+}
+
 /// The part of a cell's life that a row speaks of.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "kebab-case")]

@@ -51,10 +51,19 @@ pub fn all() -> &'static [Bundled] {
 /// # Errors
 /// When there is none.
 pub fn named(name: &str, chosen: &Params) -> Result<Workload> {
+    let (bundled, definition) = find(name)?;
+    bundled.workload(definition.params(false, chosen), None)
+}
+
+/// The guest of that name, and its definition.
+///
+/// # Errors
+/// When there is none.
+pub fn find(name: &str) -> Result<(&'static Bundled, Definition)> {
     for bundled in all() {
         let definition = bundled.definition()?;
         if definition.name == name {
-            return bundled.workload(definition.params(false, chosen), None);
+            return Ok((bundled, definition));
         }
     }
     bail!("there is no workload `{name}`")

@@ -9,11 +9,11 @@ use plotters::prelude::DrawingBackend;
 use super::canvas::{Align, Canvas, Type};
 use super::parts::{BODY, MARGIN, SMALL, heading, heading_height};
 use super::{Figure, Numbers, WIDTH, raster, svg};
-use crate::determinism::matrix::{distinct, environment, short};
+use crate::determinism::matrix::{environment, short};
 use crate::determinism::process::is_shortage;
 use crate::determinism::{Cell, Mitigation, Outcome, word};
 use crate::present::palette::{Colour, GRID, INK, MUTED, OUTCOMES, PAPER};
-use crate::prose::printable;
+use crate::prose::{distinct, printable};
 
 const NAME: f64 = 300.0;
 const ROW: f64 = 30.0;
