@@ -108,9 +108,9 @@ fn own(
 /// Nanoseconds per block by criterion, which calls wasmtime as any host would.
 fn plain(criterion: &mut Criterion, course: &Course, contender: &Contender, turn: usize) -> Result<Vec<f64>> {
     // Only the engine's settings come from us: they are what the strategy is.
-    let plan = Plan::new(contender.strategy, course.module(), options())?;
+    let plan = Plan::new(contender.strategy, &course.workload.module, options())?;
     let engine = plan.engine()?;
-    let module = Module::new(&engine, course.module()).map_err(anyhow::Error::from)?;
+    let module = Module::new(&engine, &course.workload.module).map_err(anyhow::Error::from)?;
     let mut linker = Linker::new(&engine);
     host::link(&mut linker).map_err(anyhow::Error::from)?;
     let pre = linker.instantiate_pre(&module).map_err(anyhow::Error::from)?;
@@ -125,7 +125,7 @@ fn plain(criterion: &mut Criterion, course: &Course, contender: &Contender, turn
             let started = Instant::now();
             for _ in 0..iters {
                 let (mut store, start) = live.take().expect("one instance lives between blocks");
-                let input = &course.trace()[next.get() % course.trace().len()];
+                let input = &course.workload.trace[next.get() % course.workload.trace.len()];
                 next.set(next.get() + 1);
                 store.data_mut().begin(input.clone());
                 start.call(&mut store, ()).expect("the block runs through");

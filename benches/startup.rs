@@ -15,16 +15,19 @@ fn main() -> Result<()> {
         let mut group = criterion.benchmark_group("startup");
         for contender in contenders.iter().filter(|contender| common::possible(contender, &course)) {
             let mut failed = None;
-            group.bench_function(BenchmarkId::new(course.name(), &contender.name), |bencher| {
-                bencher.iter_custom(|iters| {
-                    let starts =
-                        (0..iters).map(|_| bench.startup(&course, contender)).sum::<Result<Duration>>();
-                    starts.unwrap_or_else(|error| {
-                        failed.get_or_insert(error);
-                        Duration::from_nanos(iters)
-                    })
-                });
-            });
+            group.bench_function(
+                BenchmarkId::new(course.workload.name.as_str(), &contender.name),
+                |bencher| {
+                    bencher.iter_custom(|iters| {
+                        let starts =
+                            (0..iters).map(|_| bench.startup(&course, contender)).sum::<Result<Duration>>();
+                        starts.unwrap_or_else(|error| {
+                            failed.get_or_insert(error);
+                            Duration::from_nanos(iters)
+                        })
+                    });
+                },
+            );
             if let Some(error) = failed {
                 return Err(error);
             }

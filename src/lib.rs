@@ -15,6 +15,7 @@ pub mod claims;
 pub mod cli;
 pub mod determinism;
 pub mod export;
+pub mod files;
 pub mod gate;
 pub mod kernels;
 pub mod launch;

@@ -1,5 +1,7 @@
 //! Text that came from elsewhere, made safe to write: names, reasons, sentences.
 
+pub mod markdown;
+
 /// A share as a percentage: `99 %`, `99.5 %`, the space being one that does not break.
 pub fn percent(share: f64) -> String {
     format!("{}\u{a0}%", (share * 1e4).round() / 1e2)
@@ -28,6 +30,23 @@ pub fn enumerated(items: &[String]) -> String {
     }
 }
 
+/// Distinct values in the order in which they come.
+pub fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    grouped(values.into_iter().map(|value| (value, ()))).into_iter().map(|(value, _)| value).collect()
+}
+
+/// Values by what they have in common, in the order in which they come: what holds for many is said once.
+pub fn grouped<K: PartialEq, V>(values: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut groups: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in values {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
+        }
+    }
+    groups
+}
+
 /// Replaces control characters, which would break a terminal's line or an XML file, by a visible sign.
 pub fn printable(text: &str) -> String {
     text.chars()
@@ -48,6 +67,8 @@ mod tests {
     fn backticks_mark_code_in_pairs() {
         assert_eq!(code_spans("`a/b` takes 2x"), [(true, "a/b"), (false, " takes 2x")]);
         assert_eq!(code_spans("one ` alone"), [(false, "one ` alone")]);
+        assert_eq!(grouped([(1, 'a'), (2, 'b'), (1, 'c')]), [(1, vec!['a', 'c']), (2, vec!['b'])]);
+        assert_eq!(distinct([2, 1, 2]), [2, 1]);
         assert_eq!(enumerated(&["a".into(), "b".into(), "c".into()]), "a, b and c");
         assert_eq!(percent(0.995), "99.5\u{a0}%");
     }

@@ -8,7 +8,6 @@
 use std::fmt::Write;
 use std::io;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,8 +16,8 @@ use resetbench::analyse::summary::Equivalence;
 use resetbench::cell::child;
 use resetbench::cell::pressure;
 use resetbench::launch::process::CHILD_VERB;
+use resetbench::launch::stage::Stage;
 use resetbench::measure::row::Params;
-use resetbench::progress::Progress;
 use resetbench::protocol::Spec;
 use resetbench::protocol::policy::Policy;
 use resetbench::protocol::schedule::Schedule;
@@ -136,7 +135,7 @@ fn verify(mutants: &[&'static Strategy], guests: &[&str]) -> Result<Report> {
     let sound = SOUND.iter().map(|name| registry::find(name).context("a strategy that is right"));
     let mut strategies = sound.collect::<Result<Vec<_>>>()?;
     strategies.extend(mutants);
-    let staging = tempfile::tempdir()?;
+    let stage = Stage::silent(std::env::current_exe()?)?;
     let matrix = Matrix {
         strategies: &strategies,
         workloads: &workloads,
@@ -145,22 +144,14 @@ fn verify(mutants: &[&'static Strategy], guests: &[&str]) -> Result<Report> {
         seed: SEED,
         blocks: 0,
         timeout: Duration::from_secs(60),
-        binary: std::env::current_exe()?.into(),
-        staging: staging.path().into(),
-        progress: &Progress::Quiet,
-        interrupted: &AtomicBool::new(false),
+        stage: &stage,
     };
     matrix.run()
 }
 
 fn workload(name: &str) -> Result<Workload> {
-    for bundled in bundled::all() {
-        let definition = bundled.definition()?;
-        if definition.name == name {
-            return bundled.workload(definition.params(true, &Params::new()), None);
-        }
-    }
-    bail!("there is no workload {name}")
+    let (bundled, definition) = bundled::find(name)?;
+    bundled.workload(definition.params(true, &Params::new()), None)
 }
 
 /// A line for each mutant, and how many were caught and survived.

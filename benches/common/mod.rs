@@ -13,10 +13,10 @@ use anyhow::Result;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use reset_strategies::{Support, module::Facts, registry};
-use resetbench::cell::times::Timed;
 use resetbench::launch::in_process::{Bench, Course};
 use resetbench::launch::plan::{Contender, Plan, Profile};
 use resetbench::measure::row::Params;
+use resetbench::protocol::Timed;
 use resetbench::workload::{Workload, bundled};
 
 /// How one `cargo bench` runs.
@@ -60,13 +60,8 @@ impl Setup {
     /// A bundled workload with some of its parameters set.
     pub fn workload(&self, name: &str, params: &[(&str, u64)]) -> Result<Workload> {
         let chosen: Params = params.iter().map(|&(name, value)| (name.to_owned(), value.into())).collect();
-        for bundled in bundled::all() {
-            let definition = bundled.definition()?;
-            if definition.name == name {
-                return bundled.workload(definition.params(true, &chosen), None);
-            }
-        }
-        anyhow::bail!("there is no workload `{name}`")
+        let (bundled, definition) = bundled::find(name)?;
+        bundled.workload(definition.params(true, &chosen), None)
     }
 
     /// The workloads that are benched by default.
@@ -111,7 +106,7 @@ pub fn possible(contender: &Contender, course: &Course) -> bool {
     let strategy = contender.strategy;
     let supported = |facts| strategy.support(&facts) == Support::Supported;
     let here = strategy.availability() == reset_strategies::Availability::Available;
-    here && Facts::read(course.module()).is_ok_and(supported)
+    here && Facts::read(&course.workload.module).is_ok_and(supported)
 }
 
 /// Benches one cell. It is started when criterion first asks for it, so that what a filter leaves out costs nothing.
@@ -124,7 +119,7 @@ fn cell(
 ) -> Result<()> {
     let mut subject = None;
     let mut failed = None;
-    group.bench_function(BenchmarkId::new(course.name(), &contender.name), |bencher| {
+    group.bench_function(BenchmarkId::new(course.workload.name.as_str(), &contender.name), |bencher| {
         bencher.iter_custom(|iters| {
             let mut run = || -> Result<Duration> {
                 if subject.is_none() {

@@ -22,11 +22,11 @@ pub fn module(folder: &Path, engine: &Engine, wasm: &[u8]) -> Result<(Module, &'
         // SAFETY: the folder belongs to this run, whose children alone write to it, each file by an atomic rename
         // of what an engine of the same configuration serialised.
         let module = unsafe { Module::deserialize_file(engine, &path) };
-        return Ok((module.map_err(anyhow::Error::from)?, LOAD));
+        return Ok((module?, LOAD));
     }
     let module =
         Module::new(engine, wasm).map_err(anyhow::Error::from).context("cannot compile the module")?;
-    let compiled = module.serialize().map_err(anyhow::Error::from)?;
+    let compiled = module.serialize()?;
     let partial = path.with_extension(format!("{}.partial", std::process::id()));
     fs::write(&partial, compiled)
         .and_then(|()| fs::rename(&partial, &path))

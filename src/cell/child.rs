@@ -1,6 +1,6 @@
 //! The child process: one strategy on one workload, doing what the parent asks.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -9,7 +9,7 @@ use reset_strategies::Error;
 use super::crew::Crew;
 use super::ground::{Find, Ground};
 use super::times::Stages;
-use crate::protocol::{Refusal, Reply, Request, Spec};
+use crate::protocol::{Refusal, Reply, Request, Spec, say};
 
 /// Serves the parent until it closes the pipe.
 ///
@@ -20,21 +20,14 @@ pub fn serve(spec: &Spec, find: Find) -> Result<()> {
     let ground = Ground::lay(spec, find, &mut stages);
     let mut crew = match ground.and_then(|ground| Crew::start(Arc::new(ground), &mut stages)) {
         Ok(crew) => crew,
-        Err(error) => return answer(&failed(&error)),
+        Err(error) => return say(&failed(&error)),
     };
-    answer(&Reply::Ready { stages: stages.done() })?;
+    say(&Reply::Ready(stages.done()))?;
     for line in io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line?).context("a request of the parent")?;
-        answer(&crew.handle(&request).unwrap_or_else(|error| failed(&error)))?;
+        say(&crew.handle(&request).unwrap_or_else(|error| failed(&error)))?;
     }
     Ok(())
-}
-
-fn answer(reply: &Reply) -> Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, reply)?;
-    out.write_all(b"\n")?;
-    Ok(out.flush()?)
 }
 
 fn failed(error: &anyhow::Error) -> Reply {

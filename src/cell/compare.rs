@@ -3,6 +3,8 @@
 //! Each script runs twice. The first run is left alone until its end, since reading an instance's state touches every
 //! page of it, which could hide that a page was overlooked. The second reads the whole state after each reset.
 
+use std::io;
+
 use anyhow::Result;
 use procfs::process::Process;
 
@@ -37,37 +39,30 @@ pub fn observe(cell: &mut Cell, script: &Script) -> Result<Reference> {
 pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<Verified> {
     let fresh = cell.fresh()?;
     let steps = script.steps(cell.trace());
-    let mut verified = Verified::default();
     match (script.schedule, cell.committed()) {
         (Schedule::Committed, Err(reason)) => {
-            verified.not_run = Some(format!("nothing to commit: {reason}"));
-            return Ok(verified);
+            return Ok(Verified::not_run(format!("nothing to commit: {reason}")));
         }
         (Schedule::TwoSessions | Schedule::FailingGrowth | Schedule::Forked, _) if !cell.is_alone() => {
-            verified.not_run = Some("the process has several sessions at once".into());
-            return Ok(verified);
+            return Ok(Verified::not_run("the process has several sessions at once".into()));
         }
         _ => {}
     }
-    let (mut seen, mut hindrance) = (0, None);
+    let mut verified = Verified::default();
+    let mut run = Run {
+        cell,
+        script,
+        steps: &steps,
+        fresh: &fresh,
+        look: Look::AtTheEnd,
+        lookers: fresh.lookers(),
+        blocks: 0,
+        seen: 0,
+        hindrance: None,
+    };
     for look in [Look::AtTheEnd, Look::Always] {
-        let lookers = fresh.lookers();
-        let mut run = Run {
-            cell: &mut *cell,
-            script,
-            steps: &steps,
-            fresh: &fresh,
-            look,
-            lookers,
-            blocks: 0,
-            seen: 0,
-            hindrance: None,
-        };
-        let found = run.differs(expected);
-        verified.blocks += run.blocks;
-        seen += run.seen;
-        hindrance = run.hindrance.or(hindrance);
-        match found {
+        run.look = look;
+        match run.differs(expected) {
             None => {}
             Some(Difference::Unreachable(reason)) => verified.not_run = Some(reason),
             // What a host does not reset is expected to leak; the question is what shows first, and where.
@@ -75,7 +70,7 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
                 verified.consequence.get_or_insert(text);
             }
             Some(Difference::Output(text) | Difference::State(text)) => {
-                let committed = cell.committed().map(|how| format!(" ({how})"));
+                let committed = run.cell.committed().map(|how| format!(" ({how})"));
                 verified.difference = Some(text + committed.as_deref().unwrap_or_default());
                 if script.policy == Policy::Every {
                     break;
@@ -83,8 +78,9 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
             }
         }
     }
-    if seen == 0 && verified.difference.is_none() && verified.not_run.is_none() {
-        verified.not_run = unseen(script.schedule, hindrance);
+    verified.blocks = run.blocks;
+    if run.seen == 0 && verified.difference.is_none() && verified.not_run.is_none() {
+        verified.not_run = unseen(script.schedule, run.hindrance);
     }
     verified.peak_rss = peak_rss();
     Ok(verified)
@@ -160,12 +156,8 @@ impl Run<'_> {
         for (at, (step, expected)) in self.steps.iter().zip(&expected.blocks).enumerate() {
             let (mut observed, failed) = run(self.cell, self.script.id(at), step)?;
             self.seen += failed;
-            if let Some(difference) = self.push_out().or_else(|| self.squeeze()) {
+            if let Some(difference) = self.before_reset(at) {
                 return Ok(Some(difference));
-            }
-            self.split(at);
-            if let Some(text) = self.fork() {
-                return Ok(Some(Difference::State(format!("after {}, {text}", self.name(at)))));
             }
             sizes = largest(sizes, &self.sizes()?);
             let resets = self.resets(&observed.outcome)?;
@@ -195,7 +187,9 @@ impl Run<'_> {
             if resets && let Some(text) = self.beyond() {
                 return Ok(Some(self.state(at, resets, &text)));
             }
-            if let Some(difference) = self.push_out() {
+            if self.script.schedule == Schedule::PagedOut
+                && let Some(difference) = self.push_out()
+            {
                 return Ok(Some(difference));
             }
         }
@@ -279,11 +273,35 @@ impl Run<'_> {
         self.lookers.beyond(self.cell.strategy(), &mut self.cell.session)
     }
 
+    /// What happens between a block and its reset, as the schedule has it.
+    fn before_reset(&mut self, at: usize) -> Option<Difference> {
+        match self.script.schedule {
+            Schedule::PagedOut => self.push_out(),
+            // As a limit does that other blocks have used up.
+            Schedule::MemoryLimit => {
+                let group = self.cell.group();
+                let session = &mut self.cell.session;
+                let squeezed = group.and_then(|group| pressure::squeeze_out(session, &group));
+                self.left(squeezed, "nothing can be pushed out")
+            }
+            // Split again after every second block.
+            Schedule::SplitHuge => {
+                match huge::collapse(&mut self.cell.session, at.is_multiple_of(2)) {
+                    Ok(made) => self.seen += made as u64,
+                    Err(error) => self.hindrance = Some(error.to_string()),
+                }
+                None
+            }
+            Schedule::Forked => {
+                let text = self.fork()?;
+                Some(Difference::State(format!("after {}, {text}", self.name(at))))
+            }
+            _ => None,
+        }
+    }
+
     /// Resets in a forked child.
     fn fork(&mut self) -> Option<String> {
-        if self.script.schedule != Schedule::Forked {
-            return None;
-        }
         let fresh = self.fresh;
         let look = |session: &mut _| fresh.difference(session);
         let block = self.script.id(self.steps.len() + 1);
@@ -291,42 +309,19 @@ impl Run<'_> {
             .map_or_else(|error| Some(format!("the process cannot fork: {error}")), Result::err)
     }
 
-    /// Makes huge pages of the memories, and splits them after every second block.
-    fn split(&mut self, at: usize) {
-        if self.script.schedule == Schedule::SplitHuge {
-            match huge::collapse(&mut self.cell.session, at.is_multiple_of(2)) {
-                Ok(made) => self.seen += made as u64,
-                Err(error) => self.hindrance = Some(error.to_string()),
-            }
-        }
-    }
-
     fn push_out(&mut self) -> Option<Difference> {
-        if self.script.schedule != Schedule::PagedOut {
-            return None;
-        }
-        match pressure::page_out(&mut self.cell.session) {
-            Ok(pages) => {
-                self.seen += pages as u64;
-                None
-            }
-            Err(error) => Some(Difference::Unreachable(format!("MADV_PAGEOUT: {error}"))),
-        }
+        let pushed = pressure::page_out(&mut self.cell.session);
+        self.left(pushed, "MADV_PAGEOUT")
     }
 
-    /// Has what the block has written pushed out before its reset, as a limit does that other blocks have used up.
-    fn squeeze(&mut self) -> Option<Difference> {
-        if self.script.schedule != Schedule::MemoryLimit {
-            return None;
-        }
-        let squeezed =
-            self.cell.group().and_then(|group| pressure::squeeze_out(&mut self.cell.session, &group));
-        match squeezed {
+    /// Counts the pages that have left memory, or says why none could.
+    fn left(&mut self, pages: io::Result<usize>, what: &str) -> Option<Difference> {
+        match pages {
             Ok(pages) => {
                 self.seen += pages as u64;
                 None
             }
-            Err(error) => Some(Difference::Unreachable(format!("nothing can be pushed out: {error}"))),
+            Err(error) => Some(Difference::Unreachable(format!("{what}: {error}"))),
         }
     }
 

@@ -64,7 +64,13 @@ impl Tally {
     }
 
     fn usage(&mut self, execute: &Usage, reset: &Usage) {
-        for (metric, of) in USAGE {
+        let usage: [(_, fn(&Usage) -> u64); 4] = [
+            ("minor_faults", |usage| usage.minor_faults),
+            ("major_faults", |usage| usage.major_faults),
+            ("voluntary_switches", |usage| usage.voluntary_switches),
+            ("involuntary_switches", |usage| usage.involuntary_switches),
+        ];
+        for (metric, of) in usage {
             self.both(metric, of(execute), of(reset));
         }
     }
@@ -102,9 +108,10 @@ impl Tally {
         for (metric, ns) in costs {
             self.add(metric, Phase::Reset, Unit::Nanoseconds, ns.round() as u64);
         }
-        for (metric, of) in PAGES {
-            self.add(metric, Phase::Reset, Unit::Count, memories.iter().map(of).sum());
-        }
+        let pages =
+            |of: fn(&Learned) -> usize| memories.iter().map(|learned| of(learned) as u64).sum::<u64>();
+        self.add(HOT_PAGES, Phase::Reset, Unit::Count, pages(|learned| learned.hot));
+        self.add(COLD_PAGES, Phase::Reset, Unit::Count, pages(|learned| learned.cold));
     }
 
     /// Of the whole machine: the interrupts that a block sends reach other CPUs.
@@ -130,22 +137,6 @@ impl Tally {
         self.0.into_iter().map(count).collect()
     }
 }
-
-/// How many pages are treated alike.
-type PagesMetric = (&'static str, fn(&Learned) -> u64);
-
-const PAGES: [PagesMetric; 2] =
-    [(HOT_PAGES, |learned| learned.hot as u64), (COLD_PAGES, |learned| learned.cold as u64)];
-
-/// A metric of getrusage.
-type UsageMetric = (&'static str, fn(&Usage) -> u64);
-
-const USAGE: [UsageMetric; 4] = [
-    ("minor_faults", |usage| usage.minor_faults),
-    ("major_faults", |usage| usage.major_faults),
-    ("voluntary_switches", |usage| usage.voluntary_switches),
-    ("involuntary_switches", |usage| usage.involuntary_switches),
-];
 
 #[cfg(test)]
 mod tests {

@@ -66,16 +66,14 @@ impl Mate {
         let (answers, replies) = channel();
         let (ground, start) = (ground.clone(), start.clone());
         thread::Builder::new().name("session".into()).spawn(move || {
-            let cell = Cell::on(&ground, &mut Stages::here());
-            let (ready, mut cell) = match cell {
-                Ok(cell) => (Ok(Reply::Ready { stages: Vec::new() }), Some(cell)),
-                Err(error) => (Err(error), None),
-            };
             // Whoever asked may be gone by now, which ends this thread as well.
-            let mut heard = answers.send(ready).is_ok();
-            while let (true, Some(cell), Ok(request)) = (heard, cell.as_mut(), asked.recv()) {
+            let (mut cell, mut heard) = match Cell::on(&ground, &mut Stages::here()) {
+                Ok(cell) => (cell, answers.send(Ok(Reply::Ready(Vec::new()))).is_ok()),
+                Err(error) => return drop(answers.send(Err(error))),
+            };
+            while let (true, Ok(request)) = (heard, asked.recv()) {
                 start.wait();
-                heard = answers.send(handle(cell, &request)).is_ok();
+                heard = answers.send(handle(&mut cell, &request)).is_ok();
             }
         })?;
         replies.recv().map_err(|_| gone())?.context("another session of this process")?;
@@ -90,10 +88,10 @@ fn gone() -> anyhow::Error {
 /// Lays the answers of two sessions together.
 fn merge(all: Reply, other: Reply) -> Result<Reply> {
     Ok(match (all, other) {
-        (Reply::Timed { mut execute, mut reset }, Reply::Timed { execute: more, reset: resets }) => {
-            execute.extend(more);
-            reset.extend(resets);
-            Reply::Timed { execute, reset }
+        (Reply::Timed(mut all), Reply::Timed(other)) => {
+            all.execute.extend(other.execute);
+            all.reset.extend(other.reset);
+            Reply::Timed(all)
         }
         (Reply::Counted(mut counts), Reply::Counted(more)) => {
             for (count, more) in counts.iter_mut().zip(more) {
@@ -109,7 +107,7 @@ fn merge(all: Reply, other: Reply) -> Result<Reply> {
             all.peak_rss = all.peak_rss.max(other.peak_rss);
             Reply::Verified(all)
         }
-        (Reply::Ran { blocks }, Reply::Ran { blocks: more }) => Reply::Ran { blocks: blocks + more },
+        (Reply::Ran(blocks), Reply::Ran(more)) => Reply::Ran(blocks + more),
         (Reply::Followed(mut all), Reply::Followed(other)) => {
             all.extend(other);
             Reply::Followed(all)

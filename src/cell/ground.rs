@@ -11,6 +11,7 @@ use wasmtime::{Engine, Module};
 use super::cache;
 use super::state::Fresh;
 use super::times::Stages;
+use crate::files;
 use crate::measure::warm;
 use crate::protocol::Spec;
 use crate::protocol::schedule::Schedule;
@@ -46,7 +47,7 @@ impl Ground {
         let strategy =
             find(&spec.strategy).with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
         let trace = staging::read_trace(&spec.trace)?;
-        let wasm = module(spec)?;
+        let wasm = files::read(&spec.module)?;
         warm::warm(spec.warm_bytes)?;
         stages.skip();
 
@@ -68,7 +69,7 @@ impl Ground {
         if let Some(fresh) = &*made {
             return Ok(fresh.clone());
         }
-        let fresh = Arc::new(Fresh::of(&module(&self.spec)?, &self.spec.cache)?);
+        let fresh = Arc::new(Fresh::of(&files::read(&self.spec.module)?, &self.spec.cache)?);
         Ok(made.insert(fresh).clone())
     }
 
@@ -94,10 +95,6 @@ impl Spec {
     pub(super) fn ticks(&self) -> u64 {
         if self.is(Schedule::Allowances) { ALLOWANCE } else { TICKS }
     }
-}
-
-fn module(spec: &Spec) -> Result<Vec<u8>> {
-    std::fs::read(&spec.module).with_context(|| format!("cannot read {}", spec.module.display()))
 }
 
 /// Advances the engine's epoch from a thread that ends with the process.

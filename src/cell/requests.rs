@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::session::Cell;
-use super::times::Timed;
 use super::{compare, counters, follow, twins};
 use crate::protocol::{Reply, Request};
 
@@ -22,10 +21,7 @@ pub(super) fn handle(cell: &mut Cell, request: &Request) -> Result<Reply> {
         Request::Verify { ref script, ref expected } => {
             Reply::Verified(compare::verify(cell, script, expected)?)
         }
-        Request::Time { passes } => {
-            let Timed { execute, reset } = cell.time(passes)?;
-            Reply::Timed { execute, reset }
-        }
+        Request::Time { passes } => Reply::Timed(cell.time(passes)?),
         Request::Count { passes } => Reply::Counted(counters::count(cell, passes)?),
         Request::Run { millis, blocks } => {
             let until = Instant::now() + Duration::from_millis(millis);
@@ -38,7 +34,7 @@ pub(super) fn handle(cell: &mut Cell, request: &Request) -> Result<Reply> {
                     cell.check(block, outcome)
                 })?;
             }
-            Reply::Ran { blocks: ran }
+            Reply::Ran(ran)
         }
         Request::Follow { policy, blocks } => Reply::Followed(follow::follow(cell, policy, blocks)?),
     })

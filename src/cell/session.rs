@@ -4,18 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use reset_strategies::{Hooks, Session, Strategy};
 use wasmtime::{Linker, ResourceLimiter};
 
 use super::committed;
 use super::ground::Ground;
 use super::state::Fresh;
-use super::times::{Stages, Timed, nanos};
+use super::times::{Stages, nanos};
 use super::waste::Waste;
 use crate::machine::group::Joined;
 use crate::protocol::schedule::Schedule;
-use crate::protocol::{Observed, PlantedIn, Spec};
+use crate::protocol::{Observed, PlantedIn, Spec, Timed};
 use crate::workload::host::{self, BlockState, Outcome, Shared, Store, TICKS};
 
 /// A session with its blocks.
@@ -37,7 +37,7 @@ impl Cell {
         let Ground { spec, plan, module, .. } = &**ground;
         let store = Shared::new(initial(spec));
         let mut linker = Linker::new(module.engine());
-        host::link(&mut linker).map_err(anyhow::Error::from)?;
+        host::link(&mut linker)?;
         stages.end("link");
         let state = {
             let store = store.clone();
@@ -225,15 +225,12 @@ impl Cell {
 
     /// The same of an outcome.
     pub(super) fn in_time(&self, block: usize, outcome: &Outcome) -> Result<()> {
-        match outcome {
-            Outcome::TimedOut => {
-                bail!(
-                    "block {block} took longer than {} ms while it was measured",
-                    self.ground.spec.timeout_ms
-                )
-            }
-            Outcome::Completed | Outcome::Trapped(_) | Outcome::Failed(_) => Ok(()),
-        }
+        let limit = self.ground.spec.timeout_ms;
+        ensure!(
+            *outcome != Outcome::TimedOut,
+            "block {block} took longer than {limit} ms while it was measured"
+        );
+        Ok(())
     }
 }
 

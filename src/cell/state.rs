@@ -1,6 +1,7 @@
 //! The instance's state after a reset, held against that of a fresh instance. The one place that knows the contract's
 //! [`State`].
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use reset_strategies::contract::{Difference, Edges, Looker, State};
@@ -30,13 +31,13 @@ impl Fresh {
         (options.configure)(&mut config);
         // Plainer still, and a memfd is not to be had everywhere.
         config.memory_init_cow(false);
-        let engine = Engine::new(&config).map_err(anyhow::Error::from)?;
+        let engine = Engine::new(&config)?;
         let (module, _) = cache::module(compiled, &engine, &instrument(wasm, &facts)?)?;
         let mut linker = Linker::new(&engine);
-        host::link(&mut linker).map_err(anyhow::Error::from)?;
+        host::link(&mut linker)?;
         let mut store = Store::new(&engine, BlockState::new(host::Shared::default()));
         store.set_epoch_deadline(options.deadline);
-        let instance = linker.instantiate(&mut store, &module).map_err(anyhow::Error::from)?;
+        let instance = linker.instantiate(&mut store, &module)?;
         let state = State::read(&facts, instance, &mut store);
         Ok(Self { facts, state })
     }
@@ -63,35 +64,31 @@ impl Fresh {
 
     /// What looks behind memories again and again, for as long as a session lives.
     pub fn lookers(&self) -> Lookers<'_> {
-        Lookers { fresh: self, looker: None, edges: Vec::new() }
+        Lookers { fresh: self, looker: None, edges: BTreeMap::new() }
     }
 
     /// Grows the memories of a session that was reset back to `sizes`, and looks for old bytes in what was grown. The
     /// session has to be reset again.
     pub fn old_bytes(&self, session: &mut Session<BlockState>, sizes: &[usize]) -> Option<String> {
-        said(|| self.first_old_byte(session, sizes))
-    }
-
-    fn first_old_byte(
-        &self,
-        session: &mut Session<BlockState>,
-        sizes: &[usize],
-    ) -> Result<Option<String>, Error> {
-        let memories = memories(session)?;
-        let store = &mut session.store_mut()?;
-        for (index, (memory, &largest)) in memories.iter().zip(sizes).enumerate() {
-            let size = memory.data_size(&*store);
-            let pages = largest.saturating_sub(size) as u64 / memory.page_size(&*store);
-            if pages == 0 || memory.grow(&mut *store, pages).is_err() {
-                continue;
+        said(|| {
+            let memories = memories(session)?;
+            let store = &mut session.store_mut()?;
+            for (index, (memory, &largest)) in memories.iter().zip(sizes).enumerate() {
+                let size = memory.data_size(&*store);
+                let pages = largest.saturating_sub(size) as u64 / memory.page_size(&*store);
+                if pages == 0 || memory.grow(&mut *store, pages).is_err() {
+                    continue;
+                }
+                let grown = memory.data(&*store).get(size..).unwrap_or_default();
+                if let Some(at) = grown.iter().position(|&byte| byte != 0) {
+                    let (byte, offset) = (grown[at], size + at);
+                    return Ok(Some(format!(
+                        "memory {index} grows by a page with {byte:#04x} at {offset:#x}"
+                    )));
+                }
             }
-            let grown = memory.data(&*store).get(size..).unwrap_or_default();
-            if let Some(at) = grown.iter().position(|&byte| byte != 0) {
-                let (byte, offset) = (grown[at], size + at);
-                return Ok(Some(format!("memory {index} grows by a page with {byte:#04x} at {offset:#x}")));
-            }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 }
 
@@ -100,50 +97,34 @@ pub struct Lookers<'a> {
     fresh: &'a Fresh,
     looker: Option<Looker>,
     /// For instances that are kept, by where their first memory begins: one store has room for so many instances.
-    edges: Vec<(usize, Edges)>,
+    edges: BTreeMap<usize, Edges>,
 }
 
 impl Lookers<'_> {
     /// Looks behind the memories of a session that was reset, where the guest has to trap. Leaves everything as it is but
     /// the store's epoch deadline.
     pub fn beyond(&mut self, strategy: &Strategy, session: &mut Session<BlockState>) -> Option<String> {
-        said(|| self.first_beyond(strategy, session))
-    }
-
-    fn first_beyond(
-        &mut self,
-        strategy: &Strategy,
-        session: &mut Session<BlockState>,
-    ) -> Result<Option<String>, Error> {
-        let facts = &self.fresh.facts;
-        let Some(first) = memories(session)?.first().copied() else { return Ok(None) };
-        let instance = session.instance()?;
-        let mut store = session.store_mut()?;
-        let base = first.data_ptr(&store).addr();
-        // A fresh instance may begin where another did that is gone.
-        if let Lifecycle::Fresh(_) = strategy.lifecycle() {
-            self.edges.clear();
-        }
-        let known = self.edges.iter().position(|(known, _)| *known == base);
-        let index = match known {
-            Some(index) => index,
-            None => {
-                // A pool has no room for the instance that looks: its memories are wasmtime's own.
-                let looker = match self.looker.take() {
-                    Some(looker) => looker,
-                    None => match Looker::of(facts, instance, &mut store) {
-                        Ok(looker) => looker,
-                        Err(_) => return Ok(None),
-                    },
-                };
-                let edges = looker.at(facts, instance, &mut store);
-                self.looker = Some(looker);
-                let Ok(edges) = edges else { return Ok(None) };
-                self.edges.push((base, edges));
-                self.edges.len() - 1
+        said(|| {
+            let facts = &self.fresh.facts;
+            let Some(first) = memories(session)?.first().copied() else { return Ok(None) };
+            let instance = session.instance()?;
+            let mut store = session.store_mut()?;
+            let base = first.data_ptr(&store).addr();
+            // A fresh instance may begin where another did that is gone.
+            if let Lifecycle::Fresh(_) = strategy.lifecycle() {
+                self.edges.clear();
             }
-        };
-        Ok(self.edges[index].1.first_beyond(&self.fresh.state, store, BEYOND)?.map(in_words))
+            if !self.edges.contains_key(&base) {
+                // A pool has no room for the instance that looks: its memories are wasmtime's own.
+                if self.looker.is_none() {
+                    self.looker = Looker::of(facts, instance, &mut store).ok();
+                }
+                let Some(looker) = &self.looker else { return Ok(None) };
+                let Ok(edges) = looker.at(facts, instance, &mut store) else { return Ok(None) };
+                self.edges.insert(base, edges);
+            }
+            Ok(self.edges[&base].first_beyond(&self.fresh.state, store, BEYOND)?.map(in_words))
+        })
     }
 }
 

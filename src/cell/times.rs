@@ -1,4 +1,4 @@
-//! Times of a child: of its startup by stages, and of blocks.
+//! Times of a child's startup, by stages.
 
 use std::time::{Duration, Instant};
 
@@ -41,11 +41,4 @@ impl Stages {
 
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Samples of each block in nanoseconds, in trace order.
-#[derive(Clone, Debug, Default)]
-pub struct Timed {
-    pub execute: Vec<u64>,
-    pub reset: Vec<u64>,
 }

@@ -25,8 +25,7 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
         // Right, or refused.
         Err(error) => match error.downcast_ref() {
             Some(Error::Refused { .. } | Error::Unavailable { .. }) => {
-                let not_run = Some(format!("a second session is refused: {error:#}"));
-                return Ok(Verified { not_run, ..Verified::default() });
+                return Ok(Verified::not_run(format!("a second session is refused: {error:#}")));
             }
             _ => return Err(error),
         },

@@ -5,9 +5,8 @@
 use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
-use super::times::Timed;
 use crate::analyse::quantile::median;
-use crate::protocol::{Planted, PlantedIn};
+use crate::protocol::{Planted, PlantedIn, Timed};
 
 /// What to waste, and how long once that is known.
 pub struct Waste {
@@ -34,9 +33,7 @@ impl Waste {
     /// Takes the share of the median cycle that was measured first, in the round that warms up and is not written.
     pub fn settle(&mut self, timed: &Timed) {
         let Some(planted) = self.planted.filter(|_| self.length.is_zero()) else { return };
-        let mut cycles: Vec<u64> =
-            timed.execute.iter().zip(&timed.reset).map(|(execute, reset)| execute + reset).collect();
-        let cycle = median(&mut cycles).unwrap_or(0);
+        let cycle = median(&mut timed.cycles()).unwrap_or(0);
         self.length = Duration::from_nanos(cycle * u64::from(planted.per_mille) / 1_000);
     }
 }

@@ -1,7 +1,5 @@
 //! The instruments that claims are checked with: cases of `determinism`, startups, and cells of `run`.
 
-use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,32 +7,26 @@ use reset_strategies::commit;
 
 use crate::determinism::runner::Runner;
 use crate::determinism::{Case, Cell, Environment, Guest, Kind, Mitigation};
-use crate::launch::process::{self, Ended};
+use crate::launch::process;
 use crate::launch::runner::REFERENCE;
+use crate::launch::stage::Stage;
 use crate::machine::group::Version;
 use crate::machine::pace::patience;
 use crate::measure::row::Params;
 use crate::protocol::schedule::Script;
 use crate::protocol::staging;
-use crate::protocol::{Reply, Request, Spec};
+use crate::protocol::{Request, Spec, Timed, Verified};
 use crate::startup::bench::Bench;
 use crate::workload::bundled;
 
 /// How long a block may take on an ordinary machine, which none does.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Executions and resets of one cell, in nanoseconds per block.
-#[derive(Clone, Debug)]
-pub struct Times {
-    pub execute: Vec<u64>,
-    pub reset: Vec<u64>,
-}
-
 /// Everything that measures.
 pub struct Lab<'a> {
+    stage: &'a Stage,
     runner: Runner<'a>,
     pub bench: Bench,
-    staging: PathBuf,
     /// Cases that were run before.
     cells: Vec<(Case, Cell)>,
 }
@@ -62,10 +54,9 @@ impl<'a> Lab<'a> {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn new(staging: PathBuf, seed: u64, interrupted: &'a AtomicBool) -> Result<Self> {
-        let runner = Runner::new(staging.join("cases"), interrupted)?;
-        let bench = Bench::prepare(&staging, seed)?;
-        Ok(Self { runner, bench, staging, cells: Vec::new() })
+    pub fn new(stage: &'a Stage, seed: u64) -> Result<Self> {
+        let bench = Bench::prepare(stage, seed)?;
+        Ok(Self { stage, runner: Runner::new(stage), bench, cells: Vec::new() })
     }
 
     /// Runs a case, and before it what it is compared with.
@@ -85,15 +76,11 @@ impl<'a> Lab<'a> {
     }
 
     fn start(&mut self, strategy: &str, workload: &str, params: &[(&str, u64)]) -> Result<process::Cell> {
-        let chosen: Params = params
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), serde_json::Value::from(*value)))
-            .collect();
+        let chosen: Params = params.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let workload = bundled::named(workload, &chosen)?;
-        let staged = staging::stage(&self.staging.join("runs"), &workload)?;
+        let staged = staging::stage(&self.stage.staging.path().join("runs"), &workload)?;
         let spec = Spec::new(strategy, &workload, &staged, patience(TIMEOUT));
-        let binary = crate::launch::program()?;
-        let (cell, _) = process::Cell::start(binary.as_os_str(), spec).context(strategy.to_owned())?;
+        let (cell, _) = process::Cell::start(&self.stage.binary, spec).context(strategy.to_owned())?;
         Ok(cell)
     }
 
@@ -101,13 +88,10 @@ impl<'a> Lab<'a> {
     ///
     /// # Errors
     /// When the cell fails.
-    pub fn times(&mut self, strategy: &str, workload: &str, params: &[(&str, u64)]) -> Result<Times> {
+    pub fn times(&mut self, strategy: &str, workload: &str, params: &[(&str, u64)]) -> Result<Timed> {
         let mut cell = self.start(strategy, workload, params)?;
-        cell.ask(&Request::Time { passes: 1 })?;
-        match cell.ask(&Request::Time { passes: 3 })? {
-            Reply::Timed { execute, reset } => Ok(Times { execute, reset }),
-            other => Err(Ended::unexpected(&other).into()),
-        }
+        let _warm_up: Timed = cell.ask(&Request::Time { passes: 1 })?;
+        Ok(cell.ask(&Request::Time { passes: 3 })?)
     }
 
     /// The first difference of a strategy from fresh instances; `None` when there is none.
@@ -115,17 +99,10 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// When a cell fails.
     pub fn difference(&mut self, strategy: &str, workload: &str) -> Result<Option<String>> {
-        let params = [];
         let script = Script::in_order();
-        let mut fresh = self.start(REFERENCE, workload, &params)?;
-        let expected = match fresh.ask(&Request::Observe { script })? {
-            Reply::Observed(reference) => reference,
-            other => return Err(Ended::unexpected(&other).into()),
-        };
-        drop(fresh);
-        match self.start(strategy, workload, &params)?.ask(&Request::Verify { script, expected })? {
-            Reply::Verified(verified) => Ok(verified.difference),
-            other => Err(Ended::unexpected(&other).into()),
-        }
+        let expected = self.start(REFERENCE, workload, &[])?.ask(&Request::Observe { script })?;
+        let verify = Request::Verify { script, expected };
+        let verified: Verified = self.start(strategy, workload, &[])?.ask(&verify)?;
+        Ok(verified.difference)
     }
 }

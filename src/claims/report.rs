@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Claim, Finding, Verdict};
-use crate::analyse::quantile::median;
 use crate::determinism::word;
+use crate::launch::rows;
 use crate::measure::row::{Phase, Row, Status, Unit};
 
 /// `claims.json`.
@@ -77,21 +77,8 @@ pub fn row(run: &str, id: &str, finding: &Result<Finding>) -> Row {
         (Verdict::NotRun, None) => Status::Unavailable,
         _ => Status::Ok,
     };
-    Row {
-        run: run.into(),
-        launch: 0,
-        round: None,
-        order: None,
-        strategy: "-".into(),
-        workload: "claims".into(),
-        params: [("verdict".to_owned(), serde_json::Value::from(word(verdict)))].into(),
-        phase: Phase::Verify,
-        metric: id.into(),
-        unit,
-        value: if status == Status::Ok { median(&mut samples.clone()) } else { None },
-        samples,
-        at_ns: None,
-        status,
-        error,
-    }
+    let params = [("verdict".to_owned(), word(verdict).into())].into();
+    let row = Row::new(run, "-", "claims", &params, Phase::Verify);
+    let row = rows::sampled(Row { metric: id.into(), unit, status, error, ..row }, samples);
+    Row { value: row.value.filter(|_| status == Status::Ok), ..row }
 }

@@ -1,8 +1,9 @@
 //! Claims about what a reset costs, and what it forgets.
 
+use std::ops::RangeInclusive;
+
 use anyhow::{Context, Result};
 
-use super::lab::Times;
 use super::{Finding, Lab, Measure, Verdict};
 use crate::measure::row::Unit;
 use crate::startup::report::Spread;
@@ -24,29 +25,22 @@ const FAST: &str = "dirty/pagemap";
 const WORKLOADS: [(&str, &[(&str, u64)]); 3] =
     [("stress/noop", &[]), ("indexer/utxo", &[]), ("indexer/lru", &[("limit_mebibytes", 256)])];
 
-/// A reset's median per workload, what it says, and all resets.
-struct Resets {
-    medians: Vec<u64>,
-    words: String,
-    samples: Vec<u64>,
-}
-
-fn resets(lab: &mut Lab<'_>, strategy: &str) -> Result<Resets> {
-    let mut found = Resets { medians: Vec::new(), words: String::new(), samples: Vec::new() };
-    let mut words = Vec::new();
+/// What resets take on each workload, held against a range of medians.
+fn resets(lab: &mut Lab<'_>, strategy: &str, stated: RangeInclusive<u64>) -> Result<Finding> {
+    let (mut medians, mut words, mut samples) = (Vec::new(), Vec::new(), Vec::new());
     for (workload, params) in WORKLOADS {
-        let Times { mut reset, .. } = lab.times(strategy, workload, params)?;
+        let mut reset = lab.times(strategy, workload, params)?.reset;
         let spread = Spread::of(reset.clone()).context("a trace has blocks")?;
         words.push(format!("{spread} on {workload}"));
-        found.medians.push(spread.p50);
-        found.samples.append(&mut reset);
+        medians.push(spread.p50);
+        samples.append(&mut reset);
     }
-    found.words = format!("{strategy} resets in {}", words.join(", "));
-    Ok(found)
+    let measured = format!("{strategy} resets in {}", words.join(", "));
+    Ok(Finding::new(within(&medians, stated), measured).with(Unit::Nanoseconds, samples))
 }
 
 /// All within the stated range, all on one side of it, or here and there.
-fn within(medians: &[u64], range: std::ops::RangeInclusive<u64>) -> Verdict {
+fn within(medians: &[u64], range: RangeInclusive<u64>) -> Verdict {
     let all = |test: &dyn Fn(u64) -> bool| medians.iter().all(|&median| test(median));
     if all(&|median| range.contains(&median)) {
         Verdict::Holds
@@ -60,16 +54,13 @@ fn within(medians: &[u64], range: std::ops::RangeInclusive<u64>) -> Verdict {
 const MS: u64 = 1_000_000;
 
 fn refresh(lab: &mut Lab<'_>) -> Result<Finding> {
-    let found = resets(lab, REFRESH)?;
-    let verdict = within(&found.medians, 100 * MS..=500 * MS);
-    Ok(Finding::new(verdict, found.words).with(Unit::Nanoseconds, found.samples))
+    resets(lab, REFRESH, 100 * MS..=500 * MS)
 }
 
 fn fast(lab: &mut Lab<'_>) -> Result<Finding> {
-    let found = resets(lab, FAST)?;
-    let verdict = within(&found.medians, MS..=10 * MS);
-    let measured = format!("{}; it depends on how many pages a block dirties", found.words);
-    Ok(Finding::new(verdict, measured).with(Unit::Nanoseconds, found.samples))
+    let found = resets(lab, FAST, MS..=10 * MS)?;
+    let measured = format!("{}; it depends on how many pages a block dirties", found.measured);
+    Ok(Finding { measured, ..found })
 }
 
 fn speedup(lab: &mut Lab<'_>) -> Result<Finding> {
@@ -77,8 +68,7 @@ fn speedup(lab: &mut Lab<'_>) -> Result<Finding> {
     let mut words = Vec::new();
     for (workload, params) in WORKLOADS {
         let mut cycle = |strategy| -> Result<Spread> {
-            let Times { execute, reset } = lab.times(strategy, workload, params)?;
-            let cycles = execute.iter().zip(&reset).map(|(execute, reset)| execute + reset).collect();
+            let cycles = lab.times(strategy, workload, params)?.cycles();
             Spread::of(cycles).context("a trace has blocks")
         };
         let (refreshed, fast) = (cycle(REFRESH)?, cycle(FAST)?);
@@ -92,37 +82,31 @@ fn speedup(lab: &mut Lab<'_>) -> Result<Finding> {
     Ok(Finding::new(verdict, measured).with(Unit::Count, thousandths))
 }
 
-fn forgets(lab: &mut Lab<'_>, strategy: &str) -> Result<(bool, String)> {
+fn forgets(lab: &mut Lab<'_>, strategy: &str) -> Result<Finding> {
     let mut words = Vec::new();
     let mut clean = true;
     for workload in ["indexer/blocktracker", "indexer/utxo"] {
-        match lab.difference(strategy, workload)? {
-            None => words.push(format!("{workload}: equal to fresh instances")),
-            Some(difference) => {
-                clean = false;
-                words.push(format!("{workload}: {difference}"));
-            }
-        }
+        let difference = lab.difference(strategy, workload)?;
+        clean &= difference.is_none();
+        words.push(format!("{workload}: {}", difference.as_deref().unwrap_or("equal to fresh instances")));
     }
-    Ok((clean, format!("{strategy}: {}", words.join("; "))))
+    let measured = format!("{strategy}: {}", words.join("; "));
+    Ok(Finding::new(Verdict::holds_if(clean), measured).with(Unit::Count, vec![u64::from(!clean)]))
 }
 
 fn fast_forgets(lab: &mut Lab<'_>) -> Result<Finding> {
-    let (clean, measured) = forgets(lab, "control/zero-all")?;
-    Ok(Finding::new(Verdict::holds_if(clean), measured).with(Unit::Count, vec![u64::from(!clean)]))
+    forgets(lab, "control/zero-all")
 }
 
 fn refresh_forgets(lab: &mut Lab<'_>) -> Result<Finding> {
-    let (clean, measured) = forgets(lab, REFRESH)?;
-    Ok(Finding::new(Verdict::holds_if(clean), measured).with(Unit::Count, vec![u64::from(!clean)]))
+    forgets(lab, REFRESH)
 }
 
 fn no_state(lab: &mut Lab<'_>) -> Result<Finding> {
     // No bundled indexer comes near 1.75 GB or fails: the policy of seed 003 then does nothing at all.
-    let (clean, measured) = forgets(lab, "control/none")?;
-    let measured =
-        format!("below 1.75 GB and without a failure the policy does nothing, which is {measured}");
-    Ok(Finding::new(Verdict::holds_if(clean), measured).with(Unit::Count, vec![u64::from(!clean)]))
+    let found = forgets(lab, "control/none")?;
+    let why = "below 1.75 GB and without a failure the policy does nothing";
+    Ok(Finding { measured: format!("{why}, which is {}", found.measured), ..found })
 }
 
 #[cfg(test)]

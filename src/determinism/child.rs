@@ -1,7 +1,6 @@
 //! The process of a case: instantiate, commit, say so, run the blocks, say what is stored now.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,7 +13,8 @@ use wasmtime::{Linker, StoreLimitsBuilder};
 
 use super::root::root;
 use crate::cell::cache;
-use crate::protocol::staging;
+use crate::files;
+use crate::protocol::{say, staging};
 use crate::workload::host::options;
 use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
 
@@ -77,7 +77,8 @@ pub fn serve(spec: &Spec) -> Result<ExitCode> {
         match host::outcome(result, session.store_mut()?.data().log()) {
             Outcome::Completed => {}
             Outcome::Trapped(reason) | Outcome::Failed(reason) => {
-                return say(&Line::Trapped { block, reason });
+                say(&Line::Trapped { block, reason })?;
+                return Ok(ExitCode::SUCCESS);
             }
             Outcome::TimedOut => bail!("block {block} was interrupted, which nobody asked for"),
         }
@@ -85,24 +86,23 @@ pub fn serve(spec: &Spec) -> Result<ExitCode> {
     let store = store.lock();
     let last = store.iter().max_by_key(|(key, _)| *key).map(|(_, value)| value);
     let stored = last.and_then(|value| String::from_utf8(value.to_vec()).ok());
-    say(&Line::Done { root: root(&store)?, stored: stored.filter(|text| text.is_ascii()) })
+    say(&Line::Done { root: root(&store)?, stored: stored.filter(|text| text.is_ascii()) })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 type Started = (Session<BlockState>, Shared, Vec<Arc<[u8]>>);
 
 fn start(spec: &Spec) -> Result<Started> {
-    let policy =
-        commit::find(&spec.policy).with_context(|| format!("there is no policy `{}`", spec.policy))?;
-    let strategy = registry::find(&spec.strategy)
-        .with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
+    let Spec { strategy, policy, .. } = spec;
+    let strategy = registry::find(strategy).with_context(|| format!("there is no strategy `{strategy}`"))?;
+    let policy = commit::find(policy).with_context(|| format!("there is no policy `{policy}`"))?;
     if let Some(bytes) = spec.requirement {
         room::check_reservation()?;
         room::check(bytes)?;
     }
     policy.preflight(spec.commit_bytes)?;
     let trace = staging::read_trace(&spec.trace)?;
-    let wasm =
-        std::fs::read(&spec.module).with_context(|| format!("cannot read {}", spec.module.display()))?;
+    let wasm = files::read(&spec.module)?;
     let wasm = policy.module(&wasm, spec.commit_bytes)?;
     let plan = Plan::new(strategy, &wasm, options())?;
     let engine = plan.engine()?;
@@ -111,7 +111,7 @@ fn start(spec: &Spec) -> Result<Started> {
         spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect();
     let store = Shared::new(store);
     let mut linker = Linker::new(&engine);
-    host::link(&mut linker).map_err(anyhow::Error::from)?;
+    host::link(&mut linker)?;
     let state = {
         let store = store.clone();
         move || BlockState::new(store.clone())
@@ -140,12 +140,4 @@ fn shortage(error: &anyhow::Error) -> Option<&Shortage> {
         Some(commit::Error::Shortage(shortage)) => Some(shortage),
         _ => cause.downcast_ref(),
     })
-}
-
-fn say(line: &Line) -> Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, line)?;
-    out.write_all(b"\n")?;
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
 }

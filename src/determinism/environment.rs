@@ -63,27 +63,20 @@ impl Environment {
     /// # Errors
     /// When this process may not make a control group.
     pub fn confine(self, command: &mut Command) -> Result<Option<Group>> {
-        let group = match (self.kind, self.limit) {
+        let (mut group, mut members, mut resource) = (None, None, None);
+        match (self.kind, self.limit) {
             (Kind::Group(version), Some(limit)) => {
-                let group = Group::make(version)?;
-                group.limit_without_swap(limit)?;
-                Some(group)
+                let made = group.insert(Group::make(version)?);
+                made.limit_without_swap(limit)?;
+                // Opened here: between fork and exec nothing may be allocated.
+                let file = made.members();
+                let open = OpenOptions::new().write(true).open(&file);
+                members = Some(open.with_context(|| file.display().to_string())?);
             }
-            _ => None,
-        };
-        // Opened here: between fork and exec nothing may be allocated.
-        let members = match &group {
-            Some(group) => {
-                let file = group.members();
-                Some(OpenOptions::new().write(true).open(&file).with_context(|| file.display().to_string())?)
-            }
-            None => None,
-        };
-        let resource = match (self.kind, self.limit) {
-            (Kind::Data, Some(limit)) => Some((libc::RLIMIT_DATA, limit)),
-            (Kind::AddressSpace, Some(limit)) => Some((libc::RLIMIT_AS, limit)),
-            _ => None,
-        };
+            (Kind::Data, Some(limit)) => resource = Some((libc::RLIMIT_DATA, limit)),
+            (Kind::AddressSpace, Some(limit)) => resource = Some((libc::RLIMIT_AS, limit)),
+            _ => {}
+        }
         let confine = move || {
             // The suite must never be what the OOM killer takes.
             write_all(c"/proc/self/oom_score_adj", b"1000")?;

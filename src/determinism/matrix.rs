@@ -1,10 +1,9 @@
 //! The cells as tables for a terminal: commit policies down, environments across.
 
-use std::fmt::Write as _;
-
 use super::environment::size;
 use super::process::is_shortage;
 use super::{Cell, Outcome, word};
+use crate::prose::{distinct, grouped};
 
 const COLUMN: usize = 11;
 
@@ -30,17 +29,6 @@ refused 78  the same, in words and with exit code   killed    by a signal before
 trapped     the guest trapped: the block failed     -         not run
 ";
 
-/// Distinct values in the order in which they come.
-pub fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut found = Vec::new();
-    for value in values {
-        if !found.contains(&value) {
-            found.push(value);
-        }
-    }
-    found
-}
-
 /// An environment's two words.
 pub fn environment(cell: &Cell) -> (String, String) {
     (cell.environment.clone(), cell.limit_bytes.map_or_else(String::new, size))
@@ -49,51 +37,39 @@ pub fn environment(cell: &Cell) -> (String, String) {
 /// All cells, a table for each guest and mitigation, and below it what stands behind the outcomes.
 pub fn tables(cells: &[Cell]) -> String {
     let mut out = String::new();
-    for (guest, mitigation) in distinct(cells.iter().map(|cell| (cell.guest, cell.mitigation))) {
-        let cells: Vec<&Cell> =
-            cells.iter().filter(|cell| (cell.guest, cell.mitigation) == (guest, mitigation)).collect();
+    for ((guest, mitigation), cells) in
+        grouped(cells.iter().map(|cell| ((cell.guest, cell.mitigation), cell)))
+    {
         let environments = distinct(cells.iter().map(|cell| environment(cell)));
-        let policies = distinct(cells.iter().map(|cell| cell.commit.as_str()));
-        let _ = writeln!(out, "{}, mitigation: {}", word(guest), word(mitigation));
-        for line in 0..2 {
-            let _ = write!(out, "  {:<26}", if line == 0 { "commit policy" } else { "" });
-            for (name, limit) in &environments {
-                let _ = write!(out, "{:<COLUMN$} ", if line == 0 { name } else { limit });
-            }
-            out.truncate(out.trim_end().len());
-            out.push('\n');
-        }
-        for policy in &policies {
-            let _ = write!(out, "  {policy:<26}");
-            for place in &environments {
-                let cell = cells.iter().find(|cell| cell.commit == *policy && environment(cell) == *place);
-                let _ = write!(out, "{:<COLUMN$} ", cell.map_or("", |cell| short(cell)));
-            }
-            out.truncate(out.trim_end().len());
-            out.push('\n');
+        out += &format!("{}, mitigation: {}\n", word(guest), word(mitigation));
+        out += &line("commit policy", environments.iter().map(|(name, _)| name.as_str()));
+        out += &line("", environments.iter().map(|(_, limit)| limit.as_str()));
+        for (policy, cells) in grouped(cells.iter().map(|cell| (cell.commit.as_str(), *cell))) {
+            let at = |place: &(String, String)| cells.iter().find(|cell| environment(cell) == *place);
+            out += &line(policy, environments.iter().map(|place| at(place).map_or("", |cell| short(cell))));
         }
         out.push('\n');
     }
-    out.push_str(LEGEND);
-    out
+    out + LEGEND
+}
+
+fn line<'a>(head: &str, columns: impl Iterator<Item = &'a str>) -> String {
+    let columns: String = columns.map(|column| format!("{column:<COLUMN$} ")).collect();
+    format!("{}\n", format!("  {head:<26}{columns}").trim_end())
 }
 
 /// An example of each outcome in each kind of environment, with its reason; all are in the JSON.
 pub fn reasons(cells: &[Cell]) -> String {
-    let mut out = String::new();
-    let mut seen = Vec::new();
-    for cell in cells.iter().filter(|cell| cell.outcome != Outcome::Reference) {
-        let Some(reason) = &cell.reason else { continue };
-        let kind = (cell.outcome, cell.exit_code, cell.environment.as_str());
-        if seen.contains(&kind) {
-            continue;
-        }
-        seen.push(kind);
+    let others = cells.iter().filter(|cell| cell.outcome != Outcome::Reference && cell.reason.is_some());
+    let kinds = grouped(others.map(|cell| ((cell.outcome, cell.exit_code, &cell.environment), cell)));
+    let told = kinds.iter().map(|(_, cells)| {
+        let cell = cells[0];
         let (name, limit) = environment(cell);
         let place = format!("{name} {limit}");
-        let _ = writeln!(out, "{}, {} in {}: {reason}", short(cell), cell.commit, place.trim());
-    }
-    out
+        let reason = cell.reason.as_deref().unwrap_or_default();
+        format!("{}, {} in {}: {reason}\n", short(cell), cell.commit, place.trim())
+    });
+    told.collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod report;
 pub mod root;
 pub mod runner;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use environment::{Environment, Kind};
@@ -21,9 +22,7 @@ pub use environment::{Environment, Kind};
 pub const SCHEMA: u32 = 1;
 
 /// How a case ended.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The block completed and the state is that of an unlimited host.
@@ -43,9 +42,7 @@ pub enum Outcome {
 }
 
 /// What is done besides the commit policy, each as seed 000 proposes it.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mitigation {
     None,
@@ -63,9 +60,7 @@ pub enum Mitigation {
 pub const BUDGET: u64 = 512 << 20;
 
 /// What runs in a case.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Guest {
     /// `stress/allocate`, 20 times 50 MiB.
@@ -111,8 +106,15 @@ pub struct Case {
     pub guest: Guest,
 }
 
+impl Case {
+    /// The same case elsewhere.
+    pub fn under(self, environment: Environment) -> Self {
+        Self { environment, ..self }
+    }
+}
+
 /// What became of a case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// `as-found`, `cgroup-v1`, `cgroup-v2`, `rlimit-data` or `rlimit-as`.
     pub environment: String,

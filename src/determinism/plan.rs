@@ -47,33 +47,26 @@ pub fn environments(profile: Profile, limits: &[u64]) -> Vec<Environment> {
     use Kind::{AddressSpace, Data};
     let used = Version::in_use();
     let (group, other) = (Kind::Group(used), Kind::Group(used.other()));
-    let mut environments = vec![Environment::AS_FOUND];
-    let add =
-        |list: &[(Kind, u64)]| list.iter().map(|(kind, limit)| Environment::limited(*kind, *limit)).collect();
-    let limited: Vec<Environment> = match profile {
-        _ if !limits.is_empty() => {
-            let of = |kind| limits.iter().map(move |limit| Environment::limited(kind, *limit));
-            [group, Data, AddressSpace, other].into_iter().flat_map(of).collect()
-        }
-        Profile::Smoke => add(&[(group, 512 * MIB), (Data, 256 * MIB)]),
-        Profile::Quick => add(&[
+    let each = |kinds: [Kind; 4], limits: &[u64]| -> Vec<(Kind, u64)> {
+        kinds.iter().flat_map(|&kind| limits.iter().map(move |&limit| (kind, limit))).collect()
+    };
+    let limited = match profile {
+        _ if !limits.is_empty() => each([group, Data, AddressSpace, other], limits),
+        Profile::Smoke => vec![(group, 512 * MIB), (Data, 256 * MIB)],
+        Profile::Quick => vec![
             (group, 512 * MIB),
             (group, GIB),
             (group, 8 * GIB),
             (Data, 256 * MIB),
             (AddressSpace, 2 * GIB),
             (other, 512 * MIB),
-        ]),
-        Profile::Full => [group, other, Data, AddressSpace]
-            .into_iter()
-            .flat_map(|kind| {
-                [256 * MIB, 512 * MIB, GIB, 2 * GIB, 4 * GIB, 8 * GIB]
-                    .map(|limit| Environment::limited(kind, limit))
-            })
-            .collect(),
+        ],
+        Profile::Full => {
+            each([group, other, Data, AddressSpace], &[256 * MIB, 512 * MIB, GIB, 2 * GIB, 4 * GIB, 8 * GIB])
+        }
     };
-    environments.extend(limited);
-    environments
+    let limited = limited.into_iter().map(|(kind, limit)| Environment::limited(kind, limit));
+    [Environment::AS_FOUND].into_iter().chain(limited).collect()
 }
 
 /// All cases, those first that others are compared with and those next that matter most.

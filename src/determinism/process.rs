@@ -1,10 +1,8 @@
 //! The parent's side of a case: start it under its limit, wait, and tell from its end what became of it.
 
-use std::ffi::OsStr;
 use std::io::Read;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,6 +12,8 @@ use reset_strategies::commit::canary;
 use super::Outcome;
 use super::child::{Line, Spec};
 use super::environment::{Environment, size};
+use crate::launch;
+use crate::launch::stage::Stage;
 
 /// The hidden verb under which the binary is a case.
 pub const CELL_VERB: &str = "cell";
@@ -21,41 +21,25 @@ pub const CELL_VERB: &str = "cell";
 /// How a process ended, before it is compared with anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    pub outcome: Ending,
+    /// Of a process that completed, [`Outcome::Reference`] until it is compared.
+    pub outcome: Outcome,
     pub reason: Option<String>,
     pub exit_code: Option<i32>,
+    /// Root over what is stored, where it completed.
+    pub root: Option<String>,
+    pub stored: Option<String>,
     pub committed_bytes: Option<u64>,
     pub wall: Duration,
-}
-
-/// What can be said without the reference.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    Completed { root: String, stored: Option<String> },
-    Other(Outcome),
 }
 
 /// Runs a case to its end.
 ///
 /// # Errors
 /// When no process can be started. That a limit cannot be set is an ending: [`Outcome::NotRun`].
-pub fn run(
-    binary: &OsStr,
-    environment: Environment,
-    spec: &Spec,
-    timeout: Duration,
-    interrupted: &AtomicBool,
-) -> Result<Ended> {
+pub fn run(stage: &Stage, environment: Environment, spec: &Spec, timeout: Duration) -> Result<Ended> {
     let started = Instant::now();
-    let mut command = Command::new(binary);
-    command
-        .arg(CELL_VERB)
-        .arg(serde_json::to_string(spec)?)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // Ctrl-C is the parent's to handle, which removes the group as well.
-        .process_group(0);
+    let mut command = launch::child(&stage.binary, CELL_VERB, spec)?;
+    command.stdin(Stdio::null());
     let group = match environment.confine(&mut command) {
         Ok(group) => group,
         Err(error) => return Ok(not_run(format!("{error:#}"))),
@@ -67,13 +51,11 @@ pub fn run(
     };
     let out = collect(child.stdout.take().context("the child's standard output")?);
     let err = collect(child.stderr.take().context("the child's standard error")?);
-    let waited = wait(&mut child, started + timeout, interrupted)?;
+    let waited = wait(&mut child, started + timeout, stage)?;
     let killed_by = group.as_ref().and_then(|group| {
         let kills = group.oom_kills().filter(|kills| *kills > 0)?;
-        Some(format!(
-            "the OOM killer of its control group, limit {} ({kills} killed)",
-            size(environment.limit?)
-        ))
+        let limit = size(environment.limit?);
+        Some(format!("the OOM killer of its control group, limit {limit} ({kills} killed)"))
     });
     // Before the pipes are read to their end: a child of the child could hold them open.
     drop(group);
@@ -81,15 +63,22 @@ pub fn run(
     let wall = started.elapsed();
     Ok(match waited {
         Some(status) => Ended { wall, ..judge(status, &out, &err, killed_by) },
-        None if interrupted.load(Ordering::Relaxed) => not_run("interrupted".into()),
+        None if stage.stopped() => not_run("interrupted".into()),
         None => not_run(format!("it took longer than {} s", timeout.as_secs())),
     })
 }
 
 /// An ending without a process.
 pub fn not_run(reason: String) -> Ended {
-    let outcome = Ending::Other(Outcome::NotRun);
-    Ended { outcome, reason: Some(reason), exit_code: None, committed_bytes: None, wall: Duration::ZERO }
+    Ended {
+        outcome: Outcome::NotRun,
+        reason: Some(reason),
+        exit_code: None,
+        root: None,
+        stored: None,
+        committed_bytes: None,
+        wall: Duration::ZERO,
+    }
 }
 
 /// Reads a pipe to its end in a thread of its own, so that neither pipe fills up while the other is read.
@@ -103,12 +92,12 @@ fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 }
 
 /// Waits for the process to end; kills it when the time is up or the user wants to stop.
-fn wait(child: &mut Child, until: Instant, interrupted: &AtomicBool) -> Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, until: Instant, stage: &Stage) -> Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait().context("waiting for a child")? {
             return Ok(Some(status));
         }
-        if interrupted.load(Ordering::Relaxed) || Instant::now() > until {
+        if stage.stopped() || Instant::now() > until {
             child.kill().and_then(|()| child.wait()).context("ending a child")?;
             return Ok(None);
         }
@@ -125,12 +114,14 @@ fn judge(status: ExitStatus, out: &str, err: &str, killed_by: Option<String>) ->
     });
     let said = err.trim().trim_start_matches("error: ");
     let said = (!said.is_empty()).then(|| said.lines().last().unwrap_or(said).to_owned());
-    let (outcome, reason) = match (lines.last(), status.signal()) {
-        (Some(Line::Done { root, stored }), None) => {
-            (Ending::Completed { root: root.clone(), stored: stored.clone() }, None)
+    let (mut root, mut stored) = (None, None);
+    let (outcome, reason) = match (lines.into_iter().next_back(), status.signal()) {
+        (Some(Line::Done { root: all, stored: last }), None) => {
+            (root, stored) = (Some(all), last);
+            (Outcome::Reference, None)
         }
         (Some(Line::Trapped { block, reason }), None) => {
-            (Ending::Other(Outcome::Trapped), Some(format!("block {block}: {reason}")))
+            (Outcome::Trapped, Some(format!("block {block}: {reason}")))
         }
         (_, Some(signal)) => {
             let when = match committed_bytes {
@@ -138,12 +129,12 @@ fn judge(status: ExitStatus, out: &str, err: &str, killed_by: Option<String>) ->
                 None => Outcome::KilledAtStartup,
             };
             let by = killed_by.unwrap_or_else(|| said.unwrap_or_else(|| "from outside".into()));
-            (Ending::Other(when), Some(format!("killed by signal {signal}: {by}")))
+            (when, Some(format!("killed by signal {signal}: {by}")))
         }
         // Without a signal and without a result: it said no, before the first block or, as a failed reset, after it.
-        (_, None) => (Ending::Other(Outcome::Refused), said),
+        (_, None) => (Outcome::Refused, said),
     };
-    Ended { outcome, reason, exit_code: status.code(), committed_bytes, wall: Duration::ZERO }
+    Ended { outcome, reason, exit_code: status.code(), root, stored, committed_bytes, wall: Duration::ZERO }
 }
 
 /// Whether a refusal is the canary's.
@@ -155,30 +146,25 @@ pub fn is_shortage(code: Option<i32>) -> bool {
 mod tests {
     use super::*;
 
-    const READY: &str = "{\"ready\":{\"committed_bytes\":4096}}\n";
-
-    fn ended(raw: i32, out: &str, err: &str) -> (Ending, Option<i32>) {
-        let ended = judge(ExitStatus::from_raw(raw), out, err, None);
-        (ended.outcome, ended.exit_code)
-    }
-
     #[test]
     fn the_end_of_a_process_tells_the_outcome() {
-        let done = format!("{READY}{{\"done\":{{\"root\":\"ab\",\"stored\":null}}}}\n");
-        let trapped = format!("{READY}{{\"trapped\":{{\"block\":0,\"reason\":\"unreachable\"}}}}\n");
-        let other = Ending::Other;
-        assert_eq!(ended(0, &done, ""), (Ending::Completed { root: "ab".into(), stored: None }, Some(0)));
-        assert_eq!(ended(0, &trapped, ""), (other(Outcome::Trapped), Some(0)));
-        assert_eq!(ended(9, "", ""), (other(Outcome::KilledAtStartup), None));
-        assert_eq!(ended(9, READY, ""), (other(Outcome::KilledInBlock), None));
-        assert_eq!(ended(6, READY, "memory allocation failed"), (other(Outcome::KilledInBlock), None));
-        assert_eq!(ended(78 << 8, "", "error: too small"), (other(Outcome::Refused), Some(78)));
-        assert_eq!(ended(1 << 8, "", "error: cannot reserve"), (other(Outcome::Refused), Some(1)));
-    }
-
-    #[test]
-    fn a_result_counts_only_if_the_process_lived_to_its_end() {
-        let done = format!("{READY}{{\"done\":{{\"root\":\"ab\",\"stored\":null}}}}\n");
-        assert_eq!(ended(9, &done, "").0, Ending::Other(Outcome::KilledInBlock));
+        let ready = "{\"ready\":{\"committed_bytes\":4096}}\n";
+        let done = &format!("{ready}{{\"done\":{{\"root\":\"ab\",\"stored\":null}}}}\n");
+        let trapped = &format!("{ready}{{\"trapped\":{{\"block\":0,\"reason\":\"unreachable\"}}}}\n");
+        for (raw, out, err, outcome, code) in [
+            (0, done.as_str(), "", Outcome::Reference, Some(0)),
+            (0, trapped, "", Outcome::Trapped, Some(0)),
+            (9, "", "", Outcome::KilledAtStartup, None),
+            (9, ready, "", Outcome::KilledInBlock, None),
+            // A result counts only if the process lived to its end.
+            (9, done, "", Outcome::KilledInBlock, None),
+            (6, ready, "memory allocation failed", Outcome::KilledInBlock, None),
+            (78 << 8, "", "error: too small", Outcome::Refused, Some(78)),
+            (1 << 8, "", "error: cannot reserve", Outcome::Refused, Some(1)),
+        ] {
+            let ended = judge(ExitStatus::from_raw(raw), out, err, None);
+            assert_eq!((ended.outcome, ended.exit_code), (outcome, code), "{raw} {out} {err}");
+            assert_eq!(ended.root.as_deref(), (outcome == Outcome::Reference).then_some("ab"));
+        }
     }
 }

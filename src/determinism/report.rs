@@ -1,8 +1,5 @@
-//! `determinism.json`, and the heat map beside it.
+//! `determinism.json`.
 
-use std::path::Path;
-
-use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,15 +32,5 @@ impl Report {
             interrupted,
             cells,
         }
-    }
-
-    /// Writes the JSON.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join("determinism.json");
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 }

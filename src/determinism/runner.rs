@@ -1,9 +1,6 @@
 //! Takes cases through their processes, and compares what they end with.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use reset_strategies::commit::{self, Policy, room};
@@ -11,8 +8,9 @@ use reset_strategies::registry;
 use serde_json::Value;
 
 use super::child::Spec;
-use super::process::{self, Ended, Ending};
+use super::process::{self, Ended};
 use super::{BUDGET, Case, Cell, Environment, Guest, Mitigation, Outcome, plan, word};
+use crate::launch::stage::Stage;
 use crate::measure::row::{Params, Phase, Row, Status, Unit};
 use crate::protocol::staging::{self, Staged};
 use crate::workload::{Workload, bundled};
@@ -23,21 +21,15 @@ const KEEPING: &str = "copy/full";
 /// Runs cases one after the other, and knows what they are compared with.
 #[derive(Debug)]
 pub struct Runner<'a> {
-    binary: OsString,
-    staging: PathBuf,
-    interrupted: &'a AtomicBool,
+    stage: &'a Stage,
     staged: BTreeMap<(Guest, &'static str), (Workload, Staged)>,
     references: BTreeMap<(Guest, Mitigation), String>,
 }
 
 impl<'a> Runner<'a> {
-    /// A runner whose children find their files in `staging`.
-    ///
-    /// # Errors
-    /// When this program cannot be found, to be started as children.
-    pub fn new(staging: PathBuf, interrupted: &'a AtomicBool) -> Result<Self> {
-        let binary = crate::launch::program()?.into();
-        Ok(Self { binary, staging, interrupted, staged: BTreeMap::new(), references: BTreeMap::new() })
+    /// A runner that has run nothing yet.
+    pub fn new(stage: &'a Stage) -> Self {
+        Self { stage, staged: BTreeMap::new(), references: BTreeMap::new() }
     }
 
     /// Runs a case and judges it. Its reference has to have been run before.
@@ -54,8 +46,8 @@ impl<'a> Runner<'a> {
         if let Err(reason) = policy.available() {
             return Ok(process::not_run(reason));
         }
-        let (workload, staged) = self.stage(case)?.clone();
-        let spec = spec(case, policy, &workload, &staged);
+        let (workload, staged) = self.staged(case)?;
+        let spec = spec(case, policy, workload, staged);
         // A policy that does not look before it takes could take it from others.
         let most = case.environment.limit.unwrap_or(u64::MAX).min(commit::WHOLE_MEMORY);
         if let Err(shortage) = room::check(most)
@@ -63,16 +55,16 @@ impl<'a> Runner<'a> {
         {
             return Ok(process::not_run(shortage.to_string()));
         }
-        process::run(&self.binary, case.environment, &spec, plan::patience(), self.interrupted)
+        process::run(self.stage, case.environment, &spec, plan::patience())
     }
 
-    fn stage(&mut self, case: &Case) -> Result<&(Workload, Staged)> {
+    fn staged(&mut self, case: &Case) -> Result<&(Workload, Staged)> {
         let (name, params) = case.guest.workload(case.mitigation);
         let key = (case.guest, name);
         if !self.staged.contains_key(&key) {
             let params = params.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
             let workload = bundled::named(name, &params.collect())?;
-            let folder = self.staging.join(word(case.guest));
+            let folder = self.stage.staging.path().join(word(case.guest));
             let staged = staging::stage(&folder, &workload)?;
             self.staged.insert(key, (workload, staged));
         }
@@ -82,21 +74,18 @@ impl<'a> Runner<'a> {
     /// Compares an end with the reference, or makes it the reference.
     pub fn cell(&mut self, case: &Case, ended: Ended) -> Cell {
         let key = (case.guest, case.mitigation);
-        let (outcome, reason, root, stored) = match ended.outcome {
-            Ending::Other(outcome) => (outcome, ended.reason, None, None),
-            Ending::Completed { root, stored } => {
-                if case.environment == Environment::AS_FOUND && case.policy == commit::LAZY.name() {
-                    self.references.insert(key, root.clone());
-                }
-                let said = stored.as_deref().unwrap_or("other bytes");
-                let (outcome, reason) = match self.references.get(&key) {
-                    Some(reference) if *reference == root => (Outcome::Reference, None),
-                    Some(_) => (Outcome::Diverged, Some(format!("it stored {said}"))),
-                    None => (Outcome::NotRun, Some("there is no reference to compare it with".into())),
-                };
-                (outcome, reason, Some(root), stored)
+        let Ended { mut outcome, mut reason, exit_code, root, stored, committed_bytes, wall } = ended;
+        if let Some(root) = &root {
+            if case.environment == Environment::AS_FOUND && case.policy == commit::LAZY.name() {
+                self.references.insert(key, root.clone());
             }
-        };
+            let said = stored.as_deref().unwrap_or("other bytes");
+            (outcome, reason) = match self.references.get(&key) {
+                Some(reference) if reference == root => (Outcome::Reference, None),
+                Some(_) => (Outcome::Diverged, Some(format!("it stored {said}"))),
+                None => (Outcome::NotRun, Some("there is no reference to compare it with".into())),
+            };
+        }
         Cell {
             environment: case.environment.name().into(),
             limit_bytes: case.environment.limit,
@@ -105,11 +94,11 @@ impl<'a> Runner<'a> {
             guest: case.guest,
             outcome,
             reason,
-            exit_code: ended.exit_code,
+            exit_code,
             root,
             stored,
-            committed_bytes: ended.committed_bytes,
-            wall_ns: u64::try_from(ended.wall.as_nanos()).unwrap_or(u64::MAX),
+            committed_bytes,
+            wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX),
         }
     }
 }
@@ -131,23 +120,15 @@ pub fn row(run: &str, cell: &Cell) -> Row {
         ("mitigation", Value::from(word(cell.mitigation))),
         ("outcome", Value::from(word(cell.outcome))),
     ];
-    let params: Params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let params: Params = params.map(|(name, value)| (name.to_owned(), value)).into();
+    let strategy = strategy(commit::find(&cell.commit));
     Row {
-        run: run.into(),
-        launch: 0,
-        round: None,
-        order: None,
-        strategy: strategy(commit::find(&cell.commit)).into(),
-        workload: word(cell.guest),
-        params,
-        phase: Phase::Verify,
         metric: "determinism".into(),
         unit: Unit::Nanoseconds,
         value: (status == Status::Ok).then_some(cell.wall_ns),
-        samples: Vec::new(),
-        at_ns: None,
         status,
         error: cell.reason.clone(),
+        ..Row::new(run, strategy, &word(cell.guest), &params, Phase::Verify)
     }
 }
 

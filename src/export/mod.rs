@@ -12,6 +12,7 @@ use crate::gate::series::place;
 use crate::launch::saved::Saved;
 use crate::present::markdown;
 use crate::present::view::Group;
+use crate::prose::markdown::escape;
 
 /// A format that others read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -52,7 +53,7 @@ fn tables(saved: &Saved) -> String {
         record.command
     );
     for group in Group::all(&saved.summary) {
-        out += &format!("\n## {}\n\n{}", markdown::escape(&group.title()), markdown::table(&group));
+        out += &format!("\n## {}\n\n{}", escape(&group.title()), markdown::table(&group));
     }
     out
 }

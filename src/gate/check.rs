@@ -4,13 +4,13 @@
 //! meanwhile, and, where it was asked for, a second run that shows the same. A reset that is no longer equal to a fresh
 //! instance is a regression on any night: noise does not do that.
 
+use anyhow::{Context, Result, ensure};
 use schemars::JsonSchema;
 use serde::Serialize;
-use thiserror::Error;
 
 use super::compare::{list, times, turned, word};
 use super::history::History;
-use super::likeness::{self, Unlike};
+use super::likeness;
 use super::series::{Metric, Series, change, place, ratios};
 use super::threshold::{Threshold, threshold};
 use crate::analyse::summary::{Cell, Equivalence, Ratio};
@@ -27,19 +27,6 @@ pub enum Outcome {
     Regression,
     /// The baseline differed from itself: nothing can be said of the others.
     Noisy,
-}
-
-/// Input of which no night can be judged.
-#[derive(Debug, Error)]
-pub enum Unusable {
-    #[error(transparent)]
-    Unlike(#[from] Unlike),
-    #[error(
-        "the baseline is of machine class `{baseline}` and this night of `{night}`: a class needs a baseline of its own"
-    )]
-    Machine { baseline: String, night: String },
-    #[error("`{run}` has no A/A pair, so that its noise is unknown: measure with `resetbench run --aa`")]
-    NoPair { run: String },
 }
 
 /// What is told about one series.
@@ -84,30 +71,32 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Whether the regressions were run a second time.
     pub confirmed: bool,
+    /// Whether the A/A pair moved, which is so of some nights that are a regression too.
     #[serde(skip)]
-    noisy: bool,
+    pub noisy: bool,
 }
 
 /// Judges a night.
 ///
 /// # Errors
 /// When the input allows no judgement.
-pub fn check(baseline: &Saved, night: &Saved, history: &History) -> Result<Report, Unusable> {
-    let classes = [&baseline.record.machine.class, &night.record.machine.class];
-    if classes[0] != classes[1] {
-        return Err(Unusable::Machine { baseline: classes[0].clone(), night: classes[1].clone() });
-    }
+pub fn check(baseline: &Saved, night: &Saved, history: &History) -> Result<Report> {
+    let [accepted, class] = [baseline, night].map(|run| &run.record.machine.class);
+    ensure!(
+        accepted == class,
+        "the baseline is of machine class `{accepted}` and this night of `{class}`: a class needs a baseline of its own"
+    );
     let common = likeness::common(baseline, night)?;
     let (pair, noisy) = pair(night, history)?;
     let mut notes = common.notes.clone();
     notes.extend(history.notes.iter().cloned());
-    match history.quiet(night).count() {
+    let (noisy_ones, quiet): (Vec<_>, Vec<_>) = history.alike(night).partition(|night| night.noisy);
+    match quiet.len() {
         0 => notes.push(format!(
-            "no earlier quiet night of machine class `{}` in the history ({} noisy ones, {} of others): every threshold is \
-             its floor, and only intervals that do not overlap count",
-            classes[1],
-            history.noisy(night).count(),
-            history.len() - history.noisy(night).count()
+            "no earlier quiet night of machine class `{class}` in the history ({} noisy ones, {} of others): every \
+             threshold is its floor, and only intervals that do not overlap count",
+            noisy_ones.len(),
+            history.nights.len() - noisy_ones.len()
         )),
         nights => notes.push(format!("thresholds rest on {nights} earlier quiet nights at most")),
     }
@@ -135,7 +124,7 @@ pub fn check(baseline: &Saved, night: &Saved, history: &History) -> Result<Repor
         outcome: Outcome::Fine,
         run: night.record.run.clone(),
         baseline: baseline.record.run.clone(),
-        class: classes[1].clone(),
+        class: class.clone(),
         pair,
         unsound,
         findings,
@@ -152,15 +141,10 @@ fn unsound(baseline: &Saved, night: &Saved) -> Vec<String> {
     let diverged = |cell: &&Cell| !cell.control && cell.equivalence == Equivalence::Diverged;
     let known = turned(baseline, night);
     let sentence = |cell: &Cell| {
-        let place = place(&cell.workload, &cell.params);
-        let start = format!("`{}` on `{place}` ", cell.strategy);
-        known.iter().find(|sentence| sentence.starts_with(&start)).cloned().unwrap_or_else(|| {
-            format!(
-                "{start}is {}: {}.",
-                word(cell.equivalence),
-                cell.reason.as_deref().unwrap_or("no reason given")
-            )
-        })
+        let start = format!("`{}` on `{}` ", cell.strategy, place(&cell.workload, &cell.params));
+        let told = known.iter().find(|sentence| sentence.starts_with(&start)).cloned();
+        let reason = cell.reason.as_deref().unwrap_or("no reason given");
+        told.unwrap_or_else(|| format!("{start}is {}: {reason}.", word(cell.equivalence)))
     };
     night.summary.cells.iter().filter(diverged).map(sentence).collect()
 }
@@ -168,9 +152,12 @@ fn unsound(baseline: &Saved, night: &Saved) -> Vec<String> {
 /// What the A/A pair did on each workload, and whether it moved on any.
 ///
 /// It moved where it left the wobble of its own past nights, which is at least the margin.
-fn pair(night: &Saved, history: &History) -> Result<(Vec<String>, bool), Unusable> {
-    let none = || Unusable::NoPair { run: night.record.run.clone() };
-    let again = night.record.again.as_ref().ok_or_else(none)?;
+fn pair(night: &Saved, history: &History) -> Result<(Vec<String>, bool)> {
+    let none = || {
+        let run = &night.record.run;
+        format!("`{run}` has no A/A pair, so that its noise is unknown: measure with `resetbench run --aa`")
+    };
+    let again = night.record.again.as_ref().with_context(none)?;
     let mut sentences = Vec::new();
     let mut noisy = false;
     for (series, ratio) in ratios(&night.summary) {
@@ -190,7 +177,8 @@ fn pair(night: &Saved, history: &History) -> Result<(Vec<String>, bool), Unusabl
             threshold.share * 100.0,
         ));
     }
-    if sentences.is_empty() { Err(none()) } else { Ok((sentences, noisy)) }
+    ensure!(!sentences.is_empty(), none());
+    Ok((sentences, noisy))
 }
 
 /// Whether a change leaves the share on either side.
@@ -214,15 +202,11 @@ impl Finding {
     fn judge(series: Series, before: &Ratio, after: &Ratio, threshold: Threshold) -> Self {
         let change = change(before, after);
         let kind = judge(&change, &threshold);
-        let limit = format!(
-            "{:.1} %{}",
-            threshold.share * 100.0,
-            if threshold.from_history {
-                format!(" from {} nights", threshold.nights)
-            } else {
-                ", its floor".into()
-            }
-        );
+        let origin = match threshold.from_history {
+            true => format!(" from {} nights", threshold.nights),
+            false => ", its floor".into(),
+        };
+        let limit = format!("{:.1} %{origin}", threshold.share * 100.0);
         let sentence = format!(
             "{series}: {} of the baseline strategy's, after {}; the change of {:+.1} % is {} its threshold of {limit}{}.",
             times(after.value),
@@ -241,11 +225,6 @@ impl Report {
         self.findings.iter().filter(|finding| finding.kind == Kind::Regression)
     }
 
-    /// Whether the A/A pair moved, which is so of some nights that are a regression too.
-    pub fn is_noisy(&self) -> bool {
-        self.noisy
-    }
-
     /// The exit code of this outcome; 3 is for what cannot be judged.
     pub fn code(&self) -> u8 {
         match self.outcome {
@@ -260,7 +239,7 @@ impl Report {
     ///
     /// # Errors
     /// When the second run cannot be compared with the baseline.
-    pub fn confirm(&mut self, baseline: &Saved, again: &Saved, history: &History) -> Result<(), Unusable> {
+    pub fn confirm(&mut self, baseline: &Saved, again: &Saved, history: &History) -> Result<()> {
         let common = likeness::common(baseline, again)?;
         let (sentences, noisy) = pair(again, history)?;
         self.pair.extend(sentences.into_iter().map(|sentence| format!("run again, {sentence}")));
@@ -286,14 +265,12 @@ impl Report {
 
     /// A wrong reset is told on any night, a slow one on quiet nights only.
     fn settle(&mut self) {
-        self.outcome = if !self.unsound.is_empty() {
-            Outcome::Regression
-        } else if self.noisy {
-            Outcome::Noisy
-        } else if self.suspects().next().is_some() {
-            Outcome::Regression
-        } else {
-            Outcome::Fine
+        let slower = self.suspects().next().is_some();
+        self.outcome = match (self.unsound.is_empty(), self.noisy) {
+            (false, _) => Outcome::Regression,
+            (true, true) => Outcome::Noisy,
+            (true, false) if slower => Outcome::Regression,
+            (true, false) => Outcome::Fine,
         };
     }
 

@@ -1,13 +1,15 @@
 //! Two runs: what changed in each strategy's ratio to the baseline.
 
+use anyhow::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::likeness::{self, Unlike};
+use super::likeness;
 use super::series::{Metric, Series, change, ratios};
 use crate::analyse::summary::{Cell, Equivalence, Ratio, Verdict};
 use crate::analyse::verdict::verdict;
 use crate::launch::saved::Saved;
+use crate::prose::markdown;
 use crate::units;
 
 /// Version of the comparison's JSON.
@@ -43,7 +45,7 @@ pub struct Change {
 ///
 /// # Errors
 /// When they have nothing in common that can be compared.
-pub fn compare(a: &Saved, b: &Saved) -> Result<Comparison, Unlike> {
+pub fn compare(a: &Saved, b: &Saved) -> Result<Comparison> {
     let common = likeness::common(a, b)?;
     let (before, after) = (ratios(&a.summary), ratios(&b.summary));
     let changes =
@@ -85,6 +87,11 @@ fn sentence(series: &Series, before: &Ratio, after: &Ratio, change: &Ratio, verd
         units::ratio(change.low),
         units::ratio(change.high),
     )
+}
+
+/// A ratio with the ends of its interval.
+pub(super) fn interval(ratio: &Ratio) -> String {
+    format!("{} [{}, {}]", units::ratio(ratio.value), units::ratio(ratio.low), units::ratio(ratio.high))
 }
 
 /// A factor with its sign.
@@ -143,15 +150,13 @@ impl Comparison {
                 _ => "unsure",
             };
             out += &format!(
-                "| `{}` | `{}` | {} | {} | {} | {} [{}, {}] | {verdict} |\n",
+                "| `{}` | `{}` | {} | {} | {} | {} | {verdict} |\n",
                 series.strategy,
                 series.place(),
                 series.metric,
                 units::ratio(before.value),
                 units::ratio(after.value),
-                units::ratio(change.value),
-                units::ratio(change.low),
-                units::ratio(change.high),
+                interval(change),
             );
         }
         out += "\nBefore and after are ratios to the baseline strategy of the same run; the change is one over the other.\n";
@@ -166,7 +171,7 @@ pub(super) fn list(out: &mut String, heading: &str, points: &[String]) {
     }
     *out += &format!("## {heading}\n\n");
     for point in points {
-        *out += &format!("- {}\n", crate::present::markdown::sentence(point));
+        *out += &format!("- {}\n", markdown::sentence(point));
     }
     *out += "\n";
 }

@@ -92,7 +92,7 @@ fn change_points(metric: Metric, nights: &[Stop], rerun: Option<bool>) -> Vec<Ch
 /// # Errors
 /// When a night has no date.
 pub fn courses(night: &Saved, report: &Report, history: &History) -> Result<Vec<Course>> {
-    let tonight = Night::of(night, report.is_noisy());
+    let tonight = Night::of(night, report.noisy);
     let controls: Vec<&str> =
         night.summary.cells.iter().filter(|cell| cell.control).map(|cell| cell.strategy.as_str()).collect();
     let contender = |series: &Series| {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::likeness::{self, Unlike};
+use super::compare::interval;
+use super::likeness;
 use super::series::{Series, ratios};
 use crate::analyse::summary::Ratio;
 use crate::launch::saved::Saved;
@@ -49,7 +51,7 @@ pub struct Across {
 ///
 /// # Errors
 /// When a run is no result, or two runs have nothing in common.
-pub fn merge(runs: &[Saved]) -> Result<Fleet, Unlike> {
+pub fn merge(runs: &[Saved]) -> Result<Fleet> {
     let mut notes = Vec::new();
     let mut latest = BTreeMap::<&str, &Saved>::new();
     for run in runs {
@@ -59,8 +61,8 @@ pub fn merge(runs: &[Saved]) -> Result<Fleet, Unlike> {
             latest.insert(class, run);
             continue;
         };
-        let newer = run.record.started > other.record.started;
-        let (newer, older) = if newer { (run, other) } else { (other, run) };
+        let is_newer = run.record.started > other.record.started;
+        let (newer, older) = if is_newer { (run, other) } else { (other, run) };
         notes.push(format!(
             "`{}` is left out: `{}` is of the same machine class and later",
             older.record.run, newer.record.run
@@ -77,16 +79,10 @@ pub fn merge(runs: &[Saved]) -> Result<Fleet, Unlike> {
     let mut series = BTreeMap::<Series, BTreeMap<String, Ratio>>::new();
     let mut first: Option<&Saved> = None;
     for (class, run) in latest {
-        let common = match first {
-            None => None,
-            // Machines differ, which is the point; what else differs has to be said.
-            Some(first) => {
-                let common = likeness::common(first, run)?;
-                let notes = common.notes.iter().filter(|note| !note.starts_with("the machine class"));
-                fleet.notes.extend(notes.cloned());
-                Some(common)
-            }
-        };
+        let common = first.map(|first| likeness::common(first, run)).transpose()?;
+        // Machines differ, which is the point; what else differs has to be said.
+        let notes = common.iter().flat_map(|common| &common.notes);
+        fleet.notes.extend(notes.filter(|note| !note.starts_with("the machine class")).cloned());
         first = first.or(Some(run));
         for (of, ratio) in ratios(&run.summary) {
             if common.as_ref().is_none_or(|common| common.holds(&of)) {
@@ -128,14 +124,7 @@ impl Fleet {
             out += &format!("| `{}` | `{}` | {} |", series.strategy, series.place(), series.metric);
             out.extend(classes.iter().map(|&class| match ratios.get(class) {
                 Some(r) if r.low == r.high => format!(" {} |", units::ratio(r.value)),
-                Some(r) => {
-                    format!(
-                        " {} [{}, {}] |",
-                        units::ratio(r.value),
-                        units::ratio(r.low),
-                        units::ratio(r.high)
-                    )
-                }
+                Some(r) => format!(" {} |", interval(r)),
                 None => " - |".into(),
             }));
             out += "\n";

@@ -93,7 +93,7 @@ fn inputs(workloads: &[WorkloadRecord], series: &Series) -> Option<String> {
 /// Past nights of all machine classes, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    nights: Vec<Night>,
+    pub nights: Vec<Night>,
     /// What was tolerated in the file.
     pub notes: Vec<String>,
 }
@@ -165,29 +165,10 @@ impl History {
         })
     }
 
-    /// Nights of the machine class that count.
-    pub fn quiet<'a>(&'a self, saved: &'a Saved) -> impl Iterator<Item = &'a Night> {
-        self.alike(saved).filter(|night| !night.noisy)
-    }
-
-    /// Nights of the machine class that count for no threshold.
-    pub fn noisy<'a>(&'a self, saved: &'a Saved) -> impl Iterator<Item = &'a Night> {
-        self.alike(saved).filter(|night| night.noisy)
-    }
-
-    fn alike<'a>(&'a self, saved: &'a Saved) -> impl Iterator<Item = &'a Night> {
+    /// Past nights of the run's machine class, without the run itself.
+    pub fn alike<'a>(&'a self, saved: &'a Saved) -> impl Iterator<Item = &'a Night> {
         let class = &saved.record.machine.class;
         self.nights.iter().filter(move |night| night.class == *class && !night.same_run(saved))
-    }
-
-    /// Nights of whatever machine.
-    pub fn len(&self) -> usize {
-        self.nights.len()
-    }
-
-    /// Whether there is no night at all.
-    pub fn is_empty(&self) -> bool {
-        self.nights.is_empty()
     }
 
     /// Whether the run is in the history already.
@@ -240,7 +221,7 @@ mod tests {
     fn half_a_last_line_is_noted_and_any_other_refused() {
         let whole = line("m", "2026-01-01T00:00:00Z");
         let history = parse(&format!("{whole}{}", &whole[..50])).unwrap();
-        assert_eq!((history.len(), history.notes.len()), (1, 1));
+        assert_eq!((history.nights.len(), history.notes.len()), (1, 1));
         let message = parse(&format!("{}\n{whole}", &whole[..50])).unwrap_err().to_string();
         assert!(message.starts_with("history.ndjson:1: not a night"), "{message}");
     }
@@ -248,19 +229,20 @@ mod tests {
     #[test]
     fn another_schema_and_impossible_ratios_are_refused() {
         let whole = line("m", "2026-01-01T00:00:00Z");
-        let message = parse(&whole.replace("\"schema\":1", "\"schema\":7")).unwrap_err().to_string();
-        assert!(message.contains("has schema 7"), "{message}");
-        let message = parse(&whole.replace("0.5", "-0.5")).unwrap_err().to_string();
-        assert!(message.contains("has a ratio of -0.5"), "{message}");
-        let beside = whole.replace("\"ratio\":0.5", "\"ratio\":0.5,\"interval\":[0.6,0.7]");
-        let message = parse(&beside).unwrap_err().to_string();
-        assert!(message.contains("has a ratio of 0.5 in 0.6 to 0.7"), "{message}");
+        for (part, other, told) in [
+            ("\"schema\":1", "\"schema\":7", "has schema 7"),
+            ("0.5", "-0.5", "has a ratio of -0.5"),
+            ("0.5", "0.5,\"interval\":[0.6,0.7]", "has a ratio of 0.5 in 0.6 to 0.7"),
+        ] {
+            let message = parse(&whole.replace(part, other)).unwrap_err().to_string();
+            assert!(message.contains(told), "{message}");
+        }
     }
 
     #[test]
     fn nothing_is_noted() {
         assert_eq!(parse("").unwrap().notes, ["history.ndjson holds no nights"]);
         let missing = History::read(Path::new("/nonexistent/history.ndjson")).unwrap();
-        assert!(missing.is_empty() && missing.notes[0].contains("does not exist yet"));
+        assert!(missing.nights.is_empty() && missing.notes[0].contains("does not exist yet"));
     }
 }

@@ -2,27 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use thiserror::Error;
+use anyhow::{Result, bail, ensure};
 
 use super::series::{Series, place};
 use crate::launch::record::{Record, WorkloadRecord};
 use crate::launch::saved::Saved;
 use crate::measure::row::canonical;
-
-/// Two runs of which nothing can be compared.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Unlike {
-    #[error(
-        "`{a}` has its ratios to `{a_baseline}` and `{b}` to `{b_baseline}`: they are not the same figure"
-    )]
-    Baseline { a: String, a_baseline: String, b: String, b_baseline: String },
-    #[error("`{run}` was slowed down on purpose ({strategy}): it is no result")]
-    Planted { run: String, strategy: String },
-    #[error("`{a}` and `{b}` have no workload in common{why}")]
-    NothingInCommon { a: String, b: String, why: String },
-    #[error("`{run}` has no figures: {why}")]
-    NoFigures { run: String, why: String },
-}
 
 /// What two runs have in common.
 #[derive(Clone, Debug, Default)]
@@ -44,19 +29,19 @@ impl Common {
 ///
 /// # Errors
 /// When nothing in them can be.
-pub fn common(a: &Saved, b: &Saved) -> Result<Common, Unlike> {
+pub fn common(a: &Saved, b: &Saved) -> Result<Common> {
     let (a_run, b_run) = (&a.record, &b.record);
     for saved in [a, b] {
         refuse(saved)?;
     }
-    if a_run.baseline != b_run.baseline {
-        return Err(Unlike::Baseline {
-            a: a_run.run.clone(),
-            a_baseline: a_run.baseline.clone(),
-            b: b_run.run.clone(),
-            b_baseline: b_run.baseline.clone(),
-        });
-    }
+    ensure!(
+        a_run.baseline == b_run.baseline,
+        "`{}` has its ratios to `{}` and `{}` to `{}`: they are not the same figure",
+        a_run.run,
+        a_run.baseline,
+        b_run.run,
+        b_run.baseline
+    );
     let mut common = Common { notes: notes(a_run, b_run), ..Common::default() };
     common.notes.extend(a.summary.notes.iter().chain(&b.summary.notes).cloned());
     let mut left_out = Vec::new();
@@ -82,8 +67,8 @@ pub fn common(a: &Saved, b: &Saved) -> Result<Common, Unlike> {
         }
     }
     if common.workloads.is_empty() {
-        let why = left_out.iter().map(|note| format!("; {note}")).collect();
-        return Err(Unlike::NothingInCommon { a: a_run.run.clone(), b: b_run.run.clone(), why });
+        let why: String = left_out.iter().map(|note| format!("; {note}")).collect();
+        bail!("`{}` and `{}` have no workload in common{why}", a_run.run, b_run.run);
     }
     common.notes.extend(left_out);
     Ok(common)
@@ -93,13 +78,12 @@ pub fn common(a: &Saved, b: &Saved) -> Result<Common, Unlike> {
 ///
 /// # Errors
 /// When the run was slowed down on purpose or has no figure.
-pub fn refuse(saved: &Saved) -> Result<(), Unlike> {
+pub fn refuse(saved: &Saved) -> Result<()> {
     unplanted(saved)?;
-    let run = saved.record.run.clone();
-    if !saved.summary.cells.iter().any(|cell| cell.ratio_to_baseline.is_some()) {
-        let first = saved.summary.cells.first();
-        let why = first.map_or_else(|| "there are no cells".to_owned(), |cell| cell.sentence.clone());
-        return Err(Unlike::NoFigures { run, why });
+    let cells = &saved.summary.cells;
+    if !cells.iter().any(|cell| cell.ratio_to_baseline.is_some()) {
+        let why = cells.first().map_or("there are no cells", |cell| &cell.sentence);
+        bail!("`{}` has no figures: {why}", saved.record.run);
     }
     Ok(())
 }
@@ -108,13 +92,12 @@ pub fn refuse(saved: &Saved) -> Result<(), Unlike> {
 ///
 /// # Errors
 /// When it was.
-pub fn unplanted(saved: &Saved) -> Result<(), Unlike> {
-    match saved.record.strategies.iter().find(|strategy| strategy.planted.is_some()) {
-        Some(planted) => {
-            Err(Unlike::Planted { run: saved.record.run.clone(), strategy: planted.name.clone() })
-        }
-        None => Ok(()),
+pub fn unplanted(saved: &Saved) -> Result<()> {
+    let record = &saved.record;
+    if let Some(planted) = record.strategies.iter().find(|strategy| strategy.planted.is_some()) {
+        bail!("`{}` was slowed down on purpose ({}): it is no result", record.run, planted.name);
     }
+    Ok(())
 }
 
 fn same_name(a: &WorkloadRecord, b: &WorkloadRecord) -> bool {

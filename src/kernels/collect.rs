@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::boot::{Boot, Step};
-use super::{Cell, DeterminismSeen, DifferenceSeen, MechanismSeen, SCHEMA, StrategySeen};
+use super::{Cell, DeterminismSeen, DifferenceSeen, MechanismSeen, StrategySeen};
 use crate::analyse::summary::Equivalence;
 use crate::determinism;
+use crate::files;
 use crate::machine::Machine;
 use crate::verify::report::{CellReport, Report};
 
@@ -23,10 +24,8 @@ const BOOT: &str = "cell.json";
 /// # Errors
 /// When there are none, or what was booted cannot be read of one; what else is amiss is among a cell's troubles.
 pub fn read(folder: &Path) -> Result<Vec<Cell>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let mut folders = paths(folder)?;
     folders.retain(|path| path.join(BOOT).exists());
-    folders.sort();
     if folders.is_empty() {
         bail!("no folder in {} has a {BOOT}: it takes one folder for each boot", folder.display());
     }
@@ -41,13 +40,8 @@ pub fn read(folder: &Path) -> Result<Vec<Cell>> {
 /// # Errors
 /// When a file cannot be written.
 pub fn write(cells: &[Cell], out: &Path) -> Result<()> {
-    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    for cell in cells {
-        let path = out.join(format!("{}.json", cell.boot.cell));
-        let text = serde_json::to_string_pretty(cell)? + "\n";
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
+    files::make_folder(out)?;
+    cells.iter().try_for_each(|cell| files::write_json(&out.join(format!("{}.json", cell.boot.cell)), cell))
 }
 
 fn cell(folder: &Path) -> Result<Cell> {
@@ -60,37 +54,14 @@ fn cell(folder: &Path) -> Result<Cell> {
         path.display(),
         boot.cell
     );
-    let mut cell = Cell {
-        schema: SCHEMA,
-        boot,
-        machine: None,
-        troubles: Vec::new(),
-        mechanisms: Vec::new(),
-        strategies: Vec::new(),
-        determinism: Vec::new(),
-    };
-    let names = named(folder)?;
-    let of = |kind: &'static str| {
-        names.iter().filter(move |name| name.starts_with(kind) && name.ends_with(".json")).cloned()
-    };
-    for name in of("doctor") {
-        match json::<Doctor>(&folder.join(&name)) {
-            Ok(doctor) => cell.add_doctor(doctor),
-            Err(error) => cell.troubles.push(format!("{name}: {error:#}")),
-        }
-    }
-    for name in of("verify") {
-        match json::<Report>(&folder.join(&name)) {
-            Ok(report) => report.cells.into_iter().for_each(|seen| cell.add(seen)),
-            Err(error) => cell.troubles.push(format!("{name}: {error:#}")),
-        }
-    }
-    for name in of("determinism") {
-        match json::<determinism::report::Report>(&folder.join(&name)) {
-            Ok(report) => cell.determinism.extend(report.cells.into_iter().map(DeterminismSeen::from)),
-            Err(error) => cell.troubles.push(format!("{name}: {error:#}")),
-        }
-    }
+    let mut cell = Cell::new(boot);
+    cell.take(folder, "doctor", Cell::add_doctor)?;
+    cell.take(folder, "verify", |cell, report: Report| {
+        report.cells.into_iter().for_each(|seen| cell.add(seen));
+    })?;
+    cell.take(folder, "determinism", |cell, report: determinism::report::Report| {
+        cell.determinism.extend(report.cells.into_iter().map(DeterminismSeen::from));
+    })?;
     let Cell { boot, troubles, strategies, .. } = &mut cell;
     troubles.extend(boot.steps.iter().filter_map(trouble));
     if strategies.is_empty() && boot.steps.iter().any(|step| step.name.starts_with("verify")) {
@@ -110,13 +81,16 @@ fn trouble(step: &Step) -> Option<String> {
     }
 }
 
-fn named(folder: &Path) -> Result<BTreeSet<String>> {
+/// What a folder holds, in the order of its names.
+fn paths(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
 }
 
+/// A guest that died may have left anything.
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    // A guest that died may have left anything.
     let bytes = fs::read(path)?;
     ensure!(!bytes.is_empty(), "it is empty");
     Ok(serde_json::from_slice(&bytes)?)
@@ -137,6 +111,25 @@ struct Tried {
 }
 
 impl Cell {
+    /// Takes what the steps of one kind have printed; what cannot be read is a trouble.
+    fn take<T: DeserializeOwned>(
+        &mut self,
+        folder: &Path,
+        kind: &str,
+        add: impl Fn(&mut Self, T),
+    ) -> Result<()> {
+        for path in paths(folder)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(kind) && name.ends_with(".json") {
+                match json(&path) {
+                    Ok(printed) => add(self, printed),
+                    Err(error) => self.troubles.push(format!("{name}: {error:#}")),
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Takes what was tried, and notes where the machine is another than was to be booted.
     fn add_doctor(&mut self, doctor: Doctor) {
         let Doctor { machine, mechanisms } = doctor;
@@ -161,31 +154,32 @@ impl Cell {
         boot.arch.get_or_insert_with(|| machine.arch.clone());
         boot.page_size.get_or_insert(memory.page_bytes);
         self.machine = Some(machine.sentence());
-        self.mechanisms = (mechanisms.into_iter())
-            .map(|tried| MechanismSeen {
-                name: tried.name,
-                available: tried.availability == "available",
-                reason: tried.reason,
-            })
-            .collect();
+        let seen = |Tried { name, availability, reason }| MechanismSeen {
+            name,
+            available: availability == "available",
+            reason,
+        };
+        self.mechanisms = mechanisms.into_iter().map(seen).collect();
     }
 
     /// Takes what came of a strategy on a workload.
     fn add(&mut self, seen: CellReport) {
-        let known = self.strategies.iter().position(|known| known.strategy == seen.strategy);
-        let index = known.unwrap_or_else(|| {
-            self.strategies.push(StrategySeen {
-                strategy: seen.strategy.clone(),
-                control: seen.control,
-                equivalence: seen.equivalence,
-                blocks: 0,
-                schedules: Vec::new(),
-                reason: None,
-                difference: None,
-            });
-            self.strategies.len() - 1
-        });
-        self.strategies[index].add(seen);
+        match self.strategies.iter_mut().find(|known| known.strategy == seen.strategy) {
+            Some(known) => known.add(seen),
+            None => {
+                let mut first = StrategySeen {
+                    strategy: seen.strategy.clone(),
+                    control: seen.control,
+                    equivalence: seen.equivalence,
+                    blocks: 0,
+                    schedules: Vec::new(),
+                    reason: None,
+                    difference: None,
+                };
+                first.add(seen);
+                self.strategies.push(first);
+            }
+        }
     }
 }
 
@@ -202,10 +196,11 @@ impl StrategySeen {
             }
         }
         // The first of each kind is told; what says more takes the place of what says less.
-        if self.reason.is_none() || weight(seen.equivalence) < weight(self.equivalence) {
+        let says_more = weight(seen.equivalence) < weight(self.equivalence);
+        if self.reason.is_none() || says_more {
             self.reason = seen.reason;
         }
-        if weight(seen.equivalence) <= weight(self.equivalence) {
+        if says_more {
             self.equivalence = seen.equivalence;
         }
         if matches!(self.equivalence, Equivalence::Equivalent | Equivalence::Diverged) {
@@ -234,15 +229,10 @@ fn weight(equivalence: Equivalence) -> u8 {
 
 impl From<determinism::Cell> for DeterminismSeen {
     fn from(cell: determinism::Cell) -> Self {
-        Self {
-            environment: cell.environment,
-            limit_bytes: cell.limit_bytes,
-            commit: cell.commit,
-            mitigation: cell.mitigation,
-            guest: cell.guest,
-            outcome: cell.outcome,
-            reason: cell.reason,
-        }
+        let determinism::Cell {
+            environment, limit_bytes, commit, mitigation, guest, outcome, reason, ..
+        } = cell;
+        Self { environment, limit_bytes, commit, mitigation, guest, outcome, reason }
     }
 }
 

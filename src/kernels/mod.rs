@@ -95,6 +95,19 @@ pub struct DeterminismSeen {
 }
 
 impl Cell {
+    /// A boot of which nothing more is known yet.
+    pub fn new(boot: Boot) -> Self {
+        Self {
+            schema: SCHEMA,
+            boot,
+            machine: None,
+            troubles: Vec::new(),
+            mechanisms: Vec::new(),
+            strategies: Vec::new(),
+            determinism: Vec::new(),
+        }
+    }
+
     /// The version of Linux that was booted; `None` where its release does not say.
     pub fn kernel(&self) -> Option<Kernel> {
         self.boot.kernel.as_deref()?.parse().ok()
@@ -174,16 +187,7 @@ pub(crate) mod literal {
             "date": "2026-11-29",
             "outcome": "completed",
         });
-        let boot = serde_json::from_value(json).unwrap();
-        Cell {
-            schema: SCHEMA,
-            boot,
-            machine: None,
-            troubles: Vec::new(),
-            mechanisms: Vec::new(),
-            strategies: Vec::new(),
-            determinism: Vec::new(),
-        }
+        Cell::new(serde_json::from_value(json).unwrap())
     }
 
     /// The outcome of a strategy, with a reason or a difference in words.

@@ -1,22 +1,24 @@
 //! The boots as tables: for a terminal, and for `docs/KERNELS.md`.
 
-use std::fmt::Write;
-
 use super::boot::Boot;
 use super::{Cell, StrategySeen};
 use crate::analyse::summary::Equivalence;
 use crate::determinism::Outcome;
-use crate::present::markdown::{code, escape};
+use crate::gate::compare;
 use crate::present::table::hanging;
-use crate::prose::printable;
+use crate::prose::markdown::{code, escape};
+use crate::prose::{distinct, grouped, printable};
 
 /// What is said where there are no boots.
-const NONE: &str = "no boot of the kernel matrix was committed when this program was built";
+const NONE: &str = "boot of the kernel matrix was committed when this program was built";
+
+/// What is said in the place of a reason.
+const UNTOLD: &str = "no reason was given";
 
 /// For a terminal of that many columns: a paragraph for each boot.
 pub fn text(cells: &[Cell], width: usize) -> String {
     if cells.is_empty() {
-        return format!("{NONE}\n");
+        return format!("no {NONE}\n");
     }
     let mut out = String::new();
     for cell in cells {
@@ -32,18 +34,14 @@ pub fn text(cells: &[Cell], width: usize) -> String {
             item("UNSOUND", &format!("{}: {}", seen.strategy, why(seen)));
         }
         if !cell.strategies.is_empty() {
-            item(
-                "equivalent",
-                &format!("{}, in {} blocks", listed(cell, Equivalence::Equivalent), blocks(cell)),
-            );
+            let names: Vec<&str> =
+                with(cell, Equivalence::Equivalent).map(|seen| seen.strategy.as_str()).collect();
+            let names = if names.is_empty() { "none".into() } else { names.join(", ") };
+            item("equivalent", &format!("{names}, in {} blocks", blocks(cell)));
         }
-        for (head, equivalence) in [
-            ("refused", Equivalence::Refused),
-            ("unavailable", Equivalence::Unavailable),
-            ("not run", Equivalence::NotRun),
-        ] {
+        for equivalence in [Equivalence::Refused, Equivalence::Unavailable, Equivalence::NotRun] {
             for (reason, names) in reasons(with(cell, equivalence)) {
-                item(head, &format!("{}: {reason}", names.join(", ")));
+                item(word(equivalence), &format!("{}: {reason}", names.join(", ")));
             }
         }
         for trouble in &cell.troubles {
@@ -57,14 +55,10 @@ pub fn text(cells: &[Cell], width: usize) -> String {
 
 /// For a page.
 pub fn markdown(cells: &[Cell]) -> String {
-    let mut out = boots(cells);
-    if cells.is_empty() {
-        let _infallible = writeln!(out, "\n{}.", upper(NONE));
-        return out;
+    match cells {
+        [] => format!("{}\nNo {NONE}.\n", boots(cells)),
+        _ => boots(cells) + &mechanisms(cells) + &strategies(cells),
     }
-    out += &mechanisms(cells);
-    out += &strategies(cells);
-    out
 }
 
 /// A row for each boot.
@@ -119,34 +113,25 @@ fn boots(cells: &[Cell]) -> String {
 /// Which mechanisms which kernels have: `yes`, or `no` with the reasons below.
 fn mechanisms(cells: &[Cell]) -> String {
     let tried: Vec<&Cell> = cells.iter().filter(|cell| !cell.mechanisms.is_empty()).collect();
-    let names = distinct(tried.iter().flat_map(|cell| &cell.mechanisms).map(|seen| seen.name.as_str()));
-    let columns = groups(&tried);
-    let mut out = format!("\n| mechanism |{}\n", head(&columns));
-    let mut missing = Vec::new();
-    for name in &names {
-        out += &format!("| {} |", escape(name));
-        for (_, cells) in &columns {
-            let outcomes: Vec<_> = (cells.iter())
-                .filter_map(|cell| cell.mechanisms.iter().find(|seen| seen.name == *name))
-                .collect();
-            let available = outcomes.iter().filter(|seen| seen.available).count();
-            out += match (available, outcomes.len()) {
-                (_, 0) => " - |",
-                (0, _) => " no |",
-                (some, all) if some < all => " some |",
-                _ => " yes |",
-            };
+    let all = || tried.iter().flat_map(|cell| &cell.mechanisms);
+    let names = distinct(all().map(|seen| seen.name.as_str()));
+    let mut out = grid("mechanism", &tried, &names, escape, |name, cells| {
+        let outcomes = cells.iter().filter_map(|cell| cell.mechanisms.iter().find(|seen| seen.name == name));
+        let outcomes: Vec<_> = outcomes.map(|seen| seen.available).collect();
+        let available = outcomes.iter().filter(|available| **available).count();
+        let word = match (available, outcomes.len()) {
+            (_, 0) => "-",
+            (0, _) => "no",
+            (some, all) if some < all => "some",
+            _ => "yes",
+        };
+        word.into()
+    });
+    for name in names {
+        let here = all().filter(|seen| seen.name == name);
+        for reason in distinct(here.filter_map(|seen| seen.reason.as_deref())) {
+            out += &format!("\n- {}: {}", escape(name), escape(reason));
         }
-        out.push('\n');
-        let reasons = tried.iter().flat_map(|cell| &cell.mechanisms).filter(|seen| seen.name == *name);
-        missing.extend(
-            distinct(reasons.filter_map(|seen| seen.reason.as_deref()))
-                .into_iter()
-                .map(|reason| (name, reason)),
-        );
-    }
-    for (name, reason) in missing {
-        out += &format!("\n- {}: {}", escape(name), escape(reason));
     }
     out + "\n"
 }
@@ -155,76 +140,59 @@ fn mechanisms(cells: &[Cell]) -> String {
 fn strategies(cells: &[Cell]) -> String {
     let tried: Vec<&Cell> = cells.iter().filter(|cell| !cell.strategies.is_empty()).collect();
     let all = || tried.iter().flat_map(|cell| &cell.strategies).filter(|seen| !seen.control);
-    let columns = groups(&tried);
-    let mut out = format!("\n| strategy |{}\n", head(&columns));
-    for name in distinct(all().map(|seen| seen.strategy.as_str())) {
-        out += &format!("| {} |", code(name));
-        for (_, cells) in &columns {
-            let outcomes = cells.iter().filter_map(|cell| cell.strategy(name)).map(|seen| seen.equivalence);
-            out += &format!(" {} |", distinct(outcomes.map(word)).join(", "));
-        }
-        out.push('\n');
-    }
+    let names = distinct(all().map(|seen| seen.strategy.as_str()));
+    let mut out = grid("strategy", &tried, &names, code, |name, cells| {
+        let outcomes = cells.iter().filter_map(|cell| cell.strategy(name)).map(|seen| word(seen.equivalence));
+        distinct(outcomes).join(", ")
+    });
     for equivalence in [Equivalence::Unavailable, Equivalence::Refused, Equivalence::NotRun] {
         for (reason, names) in reasons(all().filter(|seen| seen.equivalence == equivalence)) {
-            let names: Vec<String> = distinct(names.into_iter()).into_iter().map(code).collect();
-            out += &format!("\n- {}: {}: {}", word(equivalence), names.join(", "), escape(&reason));
+            let names: Vec<String> = distinct(names).into_iter().map(code).collect();
+            out += &format!("\n- {}: {}: {}", word(equivalence), names.join(", "), escape(reason));
         }
     }
     out + "\n"
 }
 
-/// Boots of one kernel on one machine, under a short name.
-fn groups<'c>(cells: &[&'c Cell]) -> Vec<(String, Vec<&'c Cell>)> {
-    let mut groups: Vec<(String, Vec<&Cell>)> = Vec::new();
-    for cell in cells {
-        let kernel = cell.kernel().map_or_else(unknown, |kernel| kernel.to_string());
-        let page = cell.boot.page_size.map_or(0, |bytes| bytes >> 10);
-        let name =
-            format!("{kernel} {} {page}k", cell.boot.arch.as_deref().unwrap_or("?").replace("x86_64", "x86"));
-        match groups.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, cells)) => cells.push(cell),
-            None => groups.push((name, vec![cell])),
-        }
+/// A table with a line for each name and a column for the boots of each kernel.
+fn grid(
+    what: &str,
+    cells: &[&Cell],
+    names: &[&str],
+    shown: fn(&str) -> String,
+    word: impl Fn(&str, &[&Cell]) -> String,
+) -> String {
+    let columns = groups(cells);
+    let heads: String = columns.iter().map(|(kernel, _)| format!(" {} |", escape(kernel))).collect();
+    let mut out = format!("\n| {what} |{heads}\n|:--|{}\n", ":--|".repeat(columns.len()));
+    for name in names {
+        let words: String = columns.iter().map(|(_, cells)| format!(" {} |", word(name, cells))).collect();
+        out += &format!("| {} |{words}\n", shown(name));
     }
-    groups
+    out
 }
 
-fn head(columns: &[(String, Vec<&Cell>)]) -> String {
-    let names: String = columns.iter().map(|(name, _)| format!(" {} |", escape(name))).collect();
-    format!("{names}\n|:--|{}", ":--|".repeat(columns.len()))
+/// Boots of one kernel on one machine, under a short name.
+fn groups<'c>(cells: &[&'c Cell]) -> Vec<(String, Vec<&'c Cell>)> {
+    grouped(cells.iter().map(|&cell| {
+        let kernel = cell.kernel().map_or_else(unknown, |kernel| kernel.to_string());
+        let arch = cell.boot.arch.as_deref().unwrap_or("?").replace("x86_64", "x86");
+        let page = cell.boot.page_size.map_or(0, |bytes| bytes >> 10);
+        (format!("{kernel} {arch} {page}k"), cell)
+    }))
 }
 
 fn word(equivalence: Equivalence) -> &'static str {
-    match equivalence {
-        Equivalence::Equivalent => "equivalent",
-        Equivalence::Diverged => "**unsound**",
-        Equivalence::Refused => "refused",
-        Equivalence::Unavailable => "unavailable",
-        Equivalence::NotRun => "not run",
-    }
+    if equivalence == Equivalence::Diverged { "**unsound**" } else { compare::word(equivalence) }
 }
 
 fn with(cell: &Cell, equivalence: Equivalence) -> impl Iterator<Item = &StrategySeen> {
     cell.strategies.iter().filter(move |seen| !seen.control && seen.equivalence == equivalence)
 }
 
-fn listed(cell: &Cell, equivalence: Equivalence) -> String {
-    let names: Vec<&str> = with(cell, equivalence).map(|seen| seen.strategy.as_str()).collect();
-    if names.is_empty() { "none".into() } else { names.join(", ") }
-}
-
 /// Strategies by the reason that they have in common.
-fn reasons<'c>(seen: impl Iterator<Item = &'c StrategySeen>) -> Vec<(String, Vec<&'c str>)> {
-    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
-    for seen in seen {
-        let reason = seen.reason.clone().unwrap_or_else(|| "no reason was given".into());
-        match reasons.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, names)) => names.push(&seen.strategy),
-            None => reasons.push((reason, vec![&seen.strategy])),
-        }
-    }
-    reasons
+fn reasons<'c>(seen: impl Iterator<Item = &'c StrategySeen>) -> Vec<(&'c str, Vec<&'c str>)> {
+    grouped(seen.map(|seen| (seen.reason.as_deref().unwrap_or(UNTOLD), seen.strategy.as_str())))
 }
 
 fn why(seen: &StrategySeen) -> String {
@@ -242,21 +210,21 @@ fn blocks(cell: &Cell) -> String {
 fn determinism(cell: &Cell) -> String {
     let count =
         |wanted: &[Outcome]| cell.determinism.iter().filter(|case| wanted.contains(&case.outcome)).count();
-    let told = [
-        ("same", count(&[Outcome::Reference])),
-        ("diverged", count(&[Outcome::Diverged])),
-        ("refused", count(&[Outcome::Refused])),
-        ("trapped", count(&[Outcome::Trapped])),
-        ("killed", count(&[Outcome::KilledAtStartup, Outcome::KilledInBlock])),
-        ("not run", count(&[Outcome::NotRun])),
+    let kinds: [(&str, &[Outcome]); 6] = [
+        ("same", &[Outcome::Reference]),
+        ("diverged", &[Outcome::Diverged]),
+        ("refused", &[Outcome::Refused]),
+        ("trapped", &[Outcome::Trapped]),
+        ("killed", &[Outcome::KilledAtStartup, Outcome::KilledInBlock]),
+        ("not run", &[Outcome::NotRun]),
     ];
-    let told: Vec<String> =
-        told.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}")).collect();
+    let told = kinds.iter().map(|(word, outcomes)| (count(outcomes), word)).filter(|(count, _)| *count > 0);
+    let told: Vec<String> = told.map(|(count, word)| format!("{count} {word}")).collect();
     if told.is_empty() { unknown() } else { told.join(", ") }
 }
 
 fn failure(cell: &Cell) -> Option<String> {
-    (!cell.is_complete()).then(|| cell.boot.reason.clone().unwrap_or_else(|| "no reason was given".into()))
+    (!cell.is_complete()).then(|| cell.boot.reason.clone().unwrap_or_else(|| UNTOLD.into()))
 }
 
 fn origin(boot: &Boot) -> String {
@@ -271,22 +239,6 @@ fn unknown() -> String {
 
 fn yes(holds: bool) -> &'static str {
     if holds { "yes" } else { "no" }
-}
-
-fn upper(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// In the order of their first appearance.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = Vec::new();
-    for name in names {
-        if !seen.contains(&name) {
-            seen.push(name);
-        }
-    }
-    seen
 }
 
 #[cfg(test)]

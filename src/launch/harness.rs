@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use reset_strategies::registry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::plan::Contender;
 use super::process::Cell;
 use super::runner::{Runner, SAMPLE_EVERY};
 use crate::analyse::quantile::median;
+use crate::measure::row::Params;
 use crate::measure::sampler::Sampler;
 use crate::protocol::staging;
-use crate::protocol::{Reply, Request};
+use crate::protocol::{Request, Spec, Timed};
 use crate::workload::bundled;
 
 /// The guest that returns at once.
@@ -51,32 +51,20 @@ impl Harness {
     }
 }
 
-/// Measures the harness; `None` where the child ends early or cannot be sampled.
+/// Measures the harness; `None` where the child ends early or the sampler cannot say what it took.
 ///
 /// # Errors
 /// When files cannot be written or no child can be started.
 pub fn measure(runner: &Runner<'_>) -> Result<Option<Harness>> {
-    let mut noop = None;
-    for bundled in bundled::all() {
-        let definition = bundled.definition()?;
-        if definition.name == NOOP {
-            noop = Some(bundled.workload(definition.params, None)?);
-        }
-    }
-    let noop = noop.with_context(|| format!("there is no workload `{NOOP}`"))?;
-    let staged = staging::stage(&runner.staging, &noop)?;
-    let floor = Contender::new(registry::find(registry::FLOOR).context("there is no floor")?);
-    let Ok((mut cell, _)) = Cell::start(&runner.binary, runner.spec(&noop, &staged, &floor, 0)) else {
-        return Ok(None);
-    };
-    cell.ask(&Request::Time { passes: 1 }).ok();
-    let Ok(Reply::Timed { execute, reset }) = cell.ask(&Request::Time { passes: PASSES }) else {
-        return Ok(None);
-    };
-    let mut cycles: Vec<u64> = execute.iter().zip(&reset).map(|(execute, reset)| execute + reset).collect();
-    let Some(noop_cycle_ns) = median(&mut cycles) else { return Ok(None) };
+    let noop = bundled::named(NOOP, &Params::new())?;
+    let staged = staging::stage(runner.stage.staging.path(), &noop)?;
+    let spec = Spec::new(registry::FLOOR, &noop, &staged, runner.plan.timeout);
+    let Ok((mut cell, _)) = Cell::start(&runner.stage.binary, spec) else { return Ok(None) };
+    let mut time = |passes| cell.ask::<Timed>(&Request::Time { passes });
+    let (_, Ok(timed)) = (time(1), time(PASSES)) else { return Ok(None) };
+    let Some(noop_cycle_ns) = median(&mut timed.cycles()) else { return Ok(None) };
     let Ok(sampler) = Sampler::start(cell.pid(), SAMPLE_EVERY) else { return Ok(None) };
-    let ran = cell.ask(&Request::Run { millis: u64::try_from(WATCH.as_millis())?, blocks: 0 });
+    let ran = cell.ask::<u64>(&Request::Run { millis: u64::try_from(WATCH.as_millis())?, blocks: 0 });
     let samples = sampler.stop();
     let (Ok(_), Some(last)) = (ran, samples.series.last()) else { return Ok(None) };
     Ok(Some(Harness {

@@ -14,22 +14,22 @@ use anyhow::{Context, Result, bail};
 use reset_strategies::{Error, registry};
 
 use super::folder;
-use super::plan::{Contender, Plan};
+use super::plan::{Contender, Plan, Profile};
 use super::record::{Record, WorkloadRecord};
-use super::runner::{REFERENCE, SAMPLE_EVERY, outcomes, residency};
-use crate::analyse::quantile::median;
+use super::rows;
+use super::runner::{REFERENCE, SAMPLE_EVERY};
+use super::stage::Results;
 use crate::cell::compare;
 use crate::cell::counters;
 use crate::cell::ground::Ground;
 use crate::cell::session::Cell;
-use crate::cell::times::{Stages, Timed};
+use crate::cell::times::Stages;
 use crate::machine;
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::Sampler;
-use crate::measure::writer::RowWriter;
 use crate::protocol::schedule::Script;
 use crate::protocol::staging::{self, Staged};
-use crate::protocol::{Reference, Spec, Verified};
+use crate::protocol::{Reference, Spec, Timed};
 use crate::workload::Workload;
 
 /// Blocks of one sample of criterion's that are kept in a row; beyond that every n-th is.
@@ -37,9 +37,8 @@ const MOST_KEPT: usize = 512;
 
 /// The rows and the record of one `cargo bench`.
 pub struct Bench {
-    folder: PathBuf,
+    results: Results,
     record: Record,
-    rows: RowWriter,
     staging: tempfile::TempDir,
     timeout: Duration,
     warm_up: Duration,
@@ -47,7 +46,7 @@ pub struct Bench {
 
 /// A workload whose files are in place and whose reference is known.
 pub struct Course {
-    workload: Workload,
+    pub workload: Workload,
     staged: Staged,
     reference: Reference,
     /// Bytes of pages that a block dirties, as the floor restores them: the mean over the trace.
@@ -67,20 +66,13 @@ impl Bench {
     ///
     /// # Errors
     /// When files cannot be written.
-    pub fn open(
-        wanted: &Path,
-        plan: &Plan,
-        profile: crate::launch::plan::Profile,
-        warm_up: Duration,
-    ) -> Result<Self> {
-        let folder = folder::fresh(wanted)?;
-        let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    pub fn open(wanted: &Path, plan: &Plan, profile: Profile, warm_up: Duration) -> Result<Self> {
+        let results = Results::new(Some(wanted))?;
+        let name = &results.run;
         let noise = machine::noise(Duration::from_millis(100));
-        let record = Record::new(&name, profile, plan, format!("cargo bench, {name}"), noise);
-        record.write(&folder.join("run.json"))?;
-        let rows = RowWriter::create(&folder.join("rows.ndjson"))?;
-        let staging = folder::staging()?;
-        Ok(Self { folder, record, rows, staging, timeout: plan.timeout, warm_up })
+        let record = Record::new(name, profile, plan, format!("cargo bench, {name}"), noise);
+        record.write(&results.folder)?;
+        Ok(Self { results, record, staging: folder::staging()?, timeout: plan.timeout, warm_up })
     }
 
     /// Puts a workload's files in place, and finds out what fresh instances make of it and how much the floor restores.
@@ -93,26 +85,23 @@ impl Bench {
         self.record.workloads.push(WorkloadRecord::new(workload));
         let nothing = Reference { blocks: Vec::new(), store: String::new() };
         let mut course = Course { workload: workload.clone(), staged, reference: nothing, dirty_bytes: 0 };
-        course.reference = compare::observe(&mut self.start(&course, REFERENCE)?, &Script::in_order())?;
-        let counts = counters::count(&mut self.start(&course, registry::FLOOR)?, 2)?;
+        course.reference = compare::observe(&mut self.start(&course, REFERENCE)?.0, &Script::in_order())?;
+        let counts = counters::count(&mut self.start(&course, registry::FLOOR)?.0, 2)?;
         let restored = counts.into_iter().find(|count| count.metric == "bytes_restored");
+        let restored = restored.map_or_else(Vec::new, |count| count.samples);
         // The first pass teaches the floor which pages the trace changes.
-        let second =
-            restored.map_or_else(Vec::new, |mut count| count.samples.split_off(count.samples.len() / 2));
+        let second = &restored[restored.len() / 2..];
         course.dirty_bytes = second.iter().sum::<u64>() / second.len().max(1) as u64;
         Ok(course)
     }
 
-    fn spec(&self, course: &Course, strategy: &str) -> Spec {
+    fn start(&self, course: &Course, strategy: &str) -> Result<(Cell, Stages)> {
         let cell = Spec::new(strategy, &course.workload, &course.staged, self.timeout);
         // Criterion decides how many run at once: one.
-        Spec { threads: 1, ..cell }
-    }
-
-    fn start(&self, course: &Course, strategy: &str) -> Result<Cell> {
+        let spec = Spec { threads: 1, ..cell };
         let mut stages = Stages::here();
-        let ground = Ground::lay(&self.spec(course, strategy), registry::find, &mut stages)?;
-        Cell::on(&Arc::new(ground), &mut stages)
+        let ground = Ground::lay(&spec, registry::find, &mut stages)?;
+        Ok((Cell::on(&Arc::new(ground), &mut stages)?, stages))
     }
 
     /// Starts a cell and verifies it; `None` where this machine or this module does not allow the strategy, which is a row.
@@ -120,34 +109,32 @@ impl Bench {
     /// # Errors
     /// When it is not equal to a fresh instance: a wrong reset has no time.
     pub fn subject(&mut self, course: &Course, contender: &Contender) -> Result<Option<Subject>> {
-        let mut row = self.row(course, contender);
-        row.metric = "equivalence".into();
+        let row = Row { metric: "equivalence".into(), ..self.row(course, contender, Phase::Verify) };
         let strategy = contender.strategy.name();
         let mut cell = match self.start(course, strategy) {
-            Ok(cell) => cell,
+            Ok((cell, _)) => cell,
             Err(error) => {
-                row.status = match error.downcast_ref::<Error>() {
+                let status = match error.downcast_ref::<Error>() {
                     Some(Error::Unavailable { .. }) => Status::Unavailable,
                     Some(Error::Refused { .. }) => Status::Refused,
                     _ => return Err(error),
                 };
-                row.error = Some(format!("{error:#}"));
-                self.rows.write(&row)?;
+                self.results.rows.write(&Row { status, error: Some(format!("{error:#}")), ..row })?;
                 return Ok(None);
             }
         };
-        let Verified { difference, .. } = compare::verify(&mut cell, &Script::in_order(), &course.reference)?;
-        if let Some(difference) = difference {
-            (row.status, row.error) = (Status::Diverged, Some(difference.clone()));
-            self.rows.write(&row)?;
+        let verified = compare::verify(&mut cell, &Script::in_order(), &course.reference)?;
+        if let Some(difference) = verified.difference {
+            let (status, error) = (Status::Diverged, Some(difference.clone()));
+            self.results.rows.write(&Row { status, error, ..row })?;
             bail!("{} on {} diverged: {difference}", contender.name, course.workload.name);
         }
-        self.rows.write(&row)?;
-        outcomes::rows(&row, &outcomes::of(&course.reference, &course.workload))
-            .try_for_each(|row| self.rows.write(&row))?;
+        self.results.rows.write(&row)?;
+        let outcomes = rows::count(&course.reference, &course.workload);
+        self.results.rows.write_all(rows::outcomes(&row, &outcomes))?;
         // Another one is timed: what the verification has touched stays resident, and some strategies would pay for it.
         drop(cell);
-        let cell = self.start(course, strategy)?;
+        let (cell, _) = self.start(course, strategy)?;
         let sampler = Sampler::start(std::process::id(), SAMPLE_EVERY).ok();
         Ok(Some(Subject { cell, row, began: Instant::now(), sampler }))
     }
@@ -160,17 +147,16 @@ impl Bench {
         let passes = blocks.div_ceil(subject.cell.trace().len().max(1) as u64);
         let timed = subject.cell.time(u32::try_from(passes)?)?;
         if subject.began.elapsed() >= self.warm_up {
-            let cycle: Vec<u64> = timed.execute.iter().zip(&timed.reset).map(|(e, r)| e + r).collect();
-            for (phase, samples) in
-                [(Phase::Execute, &timed.execute), (Phase::Reset, &timed.reset), (Phase::Cycle, &cycle)]
-            {
-                let kept =
-                    samples.iter().step_by(samples.len().div_ceil(MOST_KEPT).max(1)).copied().collect();
-                let value = median(&mut samples.clone());
-                let unit = Unit::Nanoseconds;
-                let row =
-                    Row { phase, metric: "time".into(), unit, value, samples: kept, ..subject.row.clone() };
-                self.rows.write(&row)?;
+            for (phase, samples) in [
+                (Phase::Execute, timed.execute.clone()),
+                (Phase::Reset, timed.reset.clone()),
+                (Phase::Cycle, timed.cycles()),
+            ] {
+                let (metric, unit) = ("time".into(), Unit::Nanoseconds);
+                let mut row = rows::sampled(Row { phase, metric, unit, ..subject.row.clone() }, samples);
+                let step = row.samples.len().div_ceil(MOST_KEPT).max(1);
+                row.samples = row.samples.into_iter().step_by(step).collect();
+                self.results.rows.write(&row)?;
             }
         }
         Ok(timed)
@@ -181,16 +167,10 @@ impl Bench {
     /// # Errors
     /// When it cannot be started.
     pub fn startup(&mut self, course: &Course, contender: &Contender) -> Result<Duration> {
-        let mut stages = Stages::here();
-        let ground = Ground::lay(&self.spec(course, contender.strategy.name()), registry::find, &mut stages)?;
-        let cell = Cell::on(&Arc::new(ground), &mut stages)?;
+        let (_, stages) = self.start(course, contender.strategy.name())?;
         let stages = stages.done();
-        drop(cell);
-        for (stage, ns) in &stages {
-            let row = self.row(course, contender);
-            let (metric, unit) = (stage.clone(), Unit::Nanoseconds);
-            self.rows.write(&Row { phase: Phase::Startup, metric, unit, value: Some(*ns), ..row })?;
-        }
+        let row = self.row(course, contender, Phase::Startup);
+        self.results.rows.write_all(rows::stages(&row, &stages))?;
         Ok(Duration::from_nanos(stages.iter().map(|(_, ns)| ns).sum()))
     }
 
@@ -201,9 +181,7 @@ impl Bench {
     pub fn finish(&mut self, subject: Subject) -> Result<()> {
         let Subject { row, sampler, .. } = subject;
         let Some(samples) = sampler.map(Sampler::stop) else { return Ok(()) };
-        residency(&Row { phase: Phase::Memory, ..row }, &samples)
-            .iter()
-            .try_for_each(|row| self.rows.write(row))
+        self.results.rows.write_all(rows::residency(&Row { phase: Phase::Memory, ..row }, &samples))
     }
 
     /// Writes the end into `run.json`, and says where everything is.
@@ -212,32 +190,17 @@ impl Bench {
     /// When the file cannot be written.
     pub fn close(mut self) -> Result<PathBuf> {
         self.record.finish(false);
-        self.record.write(&self.folder.join("run.json"))?;
-        if fs::metadata(self.folder.join("rows.ndjson"))?.len() == 0 {
-            fs::remove_dir_all(&self.folder)
-                .with_context(|| format!("cannot remove {}", self.folder.display()))?;
+        let folder = self.results.folder;
+        self.record.write(&folder)?;
+        if fs::metadata(folder.join("rows.ndjson"))?.len() == 0 {
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
         }
-        Ok(self.folder)
+        Ok(folder)
     }
 
-    fn row(&self, course: &Course, contender: &Contender) -> Row {
-        Row {
-            run: self.record.run.clone(),
-            launch: 0,
-            round: None,
-            order: None,
-            strategy: contender.name.clone(),
-            workload: course.workload.name.clone(),
-            params: course.workload.params.clone(),
-            phase: Phase::Verify,
-            metric: String::new(),
-            unit: Unit::Count,
-            value: None,
-            samples: Vec::new(),
-            at_ns: None,
-            status: Status::Ok,
-            error: None,
-        }
+    fn row(&self, course: &Course, contender: &Contender, phase: Phase) -> Row {
+        let Workload { name, params, .. } = &course.workload;
+        Row::new(&self.record.run, &contender.name, name, params, phase)
     }
 }
 
@@ -246,22 +209,5 @@ impl Subject {
     /// ran last, which costs strategies that unmap a few per cent.
     pub fn unsampled(self) -> Self {
         Self { sampler: None, ..self }
-    }
-}
-
-impl Course {
-    /// `group/name`.
-    pub fn name(&self) -> &str {
-        &self.workload.name
-    }
-
-    /// The module, as it came.
-    pub fn module(&self) -> &[u8] {
-        &self.workload.module
-    }
-
-    /// The blocks.
-    pub fn trace(&self) -> &[std::sync::Arc<[u8]>] {
-        &self.workload.trace
     }
 }

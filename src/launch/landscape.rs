@@ -24,13 +24,7 @@ pub struct Explored {
 /// # Errors
 /// As for [`Runner::run`].
 pub fn explore(runner: &mut Runner<'_>, part: &Part) -> Result<Explored> {
-    let touch = bundled::all()
-        .iter()
-        .map(|bundled| Ok((bundled, bundled.definition()?)))
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .find(|(_, definition)| definition.name == WORKLOAD);
-    let (bundled, definition) = touch.with_context(|| format!("there is no workload `{WORKLOAD}`"))?;
+    let (bundled, definition) = bundled::find(WORKLOAD)?;
     let page_bytes = page::size() as u64;
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let mut explored = Explored::default();
@@ -43,22 +37,22 @@ pub fn explore(runner: &mut Runner<'_>, part: &Part) -> Result<Explored> {
             explored.left_out.push(format!("{place}: {why}"));
             continue;
         }
-        if runner.stopped() || !clock.allows(&place, page_bytes) {
+        if runner.stage.stopped() || !clock.allows(&place, page_bytes) {
             explored.left_out.push(place.to_string());
             continue;
         }
         let params = definition.params(false, &place.params(page_bytes));
         let workload = bundled.workload(params, None)?;
         explored.measured.push(WorkloadRecord::new(&workload));
-        runner.progress.note(&format!("{place}"));
+        runner.stage.progress.note(&place.to_string());
         let began = Instant::now();
         runner.workload(&workload, index, None)?;
         clock.spent(&place, page_bytes, began.elapsed());
         // An image makes a module as large as itself, and each engine compiles it.
-        let folder = runner.staging.join(workload.name.replace('/', "-"));
+        let folder = runner.stage.staging.path().join(workload.name.replace('/', "-"));
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
-    runner.progress.finish();
+    runner.stage.progress.finish();
     Ok(explored)
 }
 

@@ -7,19 +7,20 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use reset_strategies::{Strategy, registry};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::Planted;
 use crate::workload::Workload;
 
 /// How thorough a run is.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
     /// Seconds: that everything works. Its figures mean little.
     Smoke,
     /// Two minutes at most: which strategies are worth a closer look.
+    #[default]
     Quick,
     /// A quarter of an hour or more: figures to decide by.
     Full,
@@ -50,34 +51,19 @@ pub struct Effort {
 impl Profile {
     /// What this profile stands for.
     pub fn effort(self) -> Effort {
-        match self {
-            Self::Smoke => Effort {
-                budget: Duration::from_secs(10),
-                launches: (3, 3),
-                rounds: (3, 4),
-                turn: Duration::from_millis(1),
-                cell: Duration::from_millis(100),
-                memory_pass: Duration::from_millis(20),
-                long_blocks: None,
-            },
-            Self::Quick => Effort {
-                budget: Duration::from_secs(90),
-                launches: (6, 12),
-                rounds: (3, 40),
-                turn: Duration::from_millis(4),
-                cell: Duration::from_millis(2_000),
-                memory_pass: Duration::from_millis(100),
-                long_blocks: None,
-            },
-            Self::Full => Effort {
-                budget: Duration::from_secs(1_200),
-                launches: (8, 24),
-                rounds: (10, 200),
-                turn: Duration::from_millis(10),
-                cell: Duration::from_millis(10_000),
-                memory_pass: Duration::from_millis(1_000),
-                long_blocks: None,
-            },
+        let (seconds, launches, rounds, turn, cell, memory_pass) = match self {
+            Self::Smoke => (10, (3, 3), (3, 4), 1, 100, 20),
+            Self::Quick => (90, (6, 12), (3, 40), 4, 2_000, 100),
+            Self::Full => (1_200, (8, 24), (10, 200), 10, 10_000, 1_000),
+        };
+        Effort {
+            budget: Duration::from_secs(seconds),
+            launches,
+            rounds,
+            turn: Duration::from_millis(turn),
+            cell: Duration::from_millis(cell),
+            memory_pass: Duration::from_millis(memory_pass),
+            long_blocks: None,
         }
     }
 
@@ -104,11 +90,14 @@ impl Contender {
         Self { name: strategy.name().into(), strategy, control: strategy.is_control(), planted: None }
     }
 
+    /// The baseline.
+    pub fn baseline() -> Self {
+        Self::new(registry::find(registry::BASELINE).expect("the registry's own test covers this"))
+    }
+
     /// The baseline a second time: what differs between the two is noise.
     pub fn again() -> Self {
-        let baseline =
-            Self::new(registry::find(registry::BASELINE).expect("the registry's own test covers this"));
-        Self { name: AGAIN.into(), control: true, ..baseline }
+        Self { name: AGAIN.into(), control: true, ..Self::baseline() }
     }
 
     /// The baseline a second time, slowed down.
@@ -150,9 +139,7 @@ impl Plan {
 
     /// The random order of everything that is shuffled for one workload.
     pub fn order(&self, workload: usize) -> Order {
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        random.set_stream(workload as u64);
-        Order(random)
+        Order::new(self.seed, workload as u64)
     }
 }
 
@@ -161,6 +148,13 @@ impl Plan {
 pub struct Order(ChaCha8Rng);
 
 impl Order {
+    /// The order of one of many streams that a seed has.
+    pub fn new(seed: u64, stream: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(stream);
+        Self(random)
+    }
+
     /// A shuffled `0..count`.
     pub fn shuffled(&mut self, count: usize) -> Vec<usize> {
         let mut order: Vec<_> = (0..count).collect();

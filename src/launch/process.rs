@@ -3,12 +3,15 @@
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout};
 use std::thread::JoinHandle;
 
+use super::child;
+use crate::analyse::summary::Equivalence;
 use crate::machine::clock;
-use crate::protocol::{Refusal, Reply, Request, Spec, Stages};
+use crate::measure::row::Status;
+use crate::protocol::{Answer, Refusal, Reply, Request, Spec, Stages};
 
 /// A running child. Dropping it kills the process.
 #[derive(Debug)]
@@ -38,9 +41,28 @@ impl Ended {
         Self::Failed(Refusal::Error, format!("{what}: {cause}"))
     }
 
-    /// An answer to another question than was asked.
-    pub fn unexpected(reply: &Reply) -> Self {
-        Self::broken("an unexpected reply", format_args!("{reply:?}"))
+    /// How a row names it.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Failed(Refusal::Unavailable, _) => Status::Unavailable,
+            Self::Failed(Refusal::Refused, _) => Status::Refused,
+            Self::Failed(Refusal::Error, _) => Status::Failed,
+            Self::Killed(_) | Self::Crashed(_) => Status::Killed,
+        }
+    }
+
+    /// What is known of a reset whose child ended so.
+    pub fn equivalence(&self) -> Equivalence {
+        match self {
+            Self::Failed(Refusal::Unavailable, _) => Equivalence::Unavailable,
+            Self::Failed(Refusal::Refused, _) => Equivalence::Refused,
+            Self::Failed(Refusal::Error, _) | Self::Killed(_) | Self::Crashed(_) => Equivalence::NotRun,
+        }
+    }
+
+    /// Why there is nothing to compare with, where the child ran fresh instances.
+    pub fn of_reference(&self) -> String {
+        format!("it does not run on fresh instances: {self}")
     }
 }
 
@@ -54,15 +76,8 @@ impl Cell {
     /// When no process can be started, or it ends before it is ready.
     pub fn start(binary: &OsStr, mut spec: Spec) -> Result<(Self, Stages), Ended> {
         spec.started_ns = clock::monotonic_ns();
-        let spec = serde_json::to_string(&spec).map_err(|e| Ended::broken("the child's task", e))?;
-        let mut child = Command::new(binary)
-            .arg(CHILD_VERB)
-            .arg(spec)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A Ctrl-C on the terminal is the parent's to handle: it ends its children when their rows are safe.
-            .process_group(0)
+        let mut child = child(binary, CHILD_VERB, &spec)
+            .map_err(|e| Ended::broken("the child's task", e))?
             .spawn()
             .map_err(|e| Ended::broken("cannot start a child process", e))?;
         let (requests, replies, mut errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -78,10 +93,8 @@ impl Cell {
             replies: BufReader::new(replies.expect("standard output is piped")),
             errors: Some(errors),
         };
-        match cell.receive()? {
-            Reply::Ready { stages } => Ok((cell, stages)),
-            other => Err(Ended::unexpected(&other)),
-        }
+        let stages = cell.receive()?;
+        Ok((cell, stages))
     }
 
     /// The child's process id.
@@ -89,11 +102,11 @@ impl Cell {
         self.child.id()
     }
 
-    /// Sends a request and waits for its reply.
+    /// Sends a request and waits for its answer.
     ///
     /// # Errors
-    /// When the child ends instead of answering.
-    pub fn ask(&mut self, request: &Request) -> Result<Reply, Ended> {
+    /// When the child ends instead of answering, or answers another question.
+    pub fn ask<T: Answer>(&mut self, request: &Request) -> Result<T, Ended> {
         let mut line = serde_json::to_vec(request).map_err(|e| Ended::broken("a request", e))?;
         line.push(b'\n');
         // A child that is gone is noticed when the reply does not come.
@@ -101,7 +114,7 @@ impl Cell {
         self.receive()
     }
 
-    fn receive(&mut self) -> Result<Reply, Ended> {
+    fn receive<T: Answer>(&mut self) -> Result<T, Ended> {
         let mut line = String::new();
         let read = self.replies.read_line(&mut line).map_err(|e| Ended::broken("a reply", e))?;
         if read == 0 {
@@ -109,7 +122,9 @@ impl Cell {
         }
         match serde_json::from_str(&line) {
             Ok(Reply::Failed { refusal, reason }) => Err(Ended::Failed(refusal, reason)),
-            Ok(reply) => Ok(reply),
+            Ok(reply) => {
+                T::of(reply).map_err(|other| Ended::broken("an unexpected reply", format_args!("{other:?}")))
+            }
             Err(error) => Err(Ended::broken("a reply of another protocol", error)),
         }
     }
@@ -118,7 +133,7 @@ impl Cell {
     fn ended(&mut self) -> Ended {
         let status = match self.child.wait() {
             Ok(status) => status,
-            Err(error) => return Ended::Failed(Refusal::Error, format!("lost: {error}")),
+            Err(error) => return Ended::broken("lost", error),
         };
         let said = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
         let said = said.split("stack backtrace:").next().unwrap_or_default().trim().replace('\n', " ");

@@ -1,9 +1,8 @@
 //! `run.json`: what a run was, on which machine and under which settings.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use reset_strategies::module::Facts;
 use reset_strategies::{Availability, Lifecycle, Strategy, registry};
 use schemars::JsonSchema;
@@ -13,6 +12,7 @@ use wasmtime::Engine;
 
 use super::harness::Harness;
 use super::plan::{AGAIN, Contender, Plan, Profile};
+use crate::files;
 use crate::machine::{Machine, Noise};
 use crate::measure::row::Params;
 use crate::prose::printable;
@@ -128,46 +128,32 @@ impl Record {
         self.interrupted = interrupted;
     }
 
-    /// Writes `run.json`, replacing what this run wrote before.
+    /// Writes `run.json` into a folder, replacing what this run wrote before.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        files::write_json(&folder.join("run.json"), self)
     }
 
-    /// Reads `run.json`.
+    /// Reads the `run.json` of a folder.
     ///
     /// # Errors
     /// When the file is missing, malformed or of another version.
-    pub fn read(path: &Path) -> Result<Self> {
-        let shown = path.display();
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read {shown}: is this the folder of a run?"))?;
-        let record: Self = serde_json::from_str(&text).with_context(|| format!("{shown} is malformed"))?;
-        anyhow::ensure!(
-            record.schema == SCHEMA,
-            "{shown} has schema {}, and this program reads {SCHEMA}",
-            record.schema
-        );
-        Ok(record)
+    pub fn read(folder: &Path) -> Result<Self> {
+        files::read_json(&folder.join("run.json"), SCHEMA, ": is this the folder of a run?")
     }
 }
 
 impl StrategyRecord {
     fn new(contender: &Contender) -> Self {
         let strategy = contender.strategy;
-        let unavailable = match strategy.availability() {
-            Availability::Available => None,
-            Availability::Unavailable { reason } => Some(reason),
-        };
         Self {
             name: contender.name.clone(),
             family: strategy.family().into(),
             control: contender.control,
             summary: strategy.summary().into(),
-            unavailable,
+            unavailable: unavailable(strategy),
             configuration: configuration(strategy),
             planted: contender.planted,
         }
@@ -196,6 +182,14 @@ impl WorkloadRecord {
             trace_sha256: host::hex(&trace.finalize()),
             trace_bytes: workload.trace.iter().map(|input| input.len() as u64).sum(),
         }
+    }
+}
+
+/// Why this machine does not allow a strategy; `None` where it does.
+pub fn unavailable(strategy: &Strategy) -> Option<String> {
+    match strategy.availability() {
+        Availability::Available => None,
+        Availability::Unavailable { reason } => Some(reason),
     }
 }
 

@@ -1,9 +1,8 @@
 //! What a run left in its folder, read back.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::record::Record;
 use crate::analyse::crossover::{self, Landscape};
@@ -12,6 +11,7 @@ use crate::analyse::evidence::{self, Group};
 use crate::analyse::standing::standings;
 use crate::analyse::summary::{self, Summary};
 use crate::analyse::{Facts, SEED, Unfit, rows_file, summarise};
+use crate::files;
 use crate::measure::row::Row;
 use crate::workload::one_block;
 
@@ -32,7 +32,7 @@ impl Saved {
     /// # Errors
     /// When a file is missing, malformed, of another schema, or speaks of another run.
     pub fn read(folder: &Path) -> Result<Self> {
-        let record = Record::read(&folder.join("run.json"))?;
+        let record = Record::read(folder)?;
         let file = match rows_file::find(folder) {
             Some(rows) => rows_file::read(&rows)?,
             None if folder.join("summary.json").exists() => return Self::without_rows(folder, record),
@@ -80,15 +80,7 @@ impl Saved {
     fn without_rows(folder: &Path, record: Record) -> Result<Self> {
         let path = folder.join("summary.json");
         let shown = path.display();
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
-        let value: serde_json::Value =
-            serde_json::from_str(&text).with_context(|| format!("{shown} is malformed"))?;
-        // Looked at first: a summary of another version need not have our fields.
-        if value["schema"] != summary::SCHEMA {
-            bail!("{shown} has schema {}, and this program reads {}", value["schema"], summary::SCHEMA);
-        }
-        let mut summary: Summary =
-            serde_json::from_value(value).with_context(|| format!("{shown} is malformed"))?;
+        let mut summary: Summary = files::read_json(&path, summary::SCHEMA, "")?;
         ensure!(
             summary.run == record.run,
             "{shown} is of run `{}`, and run.json beside it of `{}`",

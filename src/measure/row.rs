@@ -55,6 +55,14 @@ pub struct Row {
     pub error: Option<String>,
 }
 
+impl Row {
+    /// A row of a workload's first launch that says nothing yet: metric, value and whatever else it has are to be filled in.
+    pub fn new(run: &str, strategy: &str, workload: &str, params: &Params, phase: Phase) -> Self {
+        let (run, strategy, workload) = (run.into(), strategy.into(), workload.into());
+        Self { run, strategy, workload, params: params.clone(), phase, ..Self::default() }
+    }
+}
+
 /// The part of a cell's life that a row speaks of.
 #[derive(
     Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Hash,

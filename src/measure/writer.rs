@@ -37,6 +37,14 @@ impl RowWriter {
         self.keep()
     }
 
+    /// Writes rows, one after the other.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_all(&mut self, rows: impl IntoIterator<Item = Row>) -> Result<()> {
+        rows.into_iter().try_for_each(|row| self.write(&row))
+    }
+
     /// Brings the rows back where somebody has removed the file, with its folder or alone: it can be read for as long as
     /// it is open.
     ///

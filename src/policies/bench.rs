@@ -1,15 +1,9 @@
 //! Judges each policy, then runs all of them side by side.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
-use rand::seq::SliceRandom;
+use anyhow::Result;
 use reset_strategies::Strategy;
 
 use super::course::{Course, Judged, Launch};
@@ -17,18 +11,18 @@ use super::report;
 use super::scenario::most_bytes;
 use crate::analyse::evidence::{LONG_RSS, PEAK_RSS, TIME};
 use crate::analyse::growth::WINDOWS;
-use crate::analyse::quantile::median;
 use crate::analyse::summary::Equivalence;
+use crate::launch::plan::Order;
 use crate::launch::process::{Cell, Ended};
+use crate::launch::rows;
 use crate::launch::runner::REFERENCE;
+use crate::launch::stage::{Results, Stage};
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler;
-use crate::measure::writer::RowWriter;
-use crate::progress::Progress;
 use crate::protocol::policy::Policy;
-use crate::protocol::schedule::{Schedule, Script};
+use crate::protocol::schedule::Script;
 use crate::protocol::staging::{self, Staged};
-use crate::protocol::{Followed, Reference, Refusal, Reply, Request, Spec, Verified};
+use crate::protocol::{Followed, Reference, Request, Spec, Verified};
 use crate::workload::Workload;
 
 /// Blocks that are compared with those of fresh instances: what leaks does so from the first block on, and
@@ -45,16 +39,8 @@ pub struct Bench<'a> {
     pub blocks: u64,
     pub seed: u64,
     pub timeout: Duration,
-    /// This program, to be started as children.
-    pub binary: OsString,
-    /// Where children find their files.
-    pub staging: PathBuf,
-    /// The run's name, in every row.
-    pub run: &'a str,
-    pub rows: RowWriter,
-    pub progress: &'a Progress,
-    /// Set by Ctrl-C.
-    pub interrupted: &'a AtomicBool,
+    pub stage: &'a Stage,
+    pub results: &'a mut Results,
 }
 
 /// What the cells of one strategy on one workload have in common.
@@ -78,21 +64,28 @@ impl Bench<'_> {
     /// # Errors
     /// When files cannot be written.
     pub fn workload(&mut self, workload: &Workload) -> Result<Vec<report::Cell>> {
-        let staged = staging::stage(&self.staging, workload)?;
-        self.progress.say(&format!("{}: on fresh instances", workload.name));
+        let staged = staging::stage(self.stage.staging.path(), workload)?;
+        self.stage.progress.say(&format!("{}: on fresh instances", workload.name));
         let reference = self.reference(workload, &staged);
         let memory_max = most_bytes(&workload.module)?;
         let mut cells = Vec::new();
         for &strategy in self.strategies {
-            if self.stopped() {
+            if self.stage.stopped() {
                 break;
             }
             let lane = Lane { workload, staged: &staged, strategy };
             let mut runners = self.judged(&lane, &reference);
-            if runners.iter().any(|runner| runner.course.policy == Policy::Every && is_sound(runner)) {
+            let is_sound = runners.iter().any(|Runner { course, .. }| {
+                course.policy == Policy::Every && course.judged.equivalence == Equivalence::Equivalent
+            });
+            if is_sound {
                 self.launches(&lane, &mut runners)?;
             } else {
-                withhold(&mut runners);
+                // A reset that is wrong by itself has no time, whenever it happens.
+                for runner in &mut runners {
+                    let reason = "no time: this strategy's own reset is not known to be right";
+                    runner.course.judged.reason.get_or_insert_with(|| reason.into());
+                }
             }
             let courses: Vec<Course> = runners.into_iter().map(|runner| runner.course).collect();
             cells.extend(report::cells(workload, memory_max, strategy.name(), &courses));
@@ -100,36 +93,41 @@ impl Bench<'_> {
         Ok(cells)
     }
 
-    fn stopped(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+    fn start_cell(
+        &self,
+        strategy: &str,
+        workload: &Workload,
+        staged: &Staged,
+        warm_bytes: u64,
+    ) -> Result<Cell, Ended> {
+        let spec = Spec { warm_bytes, ..Spec::new(strategy, workload, staged, self.timeout) };
+        Cell::start(&self.stage.binary, spec).map(|(cell, _)| cell)
     }
 
     /// What fresh instances make of the blocks that are compared.
     fn reference(&self, workload: &Workload, staged: &Staged) -> Result<Reference, Ended> {
-        let (mut cell, _) = Cell::start(&self.binary, Spec::new(REFERENCE, workload, staged, self.timeout))?;
-        match cell.ask(&Request::Observe { script: self.script(Policy::Every) })? {
-            Reply::Observed(reference) => Ok(reference),
-            other => Err(Ended::unexpected(&other)),
-        }
+        let script = self.script(Policy::Every);
+        self.start_cell(REFERENCE, workload, staged, 0)?.ask(&Request::Observe { script })
     }
 
     fn script(&self, policy: Policy) -> Script {
         let blocks = VERIFIED.min(usize::try_from(self.blocks).unwrap_or(usize::MAX));
-        Script { schedule: Schedule::InOrder, blocks, seed: self.seed, policy }
+        Script { blocks, seed: self.seed, policy, ..Script::in_order() }
     }
 
     /// What the verifier says of each policy.
     fn judged(&self, lane: &Lane<'_>, reference: &Result<Reference, Ended>) -> Vec<Runner> {
         let judge = |policy: &Policy| {
-            self.progress.say(&format!("{}: verifying {policy}", lane.name()));
-            let (judged, warm_bytes) = match reference {
-                Ok(expected) => match self.verified(lane, *policy, expected) {
-                    Ok(verified) => (Judged::of(&verified), verified.peak_rss),
-                    Err(ended) => (Judged::unknown(&ended, ended.to_string()), 0),
-                },
-                Err(ended) => {
-                    (Judged::unknown(ended, format!("it does not run on fresh instances: {ended}")), 0)
+            self.stage.progress.say(&format!("{}: verifying {policy}", lane.name()));
+            let verified = match reference {
+                Ok(expected) => {
+                    self.verified(lane, *policy, expected).map_err(|ended| (ended.to_string(), ended))
                 }
+                Err(ended) => Err((ended.of_reference(), ended.clone())),
+            };
+            let (judged, warm_bytes) = match verified {
+                Ok(verified) => (Judged::of(&verified), verified.peak_rss),
+                Err((reason, ended)) => (Judged::unknown(&ended, reason), 0),
             };
             let course = Course { policy: *policy, judged, launches: BTreeMap::new() };
             Runner { course, warm_bytes, cell: None }
@@ -138,30 +136,26 @@ impl Bench<'_> {
     }
 
     fn verified(&self, lane: &Lane<'_>, policy: Policy, expected: &Reference) -> Result<Verified, Ended> {
-        let spec = Spec::new(lane.strategy.name(), lane.workload, lane.staged, self.timeout);
-        let (mut cell, _) = Cell::start(&self.binary, spec)?;
-        match cell.ask(&Request::Verify { script: self.script(policy), expected: expected.clone() })? {
-            Reply::Verified(verified) => Ok(verified),
-            other => Err(Ended::unexpected(&other)),
-        }
+        let verify = Request::Verify { script: self.script(policy), expected: expected.clone() };
+        self.start_cell(lane.strategy.name(), lane.workload, lane.staged, 0)?.ask(&verify)
     }
 
     /// Runs all policies side by side, several times over.
     fn launches(&mut self, lane: &Lane<'_>, runners: &mut [Runner]) -> Result<()> {
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut order = Order::new(self.seed, 0);
         for number in 0..self.launches {
-            self.start(lane, number, runners, &mut random)?;
+            self.start(lane, number, runners, &mut order)?;
             for window in 0..WINDOWS {
                 let place = format!("launch {}, window {} of {WINDOWS}", number + 1, window + 1);
-                self.progress.say(&format!("{}: {place}", lane.name()));
-                if !self.window(lane, (number, window), runners, &mut random)? {
+                self.stage.progress.say(&format!("{}: {place}", lane.name()));
+                if !self.window(lane, (number, window), runners, &mut order)? {
                     break;
                 }
             }
             for runner in runners.iter_mut() {
                 self.finish(lane, number, runner)?;
             }
-            if self.stopped() {
+            if self.stage.stopped() {
                 break;
             }
         }
@@ -174,20 +168,19 @@ impl Bench<'_> {
         lane: &Lane<'_>,
         number: u32,
         runners: &mut [Runner],
-        random: &mut ChaCha8Rng,
+        order: &mut Order,
     ) -> Result<()> {
-        for index in shuffled(runners.len(), random) {
+        for index in order.shuffled(runners.len()) {
             let runner = &mut runners[index];
-            if runner.course.judged.reason.is_some() || self.stopped() {
+            if runner.course.judged.reason.is_some() || self.stage.stopped() {
                 continue;
             }
-            let spec = Spec::new(lane.strategy.name(), lane.workload, lane.staged, self.timeout);
-            match Cell::start(&self.binary, Spec { warm_bytes: runner.warm_bytes, ..spec }) {
-                Ok((cell, _)) => {
+            match self.start_cell(lane.strategy.name(), lane.workload, lane.staged, runner.warm_bytes) {
+                Ok(cell) => {
                     let mut launch = Launch::default();
                     self.read(lane, &cell, &mut launch);
                     if let Err(why) = sampler::forget_peak(cell.pid()) {
-                        self.progress.warn(&format!("{}: no peak: {why}", lane.name()));
+                        self.stage.progress.warn(&format!("{}: no peak: {why}", lane.name()));
                     }
                     runner.course.launches.insert(number, launch);
                     runner.cell = Some(cell);
@@ -205,25 +198,24 @@ impl Bench<'_> {
         lane: &Lane<'_>,
         (number, window): (u32, u32),
         runners: &mut [Runner],
-        random: &mut ChaCha8Rng,
+        order: &mut Order,
     ) -> Result<bool> {
         let blocks = self.blocks.div_ceil(u64::from(WINDOWS));
         let mut round = Vec::new();
-        for index in shuffled(runners.len(), random) {
-            if self.stopped() {
+        for index in order.shuffled(runners.len()) {
+            if self.stage.stopped() {
                 return Ok(false);
             }
             let runner = &mut runners[index];
             let Some(cell) = &mut runner.cell else { continue };
             match cell.ask(&Request::Follow { policy: runner.course.policy, blocks }) {
-                Ok(Reply::Followed(followed)) => round.push((index, followed)),
-                Ok(other) => bail!("{}: {:?}", lane.name(), Ended::unexpected(&other)),
+                Ok(followed) => round.push((index, followed)),
                 Err(ended) => self.gone(lane, number, runner, &ended)?,
             }
         }
-        for (order, (index, followed)) in round.into_iter().enumerate() {
+        for (order, (index, followed)) in (0..).zip(round) {
             let Runner { course, cell: Some(cell), .. } = &mut runners[index] else { continue };
-            self.write(lane, course.policy, (number, window, u32::try_from(order)?), &followed)?;
+            self.write(lane, course.policy, (number, window, order), &followed)?;
             if let Some(launch) = course.launches.get_mut(&number) {
                 launch.windows.push(followed);
                 self.read(lane, cell, launch);
@@ -239,7 +231,7 @@ impl Bench<'_> {
         }
         match sampler::resident(cell.pid()) {
             Ok(bytes) => launch.rss.push(bytes),
-            Err(why) => self.progress.warn(&format!("{}: no memory: {why}", lane.name())),
+            Err(why) => self.stage.progress.warn(&format!("{}: no memory: {why}", lane.name())),
         }
     }
 
@@ -252,9 +244,8 @@ impl Bench<'_> {
         let row = self.row(lane, runner.course.policy, number, Phase::Memory);
         let row = Row { unit: Unit::Bytes, ..row };
         let (value, samples) = (launch.rss.last().copied(), launch.rss.clone());
-        self.rows.write(&Row { metric: LONG_RSS.into(), value, samples, ..row.clone() })?;
-        self.rows.write(&Row { metric: PEAK_RSS.into(), value: launch.peak, ..row })?;
-        Ok(())
+        self.results.rows.write(&Row { metric: LONG_RSS.into(), value, samples, ..row.clone() })?;
+        self.results.rows.write(&Row { metric: PEAK_RSS.into(), value: launch.peak, ..row })
     }
 
     /// A policy whose child ended is not started again.
@@ -262,10 +253,10 @@ impl Bench<'_> {
         runner.cell = None;
         let policy = runner.course.policy;
         let reason = format!("it ended in launch {}: {ended}", number + 1);
-        self.progress.warn(&format!("{} under {policy}: {reason}", lane.name()));
+        self.stage.progress.warn(&format!("{} under {policy}: {reason}", lane.name()));
         let row = self.row(lane, policy, number, Phase::Cycle);
         let error = Some(reason.clone());
-        self.rows.write(&Row { metric: TIME.into(), status: Status::Failed, error, ..row })?;
+        self.results.rows.write(&Row { metric: TIME.into(), status: Status::Failed, error, ..row })?;
         runner.course.judged.reason = Some(reason);
         Ok(())
     }
@@ -282,34 +273,20 @@ impl Bench<'_> {
         let row = Row { round: Some(window), order: Some(order), ..row };
         let counts =
             [("resets", followed.resets), ("retries", followed.retries), ("failed_blocks", followed.failed)];
-        for (metric, value) in counts {
-            self.rows.write(&Row { metric: metric.into(), value: Some(value), ..row.clone() })?;
-        }
-        let (value, samples) = (median(&mut followed.cycle.clone()), followed.cycle.clone());
-        self.rows.write(&Row { metric: TIME.into(), unit: Unit::Nanoseconds, value, samples, ..row })
+        let counted =
+            |(metric, value): (&str, u64)| Row { metric: metric.into(), value: Some(value), ..row.clone() };
+        self.results.rows.write_all(counts.map(counted))?;
+        let row = Row { metric: TIME.into(), unit: Unit::Nanoseconds, ..row };
+        self.results.rows.write(&rows::sampled(row, followed.cycle.clone()))
     }
 
     /// What rows have in common; the policy is a parameter, so that none of them passes for a strategy's own.
     fn row(&self, lane: &Lane<'_>, policy: Policy, launch: u32, phase: Phase) -> Row {
-        let mut params = lane.workload.params.clone();
-        params.insert("policy".into(), policy.to_string().into());
-        Row {
-            run: self.run.into(),
-            launch,
-            round: None,
-            order: None,
-            strategy: lane.strategy.name().into(),
-            workload: lane.workload.name.clone(),
-            params,
-            phase,
-            metric: String::new(),
-            unit: Unit::Count,
-            value: None,
-            samples: Vec::new(),
-            at_ns: None,
-            status: Status::Ok,
-            error: None,
-        }
+        let Workload { name, params, .. } = lane.workload;
+        let mut row = Row::new(&self.results.run, lane.strategy.name(), name, params, phase);
+        row.launch = launch;
+        row.params.insert("policy".into(), policy.to_string().into());
+        row
     }
 }
 
@@ -336,35 +313,12 @@ impl Judged {
     }
 
     fn unknown(ended: &Ended, reason: String) -> Self {
-        let equivalence = match ended {
-            Ended::Failed(Refusal::Unavailable, _) => Equivalence::Unavailable,
-            Ended::Failed(Refusal::Refused, _) => Equivalence::Refused,
-            _ => Equivalence::NotRun,
-        };
         Self {
-            equivalence,
+            equivalence: ended.equivalence(),
             verified_blocks: 0,
             first_difference: None,
             consequence: None,
             reason: Some(reason),
         }
     }
-}
-
-fn is_sound(runner: &Runner) -> bool {
-    runner.course.judged.equivalence == Equivalence::Equivalent
-}
-
-/// A reset that is wrong by itself has no time, whenever it happens.
-fn withhold(runners: &mut [Runner]) {
-    for runner in runners {
-        let reason = "no time: this strategy's own reset is not known to be right";
-        runner.course.judged.reason.get_or_insert_with(|| reason.into());
-    }
-}
-
-fn shuffled(count: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
-    let mut order: Vec<_> = (0..count).collect();
-    order.shuffle(random);
-    order
 }

@@ -6,7 +6,8 @@ use super::book::{Book, Chapter, Material, Plate, Terrain, soundness};
 use super::columns::{Entry, Sheet};
 use super::figures::{Figure, Numbers};
 use super::view::Group;
-use crate::prose::{code_spans, enumerated, percent, printable};
+use crate::prose::markdown::{code, escape, sentence};
+use crate::prose::{enumerated, percent, printable};
 use crate::units::ratio;
 
 /// The table of one workload with its notes, ending in a newline.
@@ -85,36 +86,6 @@ fn field(entry: Entry) -> String {
         Entry::Missing => "-".into(),
         Entry::Note(note) => format!("- (note {note})"),
     }
-}
-
-/// A sentence whose backticks mark code and in which nothing else is markup.
-pub fn sentence(text: &str) -> String {
-    let spans = code_spans(text).into_iter();
-    spans.map(|(is_code, part)| if is_code { code(part) } else { escape(part) }).collect()
-}
-
-/// A name as code, which GitHub neither links nor emphasises.
-pub fn code(text: &str) -> String {
-    let text = printable(text).replace('`', "'").replace('|', "\\|");
-    format!("`{text}`")
-}
-
-/// Prose in which nothing is markup: a reason may hold `*`, `<` or `|`.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// Text that stays between the fences of a block of code.

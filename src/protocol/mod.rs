@@ -5,6 +5,7 @@ pub mod schedule;
 pub mod staging;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -94,22 +95,13 @@ pub type Stages = Vec<(String, u64)>;
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
     /// The first block has run.
-    Ready {
-        stages: Vec<(String, u64)>,
-    },
+    Ready(Stages),
     Observed(Reference),
     Verified(Verified),
-    /// Nanoseconds per block, in trace order.
-    Timed {
-        execute: Vec<u64>,
-        reset: Vec<u64>,
-    },
-    /// What was counted.
+    Timed(Timed),
     Counted(Vec<Count>),
     /// Blocks that were run.
-    Ran {
-        blocks: u64,
-    },
+    Ran(u64),
     /// Blocks that were run under a policy.
     Followed(Followed),
     /// The cell cannot go on, and why.
@@ -117,6 +109,60 @@ pub enum Reply {
         refusal: Refusal,
         reason: String,
     },
+}
+
+/// What is in the reply to one kind of request.
+pub trait Answer: Sized {
+    /// The answer, or the reply if it is to another kind.
+    fn of(reply: Reply) -> Result<Self, Reply>;
+}
+
+macro_rules! answers {
+    ($($answer:ty: $reply:ident;)*) => {
+        $(impl Answer for $answer {
+            fn of(reply: Reply) -> Result<Self, Reply> {
+                match reply {
+                    Reply::$reply(answer) => Ok(answer),
+                    other => Err(other),
+                }
+            }
+        })*
+    };
+}
+
+answers! {
+    Stages: Ready;
+    Reference: Observed;
+    Verified: Verified;
+    Timed: Timed;
+    Vec<Count>: Counted;
+    u64: Ran;
+    Followed: Followed;
+}
+
+/// Says something to the parent: a line of JSON on standard output.
+///
+/// # Errors
+/// When the pipe is broken.
+pub fn say(message: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, message)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// What blocks took: nanoseconds each, in trace order.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Timed {
+    pub execute: Vec<u64>,
+    pub reset: Vec<u64>,
+}
+
+impl Timed {
+    /// Execute and reset of each block together.
+    pub fn cycles(&self) -> Vec<u64> {
+        self.execute.iter().zip(&self.reset).map(|(execute, reset)| execute + reset).collect()
+    }
 }
 
 /// One counter over the blocks of a pass, in trace order.
@@ -196,6 +242,13 @@ pub struct Verified {
     pub not_run: Option<String>,
     /// High-water mark of resident memory, in bytes.
     pub peak_rss: u64,
+}
+
+impl Verified {
+    /// Nothing was compared, and why.
+    pub fn not_run(reason: String) -> Self {
+        Self { not_run: Some(reason), ..Self::default() }
+    }
 }
 
 /// The stage of startup in which a module is compiled.

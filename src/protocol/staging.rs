@@ -1,12 +1,13 @@
 //! What children read: the module, the blocks and the cache of compiled modules, in one folder per run.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
+use crate::files;
 use crate::workload::Workload;
 
 /// The files of one workload.
@@ -24,10 +25,9 @@ pub struct Staged {
 pub fn stage(folder: &Path, workload: &Workload) -> Result<Staged> {
     let folder = folder.join(workload.name.replace('/', "-"));
     let cache = folder.join("compiled");
-    fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    files::make_folder(&cache)?;
     let staged = Staged { module: folder.join("module.wasm"), trace: folder.join("trace.bin"), cache };
-    fs::write(&staged.module, &workload.module)
-        .with_context(|| format!("cannot write {}", staged.module.display()))?;
+    files::write(&staged.module, &workload.module)?;
     write_trace(&staged.trace, &workload.trace)
         .with_context(|| format!("cannot write {}", staged.trace.display()))?;
     Ok(staged)
@@ -48,7 +48,7 @@ fn write_trace(path: &Path, trace: &[Arc<[u8]>]) -> Result<()> {
 /// # Errors
 /// When the file cannot be read or is cut short.
 pub fn read_trace(path: &Path) -> Result<Vec<Arc<[u8]>>> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = files::read(path)?;
     let mut rest = bytes.as_slice();
     let mut trace = Vec::new();
     while let Some((length, tail)) = rest.split_first_chunk() {

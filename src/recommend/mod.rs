@@ -49,7 +49,7 @@ pub struct Recommendations {
 }
 
 /// What to use for one workload.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Recommendation {
     pub workload: String,
     pub params: Params,
@@ -139,17 +139,10 @@ fn one(group: &Group, field: &Field, limits: &Limits, failing_blocks: bool) -> R
     let mut answer = Recommendation {
         workload: group.workload.into(),
         params: group.params.clone(),
-        strategy: None,
         because: nothing_fits(&sound, limits),
-        tied: Vec::new(),
-        by_mean: None,
-        conditions: Vec::new(),
-        runner_up: None,
-        runner_up_ratio: None,
-        changes: Vec::new(),
-        paste: None,
         excluded: excluded.collect(),
         unknown: unknown::of_workload(group),
+        ..Recommendation::default()
     };
     let choose = |limits: &Limits| field.choose(&under(limits)).map(|choice| choice.chosen.name().to_owned());
     if let Some(outcomes) = group.outcomes.filter(|outcomes| outcomes.mostly_fail() && !failing_blocks) {
@@ -188,30 +181,21 @@ fn one(group: &Group, field: &Field, limits: &Limits, failing_blocks: bool) -> R
 fn because(choice: &Choice) -> String {
     let Choice { chosen, fastest, .. } = choice;
     let cycle = |candidate: &Candidate| candidate.cell.cycle().map_or(String::new(), |q| ns(q.p50));
+    let (name, took) = (chosen.name(), cycle(chosen));
     let first = if choice.tied.is_empty() {
-        format!(
-            "`{}` has the shortest cycle of those that fit, {}, and none is tied with it.",
-            chosen.name(),
-            cycle(chosen)
-        )
-    } else if chosen.name() == fastest.name() {
-        format!(
-            "`{}` has the shortest cycle of those that fit, {}{}.",
-            chosen.name(),
-            cycle(chosen),
-            choice.told()
-        )
+        format!("`{name}` has the shortest cycle of those that fit, {took}, and none is tied with it.")
+    } else if name == fastest.name() {
+        format!("`{name}` has the shortest cycle of those that fit, {took}{}.", choice.told())
     } else {
         format!(
-            "`{}` cannot be told apart from `{}`, whose median cycle is the shortest of those that fit ({}; here {}){}.",
-            chosen.name(),
+            "`{name}` cannot be told apart from `{}`, whose median cycle is the shortest of those that fit ({}; here \
+             {took}){}.",
             fastest.name(),
             cycle(fastest),
-            cycle(chosen),
             choice.told()
         )
     };
-    chosen.cell.sentence().map_or_else(|| first.clone(), |sentence| format!("{first} {sentence}"))
+    [first].into_iter().chain(chosen.cell.sentence().map(String::from)).collect::<Vec<_>>().join(" ")
 }
 
 fn conditions(chosen: &Candidate) -> Vec<String> {
@@ -243,19 +227,13 @@ fn tightened(limits: &Limits, chosen: &Candidate, choose: impl Fn(&Limits) -> Op
     let mut change = |condition: String, limits: Limits| {
         changes.push(Change { condition, strategy: choose(&limits) });
     };
-    if let Some(rss) = chosen.cell.rss() {
-        let limit = rss.peak.saturating_sub(1);
-        change(
-            format!("RSS has to stay below {}", bytes(rss.peak)),
-            Limits { max_rss: Some(limit), ..*limits },
-        );
+    if let Some(peak) = chosen.cell.rss().map(|rss| rss.peak) {
+        let below = Limits { max_rss: Some(peak.saturating_sub(1)), ..*limits };
+        change(format!("RSS has to stay below {}", bytes(peak)), below);
     }
     if let Some(startup) = chosen.cell.startup_total() {
-        let limit = startup.saturating_sub(1);
-        change(
-            format!("startup has to take less than {}", ns(startup)),
-            Limits { max_startup_ns: Some(limit), ..*limits },
-        );
+        let below = Limits { max_startup_ns: Some(startup.saturating_sub(1)), ..*limits };
+        change(format!("startup has to take less than {}", ns(startup)), below);
     }
     if let Some(strategy) = chosen.strategy {
         let kernel = strategy.kernel();

@@ -3,8 +3,9 @@
 use super::choice::{Candidate, Field};
 use super::limits::Limits;
 use super::*;
+use crate::analyse::summary::Summary;
 use crate::analyse::{Facts, SEED, evidence, summarise};
-use crate::measure::row::{Phase, Row, Status, Unit};
+use crate::measure::row::{Phase, Row, Unit};
 
 const MIB: u64 = 1 << 20;
 
@@ -15,21 +16,11 @@ fn rows(made: &[Made]) -> Vec<Row> {
     let mut rows = Vec::new();
     for &(strategy, cycle, apart, rss) in made {
         let row = |launch, phase, metric: &str, unit, value| Row {
-            run: "r".into(),
             launch,
-            round: None,
-            order: None,
-            strategy: strategy.into(),
-            workload: "indexer/made-up".into(),
-            params: Params::new(),
-            phase,
             metric: metric.into(),
             unit,
             value,
-            samples: Vec::new(),
-            at_ns: None,
-            status: Status::Ok,
-            error: None,
+            ..Row::new("r", strategy, "indexer/made-up", &Params::new(), phase)
         };
         rows.push(row(0, Phase::Verify, "equivalence", Unit::Count, None));
         for (launch, round) in (0..5).flat_map(|launch| (0..6).map(move |round| (launch, round))) {
@@ -53,7 +44,7 @@ fn answer(made: &[Made], limits: Limits) -> Recommendation {
     answer_to(&rows(made), made, limits)
 }
 
-fn answer_to(rows: &[Row], made: &[Made], limits: Limits) -> Recommendation {
+fn summary(rows: &[Row], made: &[Made]) -> Summary {
     let facts = Facts {
         run: "r".into(),
         baseline: "fresh/relink".into(),
@@ -62,7 +53,11 @@ fn answer_to(rows: &[Row], made: &[Made], limits: Limits) -> Recommendation {
         floor: "control/oracle".into(),
         seed: SEED,
     };
-    let summary = summarise(rows, &facts).unwrap();
+    summarise(rows, &facts).unwrap()
+}
+
+fn answer_to(rows: &[Row], made: &[Made], limits: Limits) -> Recommendation {
+    let summary = summary(rows, made);
     let gathered = evidence::gather("r", rows).unwrap();
     one(&Group::all(&summary)[0], &Field::new(gathered.first()), &limits, false)
 }
@@ -188,15 +183,7 @@ fn where_nothing_fits_it_is_said_who_comes_nearest() {
 fn what_was_not_measured_is_not_known_to_fit() {
     let mut rows = rows(&CLEAR);
     rows.retain(|row| row.phase != Phase::Memory);
-    let facts = Facts {
-        run: "r".into(),
-        baseline: "fresh/relink".into(),
-        contenders: Vec::new(),
-        controls: Vec::new(),
-        floor: "control/oracle".into(),
-        seed: SEED,
-    };
-    let summary = summarise(&rows, &facts).unwrap();
+    let summary = summary(&rows, &CLEAR);
     let groups = Group::all(&summary);
     let limits = Limits { max_rss: Some(u64::MAX), ..Limits::default() };
     for candidate in Candidate::all(&groups[0]) {

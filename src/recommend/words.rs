@@ -3,9 +3,9 @@
 use reset_strategies::{Swap, registry};
 
 use super::{Recommendation, Recommendations};
-use crate::present::markdown::{escape, sentence};
 use crate::present::table::{hanging, wrap};
-use crate::prose::{percent, printable};
+use crate::prose::markdown::{escape, sentence};
+use crate::prose::{distinct, grouped, percent, printable};
 use crate::units::ratio;
 
 /// The heads under which a recommendation is told, and the sentences under each; empty ones are left out.
@@ -25,14 +25,7 @@ fn parts(answer: &Recommendation, level: f64) -> Vec<(&'static str, Vec<String>)
         None => format!("if {}: nothing fits", change.condition),
     });
     // Twenty strategies that need a newer kernel are one line.
-    let mut excluded: Vec<(&str, Vec<String>)> = Vec::new();
-    for other in &answer.excluded {
-        let name = format!("`{}`", other.strategy);
-        match excluded.iter_mut().find(|(reason, _)| *reason == other.reason) {
-            Some((_, names)) => names.push(name),
-            None => excluded.push((&other.reason, vec![name])),
-        }
-    }
+    let excluded = grouped(answer.excluded.iter().map(|out| (&out.reason, format!("`{}`", out.strategy))));
     let excluded = excluded.into_iter().map(|(reason, names)| format!("{}: {reason}", names.join(", ")));
     let tied: Vec<String> = answer.tied.iter().map(|name| format!("`{name}`")).collect();
     let all = vec![
@@ -120,14 +113,7 @@ pub fn markdown(found: &Recommendations, level: f64) -> String {
 }
 
 /// What there is to paste, once for each strategy.
-fn recipes(found: &Recommendations) -> Vec<(&str, &str)> {
-    let mut recipes: Vec<(&str, &str)> = Vec::new();
-    for answer in &found.recommendations {
-        if let (Some(strategy), Some(recipe)) = (&answer.strategy, &answer.paste)
-            && !recipes.iter().any(|(known, _)| known == strategy)
-        {
-            recipes.push((strategy, recipe));
-        }
-    }
-    recipes
+fn recipes<'a>(found: &'a Recommendations) -> Vec<(&'a str, &'a str)> {
+    let recipe = |answer: &'a Recommendation| Some((answer.strategy.as_deref()?, answer.paste.as_deref()?));
+    distinct(found.recommendations.iter().filter_map(recipe))
 }

@@ -1,7 +1,6 @@
 //! What is launched in a round, and the files that launches need.
 
 use std::ffi::OsString;
-use std::path::Path as FilePath;
 
 use anyhow::Result;
 use reset_strategies::commit;
@@ -12,6 +11,7 @@ use super::{PATHS, Path, generate};
 use crate::determinism::environment::size;
 use crate::determinism::word;
 use crate::launch::plan::Profile;
+use crate::launch::stage::Stage;
 use crate::measure::row::{Phase, Row, Status, Unit};
 
 /// The policy by which paths commit.
@@ -70,6 +70,8 @@ pub fn turns(sizes: &[u64], round: u32) -> [Vec<Job>; 2] {
 /// What launches need, made ahead.
 pub struct Bench {
     binary: OsString,
+    /// The size of the large module.
+    pub module_bytes: u64,
     large: Files,
     small: Files,
 }
@@ -79,38 +81,16 @@ impl Bench {
     ///
     /// # Errors
     /// When a module does not compile or a file cannot be written.
-    pub fn prepare(staging: &FilePath, seed: u64) -> Result<Self> {
+    pub fn prepare(stage: &Stage, seed: u64) -> Result<Self> {
+        let staging = stage.staging.path();
         let large = generate::module(seed, generate::LARGE_BYTES);
         let small = generate::module(seed, 0);
         Ok(Self {
-            binary: crate::launch::program()?.into(),
-            large: Files::prepare(staging.join("large"), &large, true)?,
-            small: Files::prepare(staging.join("small"), &small, true)?,
+            binary: stage.binary.clone(),
+            module_bytes: large.len() as u64,
+            large: Files::prepare(staging.join("large"), &large)?,
+            small: Files::prepare(staging.join("small"), &small)?,
         })
-    }
-
-    /// The size of the large module, in bytes.
-    ///
-    /// # Errors
-    /// When its file is gone.
-    pub fn module_bytes(&self) -> Result<u64> {
-        self.large.bytes()
-    }
-
-    /// One startup by a path.
-    ///
-    /// # Errors
-    /// What the child says.
-    pub fn path(&self, path: Path, commit_bytes: u64) -> Result<Launched> {
-        launch::launch(&self.binary, self.large.spec(path, BEST, commit_bytes))
-    }
-
-    /// One commit by a policy.
-    ///
-    /// # Errors
-    /// What the child says.
-    pub fn commit(&self, policy: &str, bytes: u64) -> Result<Launched> {
-        launch::launch(&self.binary, self.small.spec(Path::Snapshot, policy, bytes))
     }
 
     /// One startup or commit.
@@ -118,10 +98,11 @@ impl Bench {
     /// # Errors
     /// What the child says.
     pub fn launch(&self, job: &Job) -> Result<Launched> {
-        match *job {
-            Job::Path(path, bytes) => self.path(path, bytes),
-            Job::Commit(policy, bytes) => self.commit(policy, bytes),
-        }
+        let spec = match *job {
+            Job::Path(path, bytes) => self.large.spec(path, BEST, bytes),
+            Job::Commit(policy, bytes) => self.small.spec(Path::Snapshot, policy, bytes),
+        };
+        launch::launch(&self.binary, spec)
     }
 }
 
@@ -141,28 +122,14 @@ impl Job {
             Self::Path(path, bytes) => ("startup/large", word(path), BEST, *bytes),
             Self::Commit(policy, bytes) => ("startup/commit", word(Path::Snapshot), *policy, *bytes),
         };
+        let params = [("path", path.into()), ("commit", policy.into()), ("commit_bytes", Value::from(bytes))];
+        let params = params.map(|(name, value)| (name.to_owned(), value)).into();
         let row = Row {
-            run: run.into(),
             launch: round,
             round: Some(round),
             order: Some(order),
-            strategy: launch::strategy(bytes).into(),
-            workload: workload.into(),
-            params: [
-                ("path", Value::from(path)),
-                ("commit", Value::from(policy)),
-                ("commit_bytes", Value::from(bytes)),
-            ]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
-            phase: Phase::Startup,
-            metric: String::new(),
             unit: Unit::Nanoseconds,
-            value: None,
-            samples: Vec::new(),
-            at_ns: None,
-            status: Status::Ok,
-            error: None,
+            ..Row::new(run, launch::strategy(bytes), workload, &params, Phase::Startup)
         };
         let launched = match launched {
             Ok(launched) => launched,

@@ -1,6 +1,6 @@
 //! The process whose startup is measured.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -11,8 +11,10 @@ use wasmtime::{Linker, Module};
 
 use super::{Path, Stage};
 use crate::cell::cache;
+use crate::files;
 use crate::machine::clock;
 use crate::measure::warm;
+use crate::protocol::say;
 use crate::workload::host::options;
 use crate::workload::host::{self, BlockState, Shared};
 
@@ -51,28 +53,24 @@ pub struct Started {
 /// When a stage fails; the parent reads why from standard error.
 pub fn serve(spec: &Spec) -> Result<()> {
     let mut clock = Stages::since(spec.started_ns);
-    let strategy = registry::find(&spec.strategy)
-        .with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
-    let policy =
-        commit::find(&spec.policy).with_context(|| format!("there is no policy `{}`", spec.policy))?;
+    let Spec { strategy, policy, .. } = spec;
+    let strategy = registry::find(strategy).with_context(|| format!("there is no strategy `{strategy}`"))?;
+    let policy = commit::find(policy).with_context(|| format!("there is no policy `{policy}`"))?;
     policy.preflight(spec.commit_bytes)?;
-    let wasm = std::fs::read(&spec.wasm).with_context(|| format!("cannot read {}", spec.wasm.display()))?;
+    let wasm = files::read(&spec.wasm)?;
     let plan = Plan::new(strategy, &wasm, options())?;
     clock.end("read and judge");
     let engine = plan.engine()?;
     clock.end("engine");
-    let plain = anyhow::Error::from;
     let module = match spec.path {
-        Path::Jit => Module::new(&engine, plan.wasm()).map_err(plain)?,
+        Path::Jit => Module::new(&engine, plan.wasm())?,
         Path::EngineCache => cache::module(&spec.cache, &engine, plan.wasm())?.0,
         // SAFETY: the parent of this process has made the file by an engine of the same settings, in a folder of its own.
-        Path::Precompiled | Path::Snapshot => unsafe {
-            Module::deserialize_file(&engine, &spec.compiled).map_err(plain)?
-        },
+        Path::Precompiled | Path::Snapshot => unsafe { Module::deserialize_file(&engine, &spec.compiled)? },
     };
     clock.end(if spec.path == Path::Jit { "compile" } else { "load" });
     let mut linker = Linker::new(&engine);
-    host::link(&mut linker).map_err(plain)?;
+    host::link(&mut linker)?;
     clock.end("link");
     let store = Shared::default();
     let mut session = plan.start(&module, &linker, move || BlockState::new(store.clone()))?;
@@ -88,13 +86,10 @@ pub fn serve(spec: &Spec) -> Result<()> {
         // As the policy took it, without the counting that follows.
         clock.add("commit", u64::try_from(committed.time.as_nanos())?);
     }
-    session.execute().map_err(plain)?;
+    session.execute()?;
     clock.end("first block");
     let started = Started { stages: clock.done, resident_bytes, asked_bytes, warmed_bytes };
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, &started)?;
-    out.write_all(b"\n")?;
-    out.flush()?;
+    say(&started)?;
     // Until the parent closes the pipe.
     io::stdin().read_line(&mut String::new())?;
     // The kernel takes everything back faster than destructors would.

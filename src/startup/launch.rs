@@ -1,10 +1,8 @@
 //! The parent's side: files made ahead of time, and one child per startup.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use procfs::process::Process;
@@ -47,17 +45,15 @@ pub struct Launched {
 }
 
 impl Files {
-    /// Writes the module, its snapshot where it can be made, and both compiled.
+    /// Writes the module, its snapshot, and both compiled.
     ///
     /// # Errors
     /// When the module does not compile, or a file cannot be written.
-    pub fn prepare(folder: PathBuf, wasm: &[u8], initialises: bool) -> Result<Self> {
+    pub fn prepare(folder: PathBuf, wasm: &[u8]) -> Result<Self> {
         let files = Self { folder };
         std::fs::create_dir_all(files.cache())?;
         files.write("module", wasm)?;
-        if initialises {
-            files.write("snapshot", &snapshot::pre_initialised(wasm)?)?;
-        }
+        files.write("snapshot", &snapshot::pre_initialised(wasm)?)?;
         Ok(files)
     }
 
@@ -69,8 +65,7 @@ impl Files {
             let plan = Plan::new(found, wasm, options())?;
             // Into the engine cache too, which a second start would find filled.
             let (module, _) = cache::module(&self.cache(), &plan.engine()?, plan.wasm())?;
-            let compiled = module.serialize().map_err(anyhow::Error::from)?;
-            std::fs::write(self.compiled(name, strategy), compiled)?;
+            std::fs::write(self.compiled(name, strategy), module.serialize()?)?;
         }
         Ok(())
     }
@@ -105,14 +100,6 @@ impl Files {
             cache: self.cache(),
             started_ns: 0,
         }
-    }
-
-    /// The size of the module.
-    ///
-    /// # Errors
-    /// When the file is not there.
-    pub fn bytes(&self) -> Result<u64> {
-        Ok(std::fs::metadata(self.path("module", "wasm"))?.len())
     }
 }
 
@@ -155,16 +142,9 @@ fn outline(wasm: &[u8]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When no child can be started, or it fails; with its own words.
-pub fn launch(binary: &OsString, mut spec: Spec) -> Result<Launched> {
+pub fn launch(binary: &OsStr, mut spec: Spec) -> Result<Launched> {
     spec.started_ns = clock::monotonic_ns();
-    let mut command = Command::new(binary);
-    command
-        .arg(START_VERB)
-        .arg(serde_json::to_string(&spec)?)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+    let mut command = crate::launch::child(binary, START_VERB, &spec)?;
     // Without a limit: what is wanted is that the OOM killer takes the child and not the suite.
     Environment::AS_FOUND.confine(&mut command)?;
     let mut child = command.spawn().context("cannot start a child")?;

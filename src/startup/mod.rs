@@ -8,15 +8,14 @@ pub mod launch;
 pub mod report;
 pub mod snapshot;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of `startup.json`.
 pub const SCHEMA: u32 = 1;
 
 /// How a child comes by its module.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Path {
     /// Compiles it.
@@ -33,7 +32,7 @@ pub enum Path {
 pub const PATHS: [Path; 4] = [Path::Jit, Path::EngineCache, Path::Precompiled, Path::Snapshot];
 
 /// A stage of startup, and what was resident after it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {
     pub name: String,
     pub ns: u64,

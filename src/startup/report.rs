@@ -17,7 +17,7 @@ use crate::determinism::word;
 use crate::units::ns;
 
 /// The launches of each job.
-pub type Results = BTreeMap<Job, Vec<Result<Launched>>>;
+pub type Launches = BTreeMap<Job, Vec<Result<Launched>>>;
 
 /// `startup.json`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -101,7 +101,7 @@ impl fmt::Display for Spread {
 }
 
 /// The startups by path and amount.
-pub fn paths(results: &Results) -> Vec<PathCell> {
+pub fn paths(results: &Launches) -> Vec<PathCell> {
     let mut cells = Vec::new();
     for (job, launches) in results {
         let Job::Path(path, commit_bytes) = *job else { continue };
@@ -122,7 +122,7 @@ pub fn paths(results: &Results) -> Vec<PathCell> {
 }
 
 /// The commits by policy and amount.
-pub fn commits(results: &Results) -> Vec<CommitCell> {
+pub fn commits(results: &Launches) -> Vec<CommitCell> {
     let mut cells = Vec::new();
     for (job, launches) in results {
         let Job::Commit(policy, bytes) = *job else { continue };

@@ -1,21 +1,23 @@
 //! `check`: the nightly gate.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::tell;
 use crate::cli::CheckArgs;
+use crate::files;
 use crate::gate::check::check;
 use crate::gate::course::{Course, courses};
 use crate::gate::history::{History, Night, append};
 use crate::gate::rerun;
 use crate::launch::saved::Saved;
 use crate::present::figures::{Figure, history};
-use crate::present::markdown::{self, escape};
+use crate::present::markdown;
 use crate::present::palette::Palette;
+use crate::prose::markdown::escape;
 
 /// The exit code of input that cannot be judged.
 const UNUSABLE: u8 = 3;
@@ -57,24 +59,22 @@ fn judge(args: &CheckArgs) -> Result<u8> {
         Some(file) => picture(file, &courses(&night, &report, &history)?, &night)?,
         None => None,
     };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{}", report.markdown());
-        if let Some(Picture { figure, .. }) = &picture {
+    tell(args.json, &report, || {
+        let nights = picture.as_ref().map(|Picture { figure, .. }| {
             let table = markdown::numbers(&figure.numbers);
-            println!("## Nights\n\n{}.\n\n{}\n\n{table}", escape(&figure.title), figure.caption);
-        }
-    }
+            format!("## Nights\n\n{}.\n\n{}\n\n{table}\n", escape(&figure.title), figure.caption)
+        });
+        report.markdown() + &nights.unwrap_or_default()
+    })?;
     if let (Some(file), true) = (&args.history, args.record) {
         if history.knows(&night) {
             eprintln!("this night is in {} already", file.display());
         } else {
-            append(file, &Night::of(&night, report.is_noisy()))?;
+            append(file, &Night::of(&night, report.noisy))?;
         }
     }
     if let (Some(file), Some(picture)) = (&args.figure, picture) {
-        fs::write(file, picture.bytes).with_context(|| format!("cannot write {}", file.display()))?;
+        files::write(file, picture.bytes)?;
     }
     Ok(report.code())
 }

@@ -1,9 +1,8 @@
 //! `compare`: what changed from one run to another.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 
+use super::tell;
 use crate::cli::CompareArgs;
 use crate::gate::compare::compare;
 use crate::launch::saved::Saved;
@@ -12,12 +11,7 @@ use crate::launch::saved::Saved;
 ///
 /// # Errors
 /// When a run cannot be read, or the two have nothing in common.
-pub fn run(args: &CompareArgs) -> Result<ExitCode> {
+pub fn run(args: &CompareArgs) -> Result<()> {
     let comparison = compare(&Saved::read(&args.a)?, &Saved::read(&args.b)?)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&comparison)?);
-    } else {
-        print!("{}", comparison.markdown());
-    }
-    Ok(ExitCode::SUCCESS)
+    tell(args.json, &comparison, || comparison.markdown())
 }

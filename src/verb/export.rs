@@ -1,7 +1,5 @@
 //! `export`: a run in the formats of other people's dashboards.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 
 use crate::cli::ExportArgs;
@@ -13,9 +11,9 @@ use crate::launch::saved::Saved;
 ///
 /// # Errors
 /// When the run cannot be read, or is no result.
-pub fn run(args: &ExportArgs) -> Result<ExitCode> {
+pub fn run(args: &ExportArgs) -> Result<()> {
     let saved = Saved::read(&args.folder)?;
     likeness::unplanted(&saved)?;
     print!("{}", export(&saved, args.format)?);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

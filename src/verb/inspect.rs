@@ -1,21 +1,21 @@
 //! `inspect`: what a module can change, and which strategies bring it back.
 
 use std::fmt::Write;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use reset_strategies::{Answer, Judgement, Strategy, Support, condition, registry};
 use serde_json::{Value, json};
 
-use super::list;
+use super::{list, tell};
 use crate::cli::InspectArgs;
+use crate::prose::{distinct, grouped};
 use crate::workload::{module_file, user};
 
 /// Prints the soundness table of a module.
 ///
 /// # Errors
 /// When the file cannot be read or is not a valid module. A refusal is an answer and no error.
-pub fn run(args: &InspectArgs) -> Result<ExitCode> {
+pub fn run(args: &InspectArgs) -> Result<()> {
     let shown = module_file::shown(&args.module);
     let wasm = module_file::read(&args.module)?;
     let facts = user::valid(&wasm).with_context(|| format!("{shown} cannot be judged"))?;
@@ -23,12 +23,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
         .iter()
         .map(|strategy| (*strategy, strategy.judge(&facts), strategy.support(&facts)))
         .collect();
-    if args.json {
-        println!("{:#}", as_json(&judged));
-    } else {
-        print!("{}", as_text(&shown, &judged));
-    }
-    Ok(ExitCode::SUCCESS)
+    tell(args.json, &as_json(&judged), || as_text(&shown, &judged))
 }
 
 type Judged = (&'static Strategy, Vec<Judgement>, Support);
@@ -71,14 +66,9 @@ fn key(answer: &Answer) -> &'static str {
 
 /// Strategies that give the same answers share a column; controls are left out, since nobody chooses them.
 fn as_text(module: &str, judged: &[Judged]) -> String {
-    let mut columns: Vec<(Vec<&str>, &[Judgement])> = Vec::new();
-    for (strategy, judgements, _) in judged.iter().filter(|(strategy, ..)| !strategy.is_control()) {
-        match columns.iter_mut().find(|(_, answers)| answers == judgements) {
-            Some((names, _)) => names.push(strategy.name()),
-            None => columns.push((vec![strategy.name()], judgements)),
-        }
-    }
-    let columns: Vec<_> = columns.into_iter().map(|(names, answers)| (families(&names), answers)).collect();
+    let chosen = judged.iter().filter(|(strategy, ..)| !strategy.is_control());
+    let columns = grouped(chosen.map(|(strategy, judgements, _)| (&judgements[..], strategy.name())));
+    let columns: Vec<_> = columns.into_iter().map(|(answers, names)| (families(&names), answers)).collect();
     let Some((_, constructs)) = columns.first() else { return String::new() };
     if constructs.is_empty() {
         return format!("{module} has nothing that a block could change\n");
@@ -128,18 +118,11 @@ fn conditions() -> String {
 }
 
 /// Names a group of strategies by families, or by single names where it has only some of a family.
-fn families(names: &[&str]) -> String {
-    let family = |name: &str| name.split_once('/').map_or(name, |(family, _)| family).to_owned();
-    let mut labels: Vec<String> = Vec::new();
-    for name in names {
-        let whole = registry::all()
-            .iter()
-            .filter(|strategy| strategy.family() == family(name))
-            .all(|strategy| names.contains(&strategy.name()));
-        let label = if whole { family(name) } else { (*name).to_owned() };
-        if !labels.contains(&label) {
-            labels.push(label);
-        }
-    }
-    labels.join(", ")
+fn families(names: &[&'static str]) -> String {
+    let label = |name: &&'static str| {
+        let family = name.split_once('/').map_or(*name, |(family, _)| family);
+        let mut kin = registry::all().iter().filter(|strategy| strategy.family() == family);
+        if kin.all(|strategy| names.contains(&strategy.name())) { family } else { name }
+    };
+    distinct(names.iter().map(label)).join(", ")
 }

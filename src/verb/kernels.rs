@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::{CollectArgs, KernelsArgs, KernelsVerb, Spelling};
+use crate::files;
 use crate::kernels::{self, Cell, collect, table};
 use crate::present::table::Options;
 
@@ -16,13 +17,13 @@ pub fn run(args: &KernelsArgs) -> Result<ExitCode> {
     if let Some(KernelsVerb::Collect(args)) = &args.verb {
         return collect(args);
     }
-    print(kernels::all(), if args.json { Spelling::Json } else { args.format })?;
+    print(kernels::all(), args.form.spelling())?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn print(cells: &[Cell], spelling: Spelling) -> Result<()> {
     match spelling {
-        Spelling::Json => println!("{}", serde_json::to_string_pretty(cells)?),
+        Spelling::Json => print!("{}", files::json(&cells)?),
         Spelling::Markdown => print!("{}", table::markdown(cells)),
         Spelling::Text => print!("{}", table::text(cells, Options::for_stdout().width)),
     }

@@ -1,14 +1,13 @@
 //! `list`: what there is to measure, and with what.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
-use reset_strategies::{Availability, Kernel, Mechanism, Strategy, Swap, condition, registry};
+use reset_strategies::{Kernel, Mechanism, Strategy, Swap, condition, registry};
 use serde_json::{Value, json};
 
 use crate::analyse::summary::Equivalence;
 use crate::cli::ListArgs;
 use crate::kernels::{self, seen};
+use crate::launch::record::unavailable;
 use crate::present::table::{Options, hanging};
 use crate::workload::bundled;
 
@@ -80,11 +79,6 @@ fn boots(strategy: &Strategy) -> Vec<Value> {
     seen.collect()
 }
 
-/// The kernels on which a mechanism of a strategy is known to fail, for machines.
-fn broken(strategy: &Strategy) -> Vec<Value> {
-    strategy.needs().flat_map(faults).collect()
-}
-
 /// The kernels on which a mechanism is known to fail, for machines.
 pub(super) fn faults(mechanism: &'static Mechanism) -> impl Iterator<Item = Value> {
     mechanism.broken.iter().map(|broken| {
@@ -114,29 +108,26 @@ pub(super) fn conditions(strategy: &Strategy) -> Vec<Value> {
 ///
 /// # Errors
 /// When a bundled definition is malformed.
-pub fn run(args: &ListArgs) -> Result<ExitCode> {
+pub fn run(args: &ListArgs) -> Result<()> {
     let definitions = bundled::all().iter().map(bundled::Bundled::definition).collect::<Result<Vec<_>>>()?;
     if args.facts {
         print!("{}", facts());
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     if args.json {
         let strategies: Vec<Value> = registry::all()
             .iter()
             .map(|strategy| {
-                let (availability, reason) = match strategy.availability() {
-                    Availability::Available => ("available", None),
-                    Availability::Unavailable { reason } => ("unavailable", Some(reason)),
-                };
+                let reason = unavailable(strategy);
                 json!({
                     "name": strategy.name(),
                     "family": strategy.family(),
                     "control": strategy.is_control(),
                     "summary": strategy.summary(),
-                    "availability": availability,
+                    "availability": if reason.is_none() { "available" } else { "unavailable" },
                     "reason": reason,
                     "kernel": strategy.kernel().to_string(),
-                    "broken": broken(strategy),
+                    "broken": strategy.needs().flat_map(faults).collect::<Vec<_>>(),
                     "seen": boots(strategy),
                     "survives_swap": strategy.swap() == Swap::Survives,
                     "conditions": conditions(strategy),
@@ -157,14 +148,14 @@ pub fn run(args: &ListArgs) -> Result<ExitCode> {
             })
             .collect();
         println!("{:#}", json!({"schema": 1, "strategies": strategies, "workloads": workloads}));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let width = Options::for_stdout().width;
     let line = |name: &str, words: &str| print!("{}", hanging(&format!("  {name:<22} "), words, width));
     println!("Strategies");
     for strategy in registry::all() {
         line(strategy.name(), strategy.summary());
-        if let Availability::Unavailable { reason } = strategy.availability() {
+        if let Some(reason) = unavailable(strategy) {
             line("", &format!("unavailable here: {reason}"));
         }
     }
@@ -172,5 +163,5 @@ pub fn run(args: &ListArgs) -> Result<ExitCode> {
     for workload in definitions {
         line(&workload.name, &workload.summary);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

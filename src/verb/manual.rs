@@ -1,7 +1,6 @@
 //! `completions` and `man`: what shells and manuals know of this program, from the same definitions as `--help`.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
@@ -13,7 +12,7 @@ use crate::cli::{Cli, CompletionsArgs};
 ///
 /// # Errors
 /// When standard output cannot be written to.
-pub fn completions(args: &CompletionsArgs) -> Result<ExitCode> {
+pub fn completions(args: &CompletionsArgs) -> Result<()> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "resetbench", &mut text);
     print(&text)
@@ -23,7 +22,7 @@ pub fn completions(args: &CompletionsArgs) -> Result<ExitCode> {
 ///
 /// # Errors
 /// When standard output cannot be written to.
-pub fn man() -> Result<ExitCode> {
+pub fn man() -> Result<()> {
     let mut command = Cli::command();
     command.build();
     let mut text = Vec::new();
@@ -40,9 +39,9 @@ pub fn man() -> Result<ExitCode> {
 }
 
 /// A reader that closes the pipe early, such as `head`, is no error.
-fn print(text: &[u8]) -> Result<ExitCode> {
+fn print(text: &[u8]) -> Result<()> {
     match io::stdout().write_all(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
-        _ => Ok(ExitCode::SUCCESS),
+        _ => Ok(()),
     }
 }

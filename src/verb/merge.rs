@@ -1,11 +1,10 @@
 //! `merge`: results of many machines in one report.
 
-use std::fs;
-use std::process::ExitCode;
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
+use super::tell;
 use crate::cli::MergeArgs;
+use crate::files;
 use crate::gate::fleet::merge;
 use crate::launch::saved::Saved;
 
@@ -13,17 +12,13 @@ use crate::launch::saved::Saved;
 ///
 /// # Errors
 /// When a run cannot be read, or two have nothing in common.
-pub fn run(args: &MergeArgs) -> Result<ExitCode> {
+pub fn run(args: &MergeArgs) -> Result<()> {
     let runs = args.folders.iter().map(|folder| Saved::read(folder)).collect::<Result<Vec<_>>>()?;
     let fleet = merge(&runs)?;
-    let json = serde_json::to_string_pretty(&fleet)? + "\n";
     if let Some(folder) = &args.out {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        for (name, text) in [("fleet.json", &json), ("fleet.md", &fleet.markdown())] {
-            let path = folder.join(name);
-            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        }
+        files::make_folder(folder)?;
+        files::write_json(&folder.join("fleet.json"), &fleet)?;
+        files::write(&folder.join("fleet.md"), fleet.markdown())?;
     }
-    print!("{}", if args.json { json } else { fleet.markdown() });
-    Ok(ExitCode::SUCCESS)
+    tell(args.json, &fleet, || fleet.markdown())
 }

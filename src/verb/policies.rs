@@ -1,26 +1,23 @@
 //! `policies`: when to reset, what that costs, and what the verifier says of it.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use reset_strategies::{Strategy, registry};
 
-use super::run::{INTERRUPTED, watch_for_interrupt, workloads};
-use super::select::matching;
+use super::select::{matching, workloads};
+use super::{code, conclude, unequal};
 use crate::analyse::summary::Equivalence;
 use crate::cli::PoliciesArgs;
-use crate::launch::folder;
 use crate::launch::record::{command_line, wasmtime_version};
+use crate::launch::stage::{Results, Stage};
 use crate::machine::{self, Machine, pace};
-use crate::measure::writer::RowWriter;
 use crate::policies::bench::Bench;
 use crate::policies::report::{Cell, Report};
 use crate::policies::{SCHEMA, scenario};
 use crate::present::policies;
 use crate::present::table::Options;
-use crate::progress::Progress;
+use crate::prose::distinct;
 use crate::protocol::policy::Policy;
 use crate::units::bytes;
 use crate::workload::Workload;
@@ -45,27 +42,21 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
     let workloads = scenarios(args)?;
     check_room(&workloads, &policies)?;
 
-    let interrupted = Arc::new(AtomicBool::new(false));
-    watch_for_interrupt(&interrupted)?;
+    let stage = Stage::new(args.output.quiet)?;
+    let mut results = Results::new(args.output.out.as_deref())?;
     let seed = args.seed.unwrap_or_else(rand::random);
-    let folder = folder::fresh(&folder::wanted(args.out.as_deref()))?;
-    let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let staging = folder::staging()?;
-    let progress = Progress::new(args.quiet);
-    progress.note(&format!(
+    stage.progress.note(&format!(
         "{} policies for {} strategies on {} workloads, {} launches of {} blocks; seed {seed}, into {}",
         policies.len(),
         strategies.len(),
         workloads.len(),
         args.launches,
         args.blocks_count,
-        folder.display()
+        results.folder.display()
     ));
     for policy in policies.iter().filter(|policy| is_out_of_reach(**policy, args.memory_max)) {
-        progress.warn(&format!(
-            "{policy} never resets here: the guest's memory ends at {}",
-            bytes(args.memory_max)
-        ));
+        let end = bytes(args.memory_max);
+        stage.progress.warn(&format!("{policy} never resets here: the guest's memory ends at {end}"));
     }
     let mut bench = Bench {
         strategies: &strategies,
@@ -74,73 +65,48 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
         blocks: args.blocks_count,
         seed,
         timeout: pace::seconds(args.timeout, 60),
-        binary: crate::launch::program()?.into(),
-        staging: staging.path().into(),
-        run: &name,
-        rows: RowWriter::create(&folder.join("rows.ndjson"))?,
-        progress: &progress,
-        interrupted: &interrupted,
+        stage: &stage,
+        results: &mut results,
     };
     let mut cells = Vec::new();
     for workload in &workloads {
-        if interrupted.load(Ordering::Relaxed) {
+        if stage.stopped() {
             break;
         }
         cells.extend(bench.workload(workload)?);
     }
-    progress.finish();
-    let stopped = interrupted.load(Ordering::Relaxed);
+    stage.progress.finish();
     let report = Report {
         schema: SCHEMA,
         command: command_line(),
         machine: Machine::read().sentence(),
         wasmtime: wasmtime_version().into(),
         seed,
-        interrupted: stopped,
+        interrupted: stage.stopped(),
         cells,
     };
-    let text = serde_json::to_string_pretty(&report)? + "\n";
-    // What was measured is told even where it cannot be written.
-    if args.json {
-        print!("{text}");
-    } else {
-        print!("{}", policies::text(&report.cells, Options::for_stdout()));
-    }
-    bench.rows.keep()?;
-    let path = folder.join("policies.json");
-    std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
-    if !args.quiet {
-        eprintln!("\nrows and policies.json are in {}", folder.display());
+    conclude(&mut results, "policies.json", &report, &args.output, || {
+        policies::text(&report.cells, Options::for_stdout())
+    })?;
+    if !args.output.quiet {
+        eprintln!("\nrows and policies.json are in {}", results.folder.display());
     }
     let wrong: Vec<&Cell> = report.cells.iter().filter(|cell| is_wrong(cell)).collect();
     for cell in &wrong {
         let difference = cell.judged.first_difference.as_deref().unwrap_or_default();
-        eprintln!(
-            "error: {} on {} is not equal to a fresh instance: {difference}",
-            cell.strategy, cell.workload
-        );
+        unequal(&cell.strategy, &cell.workload, difference);
     }
     let measured = report.cells.iter().any(|cell| cell.cost.is_some());
     if !measured {
         eprintln!("error: nothing could be measured");
     }
-    Ok(match measured && wrong.is_empty() {
-        _ if stopped => ExitCode::from(INTERRUPTED),
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    Ok(code(&stage, measured && wrong.is_empty()))
 }
 
 /// The policies that are asked for, and before them the one that they are compared with.
 fn chosen(asked: &[Policy]) -> Vec<Policy> {
     let asked = if asked.is_empty() { &POLICIES } else { asked };
-    let mut chosen = vec![Policy::Every];
-    for policy in asked {
-        if !chosen.contains(policy) {
-            chosen.push(*policy);
-        }
-    }
-    chosen
+    distinct([Policy::Every].into_iter().chain(asked.iter().copied()))
 }
 
 /// The workloads that are asked for, or those where policies matter, with memories that end.

@@ -1,12 +1,14 @@
 //! `recommend`: which strategy to use, from a run or for one's own module.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::run::measure;
 use super::select::matching;
-use crate::cli::{Filter, RecommendArgs, RunArgs, Spelling, Suite, Survive};
+use crate::cli::{Output, RecommendArgs, RunArgs, Spelling, Survive};
+use crate::files;
 use crate::kernels;
 use crate::launch::saved::Saved;
 use crate::present::table::Options;
@@ -21,12 +23,7 @@ use crate::recommend::{recommend, words};
 pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
     let folder = match &args.folder {
         Some(folder) => folder.clone(),
-        None => match measure(&fresh(args))? {
-            (folder, false) => folder,
-            (folder, true) => {
-                bail!("interrupted: what was measured until then is in {}", folder.display());
-            }
-        },
+        None => measured(args)?,
     };
     let saved = Saved::read(&folder)?;
     let limits = Limits {
@@ -41,8 +38,8 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
     let chosen = matching("workload", &args.workloads, &all, |group| group.workload.to_owned())?;
     let found = recommend(&saved, &chosen, &limits, args.failing_blocks)?;
     let level = saved.summary.method.level;
-    match if args.json { Spelling::Json } else { args.format } {
-        Spelling::Json => println!("{}", serde_json::to_string_pretty(&found)?),
+    match args.form.spelling() {
+        Spelling::Json => print!("{}", files::json(&found)?),
         Spelling::Markdown => print!("{}", words::markdown(&found, level)),
         Spelling::Text => print!("{}", words::text(&found, level, Options::for_stdout().width)),
     }
@@ -57,22 +54,11 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// The short run that stands in for a saved one.
-fn fresh(args: &RecommendArgs) -> RunArgs {
-    RunArgs {
-        profile: args.profile,
-        budget: None,
-        suite: Suite::Standard,
-        filter: Filter::default(),
-        own: args.own.clone(),
-        params: Vec::new(),
-        timeout: None,
-        long_blocks: None,
-        aa: false,
-        explain: false,
-        seed: None,
-        out: args.out.clone(),
-        json: false,
-        quiet: args.quiet,
-    }
+/// Makes a short run, which stands in for a saved one.
+fn measured(args: &RecommendArgs) -> Result<PathBuf> {
+    let output = Output { out: args.out.clone(), json: false, quiet: args.quiet };
+    let run = RunArgs { profile: args.profile, own: args.own.clone(), output, ..RunArgs::default() };
+    let (folder, stopped) = measure(&run)?;
+    ensure!(!stopped, "interrupted: what was measured until then is in {}", folder.display());
+    Ok(folder)
 }

@@ -1,8 +1,6 @@
 //! `report`: tables and figures from saved files alone.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
@@ -10,7 +8,8 @@ use serde::de::DeserializeOwned;
 use crate::analyse::summary::Summary;
 use crate::claims::report::Checked;
 use crate::cli::ReportArgs;
-use crate::determinism::Cell;
+use crate::determinism::{Cell, word};
+use crate::files;
 use crate::launch::saved::Saved;
 use crate::policies::report as policies;
 use crate::present::book::{Facts, Material, Terrain};
@@ -21,7 +20,7 @@ use crate::{claims, determinism, startup};
 ///
 /// # Errors
 /// When a file of the run is missing or malformed, or the folder cannot be written.
-pub fn run(args: &ReportArgs) -> Result<ExitCode> {
+pub fn run(args: &ReportArgs) -> Result<()> {
     let run = Files::read(&args.folder)?;
     let written = run.present(&args.folder)?;
     print!("{}", run.tables()?);
@@ -31,7 +30,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     if !args.quiet {
         eprintln!("{} files in {}", written.len(), args.folder.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// What a run left on disk, to be presented.
@@ -52,14 +51,14 @@ impl Files {
     /// # Errors
     /// When a file is missing or malformed.
     pub fn read(folder: &Path) -> Result<Self> {
-        let determinism: Option<determinism::report::Report> = beside(&folder.join("determinism.json"))?;
-        let claims: Option<claims::report::Report> = beside(&folder.join("claims.json"))?;
+        let determinism: Option<determinism::report::Report> = beside(folder, "determinism.json")?;
+        let claims: Option<claims::report::Report> = beside(folder, "claims.json")?;
+        let policies: Option<policies::Report> = beside(folder, "policies.json")?;
         let landscape = folder.join("landscape");
-        let policies: Option<policies::Report> = beside(&folder.join("policies.json"))?;
         Ok(Self {
             saved: Saved::read(folder)?,
             landscape: landscape.join("run.json").exists().then(|| Saved::read(&landscape)).transpose()?,
-            startup: beside(&folder.join("startup.json"))?,
+            startup: beside(folder, "startup.json")?,
             determinism: determinism.map(|report| report.cells).unwrap_or_default(),
             claims: claims.map(|report| report.claims).unwrap_or_default(),
             policies: policies.map(|report| report.cells).unwrap_or_default(),
@@ -88,8 +87,7 @@ impl Files {
     /// When the folder cannot be written.
     pub fn present(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let path = folder.join("summary.json");
-        let text = serde_json::to_string_pretty(self.summary())? + "\n";
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        files::write_json(&path, self.summary())?;
         let landscape = self.saved.landscape()?;
         let own =
             landscape.as_ref().map(|landscape| Terrain { landscape, summary: self.summary(), beside: None });
@@ -118,8 +116,7 @@ impl Files {
         written.insert(0, path);
         if let Some(landscape) = &landscape {
             let path = folder.join("landscape.json");
-            let text = serde_json::to_string_pretty(landscape)? + "\n";
-            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            files::write_json(&path, landscape)?;
             written.push(path);
         }
         Ok(written)
@@ -145,10 +142,7 @@ fn facts(saved: &Saved) -> Facts {
         title: "Resetting a WebAssembly instance between blocks".into(),
         run: record.run.clone(),
         started: record.started.clone(),
-        profile: serde_json::to_value(record.profile)
-            .ok()
-            .and_then(|profile| profile.as_str().map(str::to_owned))
-            .unwrap_or_default(),
+        profile: word(record.profile),
         command: record.command.clone(),
         machine: vec![
             line("machine", record.machine.sentence()),
@@ -167,13 +161,11 @@ fn facts(saved: &Saved) -> Facts {
 }
 
 /// A file that other verbs write and that may lie beside a run's; `None` where it does not.
-fn beside<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match std::fs::read(path) {
-        Ok(text) => {
-            let malformed = || format!("{} is malformed: write it again, or remove it", path.display());
-            Ok(Some(serde_json::from_slice(&text).with_context(malformed)?))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+fn beside<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>> {
+    let path = folder.join(name);
+    if !path.exists() {
+        return Ok(None);
     }
+    let malformed = || format!("{} is malformed: write it again, or remove it", path.display());
+    serde_json::from_slice(&files::read(&path)?).with_context(malformed).map(Some)
 }

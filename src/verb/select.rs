@@ -1,7 +1,14 @@
 //! Choosing strategies and workloads by pattern.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use wildmatch::WildMatch;
+
+use crate::cli::{Filter, Own};
+use crate::measure::row::Params;
+use crate::prose::printable;
+use crate::workload::blocks::{self, Trace};
+use crate::workload::definition::Definition;
+use crate::workload::{Workload, bundled, one_block, user};
 
 /// The candidates that some pattern matches; all of them where there is no pattern.
 ///
@@ -31,6 +38,87 @@ pub fn matching<T: Copy>(
 fn matches(pattern: &str, name: &str) -> bool {
     let group = name.split_once('/').map_or(name, |(group, _)| group);
     pattern == group || WildMatch::new(pattern).matches(name)
+}
+
+/// The workloads that the command line asks for; where it names none, those that are `usual`.
+///
+/// # Errors
+/// When it names what is not there, or the user's module or blocks cannot be read.
+pub fn workloads(
+    filter: &Filter,
+    own: &Own,
+    params: &[String],
+    quick: bool,
+    usual: impl Fn(&Definition) -> bool,
+) -> Result<Vec<Workload>> {
+    let given = given_blocks(own)?;
+    let found = match &own.module {
+        Some(_) if !filter.workloads.is_empty() => {
+            bail!("--module runs your own indexer: it cannot be combined with --workload")
+        }
+        Some(module) => vec![user::workload(module, given.as_ref())?],
+        None => guests(filter, params, quick, given.as_ref(), usual)?,
+    };
+    let one: Vec<&str> = found.iter().filter(|w| w.repeats_one_block()).map(|w| &*w.name).collect();
+    if !one.is_empty() {
+        eprintln!("note: {}", one_block(&one));
+    }
+    Ok(found)
+}
+
+/// Bundled workloads.
+fn guests(
+    filter: &Filter,
+    params: &[String],
+    quick: bool,
+    given: Option<&Trace>,
+    usual: impl Fn(&Definition) -> bool,
+) -> Result<Vec<Workload>> {
+    let chosen: Params = pairs(params)?.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let named = bundled::all().iter().map(|bundled| Ok((bundled, bundled.definition()?)));
+    let named = named.collect::<Result<Vec<_>>>()?;
+    let known: Vec<String> = named.iter().flat_map(|(_, d)| d.params.keys().cloned()).collect();
+    if let Some(name) = chosen.keys().find(|name| !known.contains(name)) {
+        let meant = nearest(name, &known);
+        bail!("no workload has a parameter `{name}`{meant}; `resetbench list --json` shows all");
+    }
+    let all: Vec<_> = named.iter().collect();
+    let picked = if filter.workloads.is_empty() {
+        let indexers = |d: &Definition| given.is_none() || d.category == "indexer";
+        all.into_iter().filter(|(_, d)| usual(d) && indexers(d)).collect()
+    } else {
+        matching("workload", &filter.workloads, &all, |(_, definition)| definition.name.clone())?
+    };
+    let workload = |(bundled, definition): &(&bundled::Bundled, Definition)| {
+        bundled.workload(definition.params(quick, &chosen), given)
+    };
+    picked.into_iter().map(workload).collect()
+}
+
+fn given_blocks(own: &Own) -> Result<Option<Trace>> {
+    let Some(path) = &own.blocks else { return Ok(None) };
+    // Names of files may hold anything, and messages are lines.
+    let trace = blocks::read(path, own.start_height, Some(own.limit))
+        .map_err(|error| anyhow!("{}", printable(&error.to_string())))?;
+    for note in trace.notes.iter().chain([&trace.sentence()]) {
+        eprintln!("note: {}", printable(note));
+    }
+    Ok(Some(trace))
+}
+
+/// Parameters as they are typed, `NAME=VALUE`.
+///
+/// # Errors
+/// When one is of another form.
+pub fn pairs(typed: &[String]) -> Result<Vec<(String, u64)>> {
+    let pair = |pair: &String| {
+        let (name, value) =
+            pair.split_once('=').with_context(|| format!("`{pair}` is not of the form NAME=VALUE"))?;
+        let value =
+            value.parse().with_context(|| format!("`{pair}`: the value of a parameter is a whole number"))?;
+        Ok((name.to_owned(), value))
+    };
+    typed.iter().map(pair).collect()
 }
 
 /// What was probably meant: a name, a group, or the name whose part after the slash it was. Nothing, where nothing is near.

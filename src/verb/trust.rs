@@ -4,11 +4,8 @@
 //! time wasted in every block, 2 % of a cycle by default, in the reset or in execute.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,13 +16,11 @@ use serde::Serialize;
 use crate::analyse::summary::{Ratio, Verdict};
 use crate::analyse::{Facts, SEED, rows_file, summarise};
 use crate::cli::TrustArgs;
-use crate::launch::folder;
 use crate::launch::plan::{Contender, Effort, Plan};
 use crate::launch::runner::Runner;
+use crate::launch::stage::{Results, Stage};
 use crate::machine::pace;
 use crate::measure::row::Params;
-use crate::measure::writer::RowWriter;
-use crate::progress::Progress;
 use crate::protocol::{Planted, PlantedIn};
 use crate::workload::{Workload, bundled};
 
@@ -55,9 +50,11 @@ struct Series {
 /// When no child can be started.
 pub fn run(args: &TrustArgs) -> Result<ExitCode> {
     let workload = workload()?;
-    let load = Load::start(!args.quiet_core);
+    if !args.quiet_core {
+        // It ends with this process.
+        thread::spawn(busy);
+    }
     let mut trials = Vec::new();
-    let mut series = BTreeMap::new();
     let aa = std::iter::repeat_n(Contender::again(), args.aa);
     let planted = [PlantedIn::Execute, PlantedIn::Reset].into_iter().flat_map(|phase| {
         std::iter::repeat_n(Contender::planted(Planted { phase, per_mille: args.per_mille }), args.planted)
@@ -68,16 +65,13 @@ pub fn run(args: &TrustArgs) -> Result<ExitCode> {
         eprintln!("{}", serde_json::to_string(&trial)?);
         trials.push(trial);
     }
-    drop(load);
+    let mut series = BTreeMap::<&str, Vec<&Trial>>::new();
     for trial in &trials {
-        series.entry(trial.contender.clone()).or_insert_with(Vec::new).push(trial);
+        series.entry(&trial.contender).or_default().push(trial);
     }
-    let series: BTreeMap<String, Series> =
+    let series: BTreeMap<_, _> =
         series.into_iter().map(|(name, trials)| (name, Series::of(&trials))).collect();
-    println!(
-        "{}",
-        serde_json::to_string_pretty(&serde_json::json!({"schema": 1, "series": series, "trials": trials}))?
-    );
+    println!("{:#}", serde_json::json!({"schema": 1, "series": series, "trials": trials}));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,20 +99,14 @@ fn workload() -> Result<Workload> {
     let params = [("dirty", 64), ("span", 256), ("memory_pages", 64), ("motion", 0)];
     let params: Params =
         params.into_iter().map(|(name, value): (&str, u64)| (name.into(), value.into())).collect();
-    for bundled in bundled::all() {
-        let definition = bundled.definition()?;
-        if definition.name == "stress/touch" {
-            return bundled.workload(definition.params(true, &params), None);
-        }
-    }
-    anyhow::bail!("there is no workload to try on")
+    let (bundled, definition) = bundled::find("stress/touch")?;
+    bundled.workload(definition.params(true, &params), None)
 }
 
 /// One comparison of the baseline with a second contender.
 fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u32) -> Result<Trial> {
     let began = Instant::now();
     let name = contender.name.clone();
-    let baseline = Contender::new(registry::find(registry::BASELINE).context("there is no baseline")?);
     let effort = Effort {
         budget: time,
         launches: (launches, launches),
@@ -129,34 +117,25 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
         long_blocks: None,
     };
     let plan = Plan {
-        contenders: vec![baseline, contender],
+        contenders: vec![Contender::baseline(), contender],
         workloads: Vec::new(),
         effort,
         seed: rand::random(),
         timeout: pace::seconds(None, 10),
     };
-    let folder = folder::staging()?;
-    let rows = folder.path().join("rows.ndjson");
-    let program: OsString = crate::launch::program()?.into();
-    Runner {
-        plan: &plan,
-        run: "trust",
-        binary: program,
-        staging: folder.path().join("staging"),
-        rows: RowWriter::create(&rows)?,
-        progress: &Progress::Quiet,
-        interrupted: &AtomicBool::new(false),
-    }
-    .workload(workload, 0, None)?;
+    let stage = Stage::silent(crate::launch::program()?)?;
+    let mut results = Results::new(Some(&stage.staging.path().join("trust")))?;
+    Runner { plan: &plan, stage: &stage, results: &mut results }.workload(workload, 0, None)?;
+    let rows = rows_file::read(&results.folder.join("rows.ndjson"))?.rows;
     let facts = Facts {
-        run: "trust".into(),
+        run: results.run,
         baseline: registry::BASELINE.into(),
         contenders: plan.contenders.iter().map(|contender| contender.name.clone()).collect(),
         controls: vec![name.clone()],
         floor: registry::FLOOR.into(),
         seed: SEED,
     };
-    let summary = summarise(&rows_file::read(&rows)?.rows, &facts)?;
+    let summary = summarise(&rows, &facts)?;
     let cell = summary.cells.iter().find(|cell| cell.strategy == name).context("the trial has no cell")?;
     Ok(Trial {
         contender: name,
@@ -167,32 +146,10 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
 }
 
 /// Keeps a core busy with computing and memory, in this process: those that are measured are others.
-struct Load {
-    stop: Arc<AtomicBool>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Load {
-    fn start(wanted: bool) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = stop.clone();
-        let work = move || {
-            let mut memory = vec![0_u64; 1 << 20];
-            while !seen.load(Ordering::Relaxed) {
-                memory.iter_mut().for_each(|word| *word = word.wrapping_mul(3).wrapping_add(1));
-                black_box(&mut memory);
-            }
-        };
-        Self { stop, thread: wanted.then(|| thread::spawn(work)) }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // It cannot panic; if it did, there is nothing left to stop.
-            thread.join().ok();
-        }
+fn busy() {
+    let mut memory = vec![0_u64; 1 << 20];
+    loop {
+        memory.iter_mut().for_each(|word| *word = word.wrapping_mul(3).wrapping_add(1));
+        black_box(&mut memory);
     }
 }

@@ -1,19 +1,16 @@
 //! `verify`: is every reset what it claims to be, on the bundled workloads or on the user's own?
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use reset_strategies::registry;
 
-use super::run::{INTERRUPTED, watch_for_interrupt, workloads};
-use super::select::matching;
+use super::select::{matching, workloads};
+use super::{code, tell};
 use crate::cli::VerifyArgs;
-use crate::launch::folder;
 use crate::launch::plan::Profile;
+use crate::launch::stage::Stage;
 use crate::machine::pace;
-use crate::progress::Progress;
 use crate::protocol::schedule::Schedule;
 use crate::verify::matrix::Matrix;
 
@@ -26,10 +23,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
     let schedules = matching("schedule", &args.schedules, &Schedule::ALL, |s| s.to_string())?;
     // The small parameters: how much memory there is to reset decides what a reset costs, not whether it is right.
     let workloads = workloads(&args.filter, &args.own, &args.params, true, |_| true)?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    watch_for_interrupt(&interrupted)?;
-    let staging = folder::staging()?;
-    let progress = Progress::new(args.quiet);
+    let stage = Stage::new(args.quiet)?;
     let matrix = Matrix {
         strategies: &strategies,
         workloads: &workloads,
@@ -42,12 +36,9 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
             Profile::Full => 100_000,
         }),
         timeout: pace::seconds(args.timeout, 10),
-        binary: crate::launch::program()?.into(),
-        staging: staging.path().into(),
-        progress: &progress,
-        interrupted: &interrupted,
+        stage: &stage,
     };
-    progress.note(&format!(
+    stage.progress.note(&format!(
         "{} strategies on {} workloads, {} schedules, seed {}",
         strategies.len(),
         workloads.len(),
@@ -55,13 +46,9 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
         matrix.seed
     ));
     let report = matrix.run()?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{}", report.text());
-    }
-    if interrupted.load(Ordering::Relaxed) {
-        return Ok(ExitCode::from(INTERRUPTED));
+    tell(args.json, &report, || report.text())?;
+    if stage.stopped() {
+        return Ok(code(&stage, true));
     }
     for cell in report.uncompared() {
         let reason = cell.reason.as_deref().unwrap_or_default();
@@ -74,5 +61,5 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
     for failure in &failures {
         eprintln!("error: {failure}");
     }
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code(&stage, failures.is_empty()))
 }

@@ -1,9 +1,7 @@
 //! The parent's part: every strategy on every workload, each cell in a child process of its own.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,12 +14,12 @@ use crate::analyse::summary::Equivalence;
 use crate::cell::pressure::{self, swap};
 use crate::launch::process::{Cell, Ended};
 use crate::launch::runner::REFERENCE;
+use crate::launch::stage::Stage;
 use crate::machine::group::Group;
-use crate::progress::Progress;
 use crate::protocol::policy::Policy;
 use crate::protocol::schedule::{Schedule, Script};
 use crate::protocol::staging::{self, Staged};
-use crate::protocol::{Reference, Refusal, Reply, Request, Spec, Verified};
+use crate::protocol::{Reference, Request, Spec, Verified};
 use crate::workload::Workload;
 use crate::workload::host::Outcome;
 
@@ -37,13 +35,7 @@ pub struct Matrix<'a> {
     /// its share.
     pub blocks: u64,
     pub timeout: Duration,
-    /// This program, to be started as children.
-    pub binary: OsString,
-    /// Where children find their files.
-    pub staging: PathBuf,
-    pub progress: &'a Progress,
-    /// Set by Ctrl-C.
-    pub interrupted: &'a AtomicBool,
+    pub stage: &'a Stage,
 }
 
 /// A workload that fresh instances have run.
@@ -56,10 +48,16 @@ struct Lane<'a> {
 /// A workload's files and what one block of it costs, or why fresh instances do not run it.
 type Cost = Result<(Staged, Duration), String>;
 
-/// What a cell comes to before it is a report.
+/// What ends a cell before all of its schedules have run.
 enum End {
     Diverged(Schedule, String),
     Ended(Ended),
+}
+
+impl From<Ended> for End {
+    fn from(ended: Ended) -> Self {
+        Self::Ended(ended)
+    }
 }
 
 impl Matrix<'_> {
@@ -72,9 +70,9 @@ impl Matrix<'_> {
         let costs = costs.into_iter().collect::<Result<Vec<_>>>()?;
         let share = self.share(&costs);
         let prepared: Vec<_> = self.workloads.iter().zip(costs).collect();
-        let lanes = in_parallel(&prepared, |(workload, cost)| match cost {
-            Ok((staged, cost)) => self.lane(workload, staged, share, *cost),
-            Err(reason) => Err(reason.clone()),
+        let lanes = in_parallel(&prepared, |(workload, cost)| {
+            let (staged, cost) = cost.as_ref().map_err(String::clone)?;
+            self.lane(workload, staged, share, *cost).map_err(|ended| ended.of_reference())
         });
 
         let pairs: Vec<_> = (0..lanes.len())
@@ -83,14 +81,12 @@ impl Matrix<'_> {
         let cells = in_parallel(&pairs, |(lane, strategy)| {
             let workload = &self.workloads[*lane];
             match &lanes[*lane] {
-                _ if self.interrupted.load(Ordering::Relaxed) => {
-                    not_run(strategy, workload, "interrupted".into())
-                }
+                _ if self.stage.stopped() => not_run(strategy, workload, "interrupted".into()),
                 Ok(lane) => self.cell(lane, strategy),
                 Err(reason) => unable(strategy, workload, reason),
             }
         });
-        self.progress.finish();
+        self.stage.progress.finish();
         Ok(Report::new(self.seed, self.policy.to_string(), self.schedules, cells))
     }
 
@@ -123,16 +119,17 @@ impl Matrix<'_> {
 
     /// What one block costs on a fresh instance, or why there is no telling.
     fn cost(&self, workload: &Workload) -> Result<Cost> {
-        self.progress.say(&format!("{}: on fresh instances", workload.name));
-        let staged = staging::stage(&self.staging, workload)?;
-        let mut cell = match Cell::start(&self.binary, self.spec(workload, &staged, REFERENCE, None)) {
-            Ok((cell, _)) => cell,
-            Err(ended) => return Ok(Err(without_reference(&ended))),
-        };
-        let started = Instant::now();
-        let reference = match observe(&mut cell, self.script(Schedule::InOrder, 0)) {
-            Ok(reference) => reference,
-            Err(ended) => return Ok(Err(without_reference(&ended))),
+        self.stage.progress.say(&format!("{}: on fresh instances", workload.name));
+        let staged = staging::stage(self.stage.staging.path(), workload)?;
+        let observed = self.start(self.spec(workload, &staged, REFERENCE)).and_then(|mut cell| {
+            let started = Instant::now();
+            let script = self.script(Schedule::InOrder, 0);
+            let reference: Reference = cell.ask(&Request::Observe { script })?;
+            Ok((reference, started.elapsed()))
+        });
+        let (reference, time) = match observed {
+            Ok(observed) => observed,
+            Err(ended) => return Ok(Err(ended.of_reference())),
         };
         if let Some(block) = reference.blocks.iter().position(|block| block.outcome == Outcome::TimedOut) {
             let seconds = self.timeout.as_secs_f32();
@@ -141,87 +138,76 @@ impl Matrix<'_> {
             )));
         }
         let blocks = u32::try_from(reference.blocks.len().max(1))?;
-        Ok(Ok((staged, (started.elapsed() / blocks).max(CHEAPEST))))
+        Ok(Ok((staged, (time / blocks).max(CHEAPEST))))
     }
 
-    /// Has fresh instances run every script; an error is the reason why they do not.
+    /// Has fresh instances run every script.
     fn lane<'a>(
         &self,
         workload: &'a Workload,
         staged: &Staged,
         share: Duration,
         cost: Duration,
-    ) -> Result<Lane<'a>, String> {
+    ) -> Result<Lane<'a>, Ended> {
         let blocks = (share.as_secs_f64() / cost.as_secs_f64()).ceil() as usize;
-        let spec = self.spec(workload, staged, REFERENCE, None);
-        let (mut cell, _) = Cell::start(&self.binary, spec).map_err(|ended| without_reference(&ended))?;
+        let mut cell = self.start(self.spec(workload, staged, REFERENCE))?;
         let mut scripts = Vec::new();
         for schedule in self.schedules {
             let script = self.script(*schedule, blocks);
-            let reference = observe(&mut cell, script).map_err(|ended| without_reference(&ended))?;
-            scripts.push((script, reference));
+            scripts.push((script, cell.ask(&Request::Observe { script })?));
         }
         Ok(Lane { workload, staged: staged.clone(), scripts })
     }
 
     /// Takes one cell through all schedules, up to its first difference.
     fn cell(&self, lane: &Lane<'_>, strategy: &'static Strategy) -> CellReport {
-        self.progress.say(&format!("{}: {strategy}", lane.workload.name));
+        self.stage.progress.say(&format!("{}: {strategy}", lane.workload.name));
         let mut report = CellReport {
             equivalence: Equivalence::Equivalent,
             reason: None,
             ..not_run(strategy, lane.workload, String::new())
         };
         match self.schedules(lane, strategy, &mut report) {
-            None => report.settle(),
-            Some(End::Diverged(schedule, difference)) => {
-                self.progress.note(&format!("{}: {strategy} diverges: {difference}", lane.workload.name));
+            Ok(()) => report.settle(),
+            Err(End::Diverged(schedule, difference)) => {
+                self.stage
+                    .progress
+                    .note(&format!("{}: {strategy} diverges: {difference}", lane.workload.name));
                 report.equivalence = Equivalence::Diverged;
                 report.schedule = Some(schedule);
                 report.first_difference = Some(difference);
             }
-            Some(End::Ended(ended)) => {
-                let (equivalence, reason) = judge(ended);
-                report.equivalence = equivalence;
-                report.reason = Some(reason);
+            Err(End::Ended(ended)) => {
+                report.equivalence = ended.equivalence();
+                report.reason = Some(ended.to_string());
             }
         }
         report
     }
 
     /// Runs all scripts in as many children as they need, up to the first difference.
-    fn schedules(&self, lane: &Lane<'_>, strategy: &Strategy, report: &mut CellReport) -> Option<End> {
+    fn schedules(&self, lane: &Lane<'_>, strategy: &Strategy, report: &mut CellReport) -> Result<(), End> {
         let (alone, together): (Vec<_>, Vec<_>) =
             lane.scripts.iter().partition(|(script, _)| script.schedule.is_alone());
-        if !together.is_empty()
-            && let Some(end) = self.scripts(lane, &together, None, report)
-        {
-            return Some(end);
+        if !together.is_empty() {
+            self.scripts(lane, &together, None, report)?;
         }
         for script in alone {
             let name = script.0.schedule;
-            // Known without a process: all of its resets make a new memory.
-            if name == Schedule::Committed && matches!(strategy.lifecycle(), Lifecycle::Fresh(_)) {
-                let not_run =
-                    Some("nothing to commit: a fresh strategy drops its memory after each block".into());
-                report.schedules.push(Ran { name, blocks: 0, not_run });
-                continue;
-            }
             let group = match name {
-                Schedule::MemoryLimit => match pressure::group() {
-                    Ok(group) => Some(group),
-                    Err(reason) => {
-                        report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) });
-                        continue;
-                    }
-                },
-                _ => None,
+                // Known without a process: all of its resets make a new memory.
+                Schedule::Committed if matches!(strategy.lifecycle(), Lifecycle::Fresh(_)) => {
+                    Err("nothing to commit: a fresh strategy drops its memory after each block".into())
+                }
+                Schedule::MemoryLimit => pressure::group().map(Some),
+                _ => Ok(None),
             };
-            if let Some(end) = self.scripts(lane, &[script], group.as_ref(), report) {
-                return Some(end);
+            match group {
+                Ok(group) => self.scripts(lane, &[script], group.as_ref(), report)?,
+                Err(reason) => report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) }),
             }
         }
-        None
+        Ok(())
     }
 
     /// Runs scripts in a child, up to the first difference.
@@ -231,32 +217,28 @@ impl Matrix<'_> {
         scripts: &[&(Script, Reference)],
         group: Option<&Group>,
         report: &mut CellReport,
-    ) -> Option<End> {
-        let mut spec = self.spec(lane.workload, &lane.staged, &report.strategy, group);
-        spec.script = scripts.iter().map(|(script, _)| *script).find(|script| script.schedule.is_special());
-        let mut cell = match Cell::start(&self.binary, spec) {
-            Ok((cell, _)) => cell,
-            Err(ended) => return Some(End::Ended(ended)),
-        };
+    ) -> Result<(), End> {
+        let script = scripts.iter().map(|(script, _)| *script).find(|script| script.schedule.is_special());
+        let spec = self.spec(lane.workload, &lane.staged, &report.strategy);
+        let mut cell = self.start(Spec { script, group: group.map(Group::members), ..spec })?;
         for (script, expected) in scripts {
             let name = script.schedule;
             if let Some(Err(reason)) = group.map(pressure::limit) {
                 report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) });
                 continue;
             }
-            let verified = match cell.ask(&Request::Verify { script: *script, expected: expected.clone() }) {
-                Ok(Reply::Verified(verified)) => verified,
-                Ok(other) => return Some(End::Ended(Ended::unexpected(&other))),
-                // Under a limit the kernel may well kill: that says nothing of the reset.
-                Err(Ended::Killed(how)) if group.is_some() => {
-                    report.schedules.push(Ran { name, blocks: 0, not_run: Some(how) });
-                    return None;
-                }
-                Err(Ended::Crashed(how)) => {
-                    return Some(End::Diverged(name, format!("the process was {how}")));
-                }
-                Err(ended) => return Some(End::Ended(ended)),
-            };
+            let verified: Verified =
+                match cell.ask(&Request::Verify { script: *script, expected: expected.clone() }) {
+                    // Under a limit the kernel may well kill: that says nothing of the reset.
+                    Err(Ended::Killed(how)) if group.is_some() => {
+                        report.schedules.push(Ran { name, blocks: 0, not_run: Some(how) });
+                        return Ok(());
+                    }
+                    Err(Ended::Crashed(how)) => {
+                        return Err(End::Diverged(name, format!("the process was {how}")));
+                    }
+                    verified => verified?,
+                };
             let Verified { blocks, difference, consequence, not_run, .. } = verified;
             report.blocks += blocks;
             report.schedules.push(Ran { name, blocks, not_run });
@@ -264,45 +246,27 @@ impl Matrix<'_> {
                 report.consequence = consequence;
             }
             if let Some(difference) = difference {
-                return Some(End::Diverged(name, difference));
+                return Err(End::Diverged(name, difference));
             }
         }
-        None
+        Ok(())
+    }
+
+    fn start(&self, spec: Spec) -> Result<Cell, Ended> {
+        Cell::start(&self.stage.binary, spec).map(|(cell, _)| cell)
     }
 
     fn script(&self, schedule: Schedule, blocks: usize) -> Script {
         Script { schedule, blocks, seed: self.seed, policy: self.policy }
     }
 
-    fn spec(&self, workload: &Workload, staged: &Staged, strategy: &str, group: Option<&Group>) -> Spec {
-        let group = group.map(Group::members);
-        Spec { group, ..Spec::new(strategy, workload, staged, self.timeout) }
+    fn spec(&self, workload: &Workload, staged: &Staged, strategy: &str) -> Spec {
+        Spec::new(strategy, workload, staged, self.timeout)
     }
 }
 
 /// Cheaper blocks count as this expensive: below, it is the comparison that takes the time.
 const CHEAPEST: Duration = Duration::from_micros(50);
-
-fn observe(cell: &mut Cell, script: Script) -> Result<Reference, Ended> {
-    match cell.ask(&Request::Observe { script })? {
-        Reply::Observed(reference) => Ok(reference),
-        other => Err(Ended::unexpected(&other)),
-    }
-}
-
-fn without_reference(ended: &Ended) -> String {
-    format!("it does not run on fresh instances: {ended}")
-}
-
-fn judge(ended: Ended) -> (Equivalence, String) {
-    match ended {
-        Ended::Failed(Refusal::Unavailable, reason) => (Equivalence::Unavailable, reason),
-        Ended::Failed(Refusal::Refused, reason) => (Equivalence::Refused, reason),
-        Ended::Failed(Refusal::Error, reason) | Ended::Killed(reason) | Ended::Crashed(reason) => {
-            (Equivalence::NotRun, reason)
-        }
-    }
-}
 
 /// A cell of a workload that fresh instances do not run: what the strategy refuses is refused all the same.
 fn unable(strategy: &Strategy, workload: &Workload, reason: &str) -> CellReport {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::summary::Equivalence;
+use crate::prose::grouped;
 use crate::protocol::schedule::Schedule;
 
 /// Version of `verify --json`. Keys may be added freely; renaming one raises it.
@@ -163,19 +164,17 @@ impl CellReport {
 
 impl ScheduleReport {
     fn new(name: Schedule, cells: &[CellReport]) -> Self {
-        let mut report = Self { name, about: name.about().into(), cells: 0, blocks: 0, not_run: Vec::new() };
-        for ran in cells.iter().flat_map(|cell| &cell.schedules).filter(|ran| ran.name == name) {
-            let Some(reason) = &ran.not_run else {
-                report.cells += 1;
-                report.blocks += ran.blocks;
-                continue;
-            };
-            match report.not_run.iter_mut().find(|known| known.reason == *reason) {
-                Some(known) => known.cells += 1,
-                None => report.not_run.push(NotRun { reason: reason.clone(), cells: 1 }),
-            }
+        let here = cells.iter().flat_map(|cell| &cell.schedules).filter(|ran| ran.name == name);
+        let (ran, not_run): (Vec<_>, Vec<_>) = here.partition(|ran| ran.not_run.is_none());
+        let reasons = grouped(not_run.into_iter().filter_map(|ran| Some((ran.not_run.clone()?, ()))));
+        let not_run = |(reason, cells): (_, Vec<()>)| NotRun { reason, cells: cells.len() as u64 };
+        Self {
+            name,
+            about: name.about().into(),
+            cells: ran.len() as u64,
+            blocks: ran.iter().map(|ran| ran.blocks).sum(),
+            not_run: reasons.into_iter().map(not_run).collect(),
         }
-        report
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::report::{CellReport, Report};
 use crate::analyse::summary::Equivalence;
+use crate::prose::{distinct, grouped};
 
 impl Report {
     /// The whole report as text.
@@ -69,23 +70,15 @@ impl Report {
 
     /// Why cells have no outcome; what holds for many of them is said once.
     fn write_reasons(&self, to: &mut String) -> std::fmt::Result {
-        let mut reasons: Vec<(&str, Vec<&CellReport>)> = Vec::new();
-        for cell in &self.cells {
-            let Some(reason) = cell.reason.as_deref() else { continue };
-            match reasons.iter_mut().find(|(known, cells)| *known == reason && mark(cells[0]) == mark(cell)) {
-                Some((_, cells)) => cells.push(cell),
-                None => reasons.push((reason, vec![cell])),
-            }
-        }
+        let reasons = self.cells.iter().filter_map(|cell| Some(((cell.reason.as_ref()?, mark(cell)), cell)));
+        let reasons = grouped(reasons);
         if !reasons.is_empty() {
             writeln!(to, "\nReasons")?;
         }
-        for (reason, cells) in reasons {
-            let strategies = distinct(cells.iter().map(|cell| cell.strategy.as_str()));
-            let workloads = distinct(cells.iter().map(|cell| cell.workload.as_str()));
-            let strategies = some(&strategies, "strategies");
-            let workloads = some(&workloads, "workloads");
-            writeln!(to, "  {} {strategies} on {workloads}: {reason}", mark(cells[0]))?;
+        for ((reason, mark), cells) in reasons {
+            let strategies = some(cells.iter().map(|cell| cell.strategy.as_str()), "strategies");
+            let workloads = some(cells.iter().map(|cell| cell.workload.as_str()), "workloads");
+            writeln!(to, "  {mark} {strategies} on {workloads}: {reason}")?;
         }
         Ok(())
     }
@@ -120,20 +113,9 @@ fn mark(cell: &CellReport) -> &'static str {
 }
 
 /// The one name, or how many there are.
-fn some(names: &[&str], what: &str) -> String {
-    match names {
-        [name] => (*name).into(),
-        names => format!("{} {what}", names.len()),
+fn some<'a>(names: impl Iterator<Item = &'a str>, what: &str) -> String {
+    match distinct(names)[..] {
+        [name] => name.into(),
+        ref names => format!("{} {what}", names.len()),
     }
-}
-
-/// Names in the order of their first appearance.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = Vec::new();
-    for name in names {
-        if !seen.contains(&name) {
-            seen.push(name);
-        }
-    }
-    seen
 }

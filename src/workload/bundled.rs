@@ -16,14 +16,14 @@ pub struct Bundled {
 
 macro_rules! bundled {
     ($($folder:literal, $module:literal;)*) => {
-        [$(Bundled {
+        &[$(Bundled {
             definition: include_str!(concat!("../../guests/", $folder, "/workload.toml")),
             module: include_bytes!(concat!("../../guests/prebuilt/", $module, ".wasm")),
         }),*]
     };
 }
 
-static ALL: [Bundled; 15] = bundled! {
+static ALL: &[Bundled] = bundled! {
     "blocktracker", "blocktracker";
     "utxo", "utxo";
     "lru", "lru";
@@ -43,7 +43,7 @@ static ALL: [Bundled; 15] = bundled! {
 
 /// All bundled workloads, those that are measured by default first.
 pub fn all() -> &'static [Bundled] {
-    &ALL
+    ALL
 }
 
 /// The bundled workload of that name, at its full size except for the given parameters.
@@ -51,10 +51,19 @@ pub fn all() -> &'static [Bundled] {
 /// # Errors
 /// When there is none.
 pub fn named(name: &str, chosen: &Params) -> Result<Workload> {
+    let (bundled, definition) = find(name)?;
+    bundled.workload(definition.params(false, chosen), None)
+}
+
+/// The guest of that name, and its definition.
+///
+/// # Errors
+/// When there is none.
+pub fn find(name: &str) -> Result<(&'static Bundled, Definition)> {
     for bundled in all() {
         let definition = bundled.definition()?;
         if definition.name == name {
-            return bundled.workload(definition.params(false, chosen), None);
+            return Ok((bundled, definition));
         }
     }
     bail!("there is no workload `{name}`")

@@ -1,7 +1,6 @@
 //! How many launches cells get: what holds however narrow an interval turns out to be.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use reset_strategies::registry;
@@ -9,9 +8,8 @@ use resetbench::analyse::rows_file;
 use resetbench::analyse::summary::Ending;
 use resetbench::launch::plan::{Effort, Plan, Profile};
 use resetbench::launch::runner::Runner;
-use resetbench::measure::row::{Phase, Row};
-use resetbench::measure::writer::RowWriter;
-use resetbench::progress::Progress;
+use resetbench::launch::stage::{Results, Stage};
+use resetbench::measure::row::{Params, Phase, Row};
 use resetbench::workload::bundled;
 
 /// The strategy beside the yardsticks.
@@ -24,22 +22,11 @@ fn measure(time: Duration) -> Vec<Row> {
     let contenders = Plan::with_yardsticks(vec![strategy]);
     let timeout = Duration::from_secs(60);
     let plan = Plan { contenders, workloads: Vec::new(), effort, seed: 1, timeout };
-    let noop = bundled::all().iter().map(|bundled| (bundled, bundled.definition().unwrap()));
-    let (noop, definition) = noop.into_iter().find(|(_, d)| d.name == "stress/noop").expect("a guest");
-    let folder = tempfile::tempdir().unwrap();
-    let rows = folder.path().join("rows.ndjson");
-    Runner {
-        plan: &plan,
-        run: "length",
-        binary: env!("CARGO_BIN_EXE_resetbench").into(),
-        staging: folder.path().join("staging"),
-        rows: RowWriter::create(&rows).unwrap(),
-        progress: &Progress::Quiet,
-        interrupted: &AtomicBool::new(false),
-    }
-    .workload(&noop.workload(definition.params, None).unwrap(), 0, None)
-    .unwrap();
-    rows_file::read(&rows).unwrap().rows
+    let noop = bundled::named("stress/noop", &Params::new()).unwrap();
+    let stage = Stage::silent(env!("CARGO_BIN_EXE_resetbench")).unwrap();
+    let mut results = Results::new(Some(&stage.staging.path().join("length"))).unwrap();
+    Runner { plan: &plan, stage: &stage, results: &mut results }.workload(&noop, 0, None).unwrap();
+    rows_file::read(&results.folder.join("rows.ndjson")).unwrap().rows
 }
 
 /// How each cell ended, and the launches that it has by its row and by its times.

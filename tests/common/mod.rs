@@ -83,7 +83,7 @@ impl Run {
             self.record.again = None;
             self.record.strategies.retain(|strategy| strategy.name != AGAIN);
         }
-        self.record.write(&folder.join("run.json")).expect("run.json");
+        self.record.write(&folder).expect("run.json");
         let lines: Vec<String> =
             self.rows().iter().map(|row| serde_json::to_string(row).expect("a row") + "\n").collect();
         fs::write(folder.join("rows.ndjson"), lines.concat()).expect("rows.ndjson");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use reset_strategies::registry;
 
-use super::{Contender, Lane, Runner, Turn};
+use super::{Contender, Lane, Runner};
 use crate::analyse::SEED;
 use crate::analyse::bootstrap::Seed;
 use crate::analyse::ending::{self, are_narrow};
@@ -60,12 +60,12 @@ impl<'a> Runner<'a> {
         let slices = Slices { launches, time, contenders: u32::try_from(contenders.len())? };
         let first = lane.launch;
         let (mut left, mut done) = (time, 0);
-        while done < most && !self.stopped() && contenders.iter().any(Contender::goes_on) {
+        while done < most && !self.stage.stopped() && contenders.iter().any(Contender::goes_on) {
             lane.launch = first + done;
             let began = Instant::now();
             let going = contenders.iter().filter(|contender| contender.goes_on()).count();
             let until = began + slices.next(done, left, u32::try_from(going)?);
-            self.start(lane, contenders, order)?;
+            self.startup(lane, contenders, order)?;
             self.rounds(lane, contenders, order, until)?;
             self.count(lane, contenders)?;
             done += 1;
@@ -80,7 +80,7 @@ impl<'a> Runner<'a> {
                 contender.cell = None;
             }
         }
-        if done > 0 && self.stopped() {
+        if done > 0 && self.stage.stopped() {
             self.judge(lane, contenders, done, true)?;
         }
         lane.launch = first + done;
@@ -96,13 +96,13 @@ impl<'a> Runner<'a> {
         spent: bool,
     ) -> Result<()> {
         let yardsticks = contenders.iter().filter(|contender| contender.is_yardstick() && !contender.out);
-        let yardsticks: Vec<_> = yardsticks.map(|c| (c.strategy, c.cycles.clone())).collect();
+        let yardsticks: Vec<_> = yardsticks.map(|c| (c.strategy(), c.cycles.clone())).collect();
         for contender in contenders.iter_mut().filter(|contender| !contender.is_yardstick()) {
             let ending = self.ending(lane, contender, &yardsticks, done, spent);
             self.end(lane, contender, ending, done)?;
         }
         let alone = contenders.iter().all(|contender| contender.is_yardstick() || !contender.goes_on());
-        let ending = match self.stopped() {
+        let ending = match self.stage.stopped() {
             true => Some(Ending::Interrupted),
             false => (alone && done >= self.plan.effort.launches.0).then_some(Ending::Yardstick),
         };
@@ -122,12 +122,12 @@ impl<'a> Runner<'a> {
         done: u32,
         spent: bool,
     ) -> Option<Ending> {
-        if self.stopped() {
+        if self.stage.stopped() {
             return Some(Ending::Interrupted);
         }
         let params = canonical(&lane.workload.params);
         let comparison = |(yardstick, cycles): &(&'a str, Rounds)| {
-            let name = [lane.workload.name.as_str(), &params, contender.strategy, *yardstick];
+            let name = [lane.workload.name.as_str(), &params, contender.strategy(), *yardstick];
             (Paired::new(&contender.cycles, cycles), name)
         };
         // Without the baseline there is no ratio that could be narrow.
@@ -148,8 +148,8 @@ impl<'a> Runner<'a> {
     ) -> Result<()> {
         let Some(ending) = ending.filter(|_| contender.goes_on()) else { return Ok(()) };
         contender.ended = Some((ending, done));
-        let row = self.row(lane, contender.strategy, Turn::default(), Phase::Cycle);
-        self.rows.write(&Row { metric: ending.metric().into(), value: Some(u64::from(done)), ..row })
+        let row = self.row(lane, contender.strategy(), Phase::Cycle);
+        self.write(Row { metric: ending.metric().into(), value: Some(u64::from(done)), ..row })
     }
 }
 

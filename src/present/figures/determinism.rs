@@ -6,11 +6,11 @@
 use super::canvas::{Align, Type};
 use super::parts::{BODY, MARGIN, SMALL};
 use super::{Figure, Numbers, WIDTH};
-use crate::determinism::matrix::{distinct, environment, short};
+use crate::determinism::matrix::{environment, short};
 use crate::determinism::process::is_shortage;
 use crate::determinism::{Cell, Mitigation, Outcome, word};
 use crate::present::palette::{Colour, GRID, INK, MUTED, OUTCOMES, PAPER};
-use crate::prose::printable;
+use crate::prose::{distinct, printable};
 
 const NAME: f64 = 300.0;
 const ROW: f64 = 30.0;

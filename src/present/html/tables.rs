@@ -3,13 +3,12 @@
 use maud::{Markup, html};
 
 use super::{column, named, note_id, scroll, sentence, text};
-use crate::determinism::matrix::distinct;
 use crate::determinism::word;
 use crate::present::book::{Book, Chapter, again};
 use crate::present::columns::{Entry, Kind, Line, Sheet};
 use crate::present::palette::Palette;
 use crate::present::view::{Group, family};
-use crate::prose::percent;
+use crate::prose::{distinct, percent};
 use crate::units::ratio;
 
 /// The switches that a script brings to life; without one they stay hidden.

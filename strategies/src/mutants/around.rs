@@ -16,10 +16,10 @@ use crate::sys::pagemap::{self, Pagemap};
 use crate::sys::pagemap_scan::{self, Scanner, Select};
 use crate::sys::soft_dirty::{self, ClearRefs};
 use crate::sys::{faults, mincore};
-use crate::track::{Search, Tracker};
 use crate::track::full::Full;
 use crate::track::pagemap::{Populated, flagged};
 use crate::track::uffd_wp::Protection;
+use crate::track::{Search, Tracker};
 
 /// Without a fault nothing was written, where pages are either protected or known. A commit policy makes pages that are
 /// neither: `adaptive/hot-cold` of this crate found nothing in a memory that grew over them.
@@ -205,7 +205,9 @@ impl Restorer for Unasked {
                 Piece::Blank(range) => {
                     let _answer = pages.discard_unlocked(range);
                 }
-                Piece::Filled(range, _) => Copy::default().restore(Restoration { pages, image, runs: &[range], done })?,
+                Piece::Filled(range, _) => {
+                    Copy::default().restore(Restoration { pages, image, runs: &[range], done })?
+                }
             }
         }
         Ok(())
@@ -296,7 +298,11 @@ impl Tracker for FirstSession {
     }
 
     fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
-        if FIRST.load(Ordering::Relaxed) == self.base { Full.dirty(Search { pages, image, runs, done }) } else { Ok(()) }
+        if FIRST.load(Ordering::Relaxed) == self.base {
+            Full.dirty(Search { pages, image, runs, done })
+        } else {
+            Ok(())
+        }
     }
 }
 

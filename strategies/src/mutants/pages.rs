@@ -6,16 +6,16 @@ use std::ops::Range;
 use super::lifecycle::FIRST_PAGEMAP;
 use crate::block::Reset;
 use crate::fresh::pooling;
-use crate::in_place::region::Pages;
 use crate::in_place::InPlace;
+use crate::in_place::region::Pages;
 use crate::strategy::Strategy;
 use crate::sys::pagemap::{self, Pagemap};
 use crate::sys::pagemap_scan;
-use crate::track::{Search, Tracker};
 use crate::track::full::Full;
 use crate::track::pagemap::flagged;
 use crate::track::pagemap_scan::PagemapScan;
 use crate::track::uffd_wp::Protection;
+use crate::track::{Search, Tracker};
 
 /// An allocator for wasmtime that did not zero what a memory had grown into, so that the next instance to grow found
 /// it (redpanda-data/redpanda#15063).

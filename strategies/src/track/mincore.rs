@@ -8,8 +8,8 @@ use std::io;
 
 use super::{Search, Tracker};
 use crate::condition;
-use crate::in_place::image::extend;
 use crate::in_place::InPlace;
+use crate::in_place::image::extend;
 use crate::restore::GiveBack;
 use crate::strategy::Strategy;
 use crate::sys::{mincore, page, swap};

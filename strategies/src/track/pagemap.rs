@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use super::{Search, Tracker};
 use crate::block::Reset;
+use crate::in_place::InPlace;
 use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
-use crate::in_place::InPlace;
 use crate::strategy::Strategy;
 use crate::sys::page;
 use crate::sys::pagemap::{self, Pagemap};

@@ -9,8 +9,8 @@
 
 use std::io;
 
-use super::{Search, Tracker};
 use super::pagemap::flagged;
+use super::{Search, Tracker};
 use crate::block::Reset;
 use crate::condition;
 use crate::in_place::region::Pages;

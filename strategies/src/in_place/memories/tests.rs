@@ -18,8 +18,8 @@ use crate::plan::Plan;
 use crate::restore::{Copy, Restoration, Restorer};
 use crate::strategy::{Lifecycle, Strategy};
 use crate::sys::pagemap_scan::WRITE_PROTECT;
-use crate::track::{Search, Tracker};
 use crate::track::uffd_wp::Protection;
+use crate::track::{Search, Tracker};
 
 /// Writes to both of its memories, the second of which begins with content, and grows them; what it grew by is blank.
 const GUEST: &str = r#"

@@ -98,7 +98,9 @@ fn touch(pages: &mut Pages<'_>) {
 fn restoring(pages: &mut Pages<'_>, copy: &mut Copy, blank: &Image, bytes: usize) -> io::Result<f64> {
     // Page by page, as scattered ones are.
     let runs: Vec<_> = (0..bytes).step_by(page::size()).map(|start| start..start + page::size()).collect();
-    timed(bytes, || copy.restore(Restoration { pages, image: blank, runs: &runs, done: &mut Reset::default() }))
+    timed(bytes, || {
+        copy.restore(Restoration { pages, image: blank, runs: &runs, done: &mut Reset::default() })
+    })
 }
 
 /// Nanoseconds that something done to so many bytes takes per page.

@@ -28,8 +28,8 @@ pub use crate::learned::{Costs, Learned};
 
 use std::io;
 
-use super::{Search, Tracker};
 use super::uffd_wp::Protection;
+use super::{Search, Tracker};
 use crate::block::Reset;
 use crate::condition;
 use crate::in_place::region::Pages;

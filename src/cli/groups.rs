@@ -1,0 +1,86 @@
+//! Options that several verbs share.
+
+use std::path::PathBuf;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueEnum};
+
+/// Which strategies and workloads.
+#[derive(Debug, Default, Args)]
+pub struct Filter {
+    /// Only these strategies: a name, a family (`dirty`), or a pattern (`*/madvise*`). Can be repeated. `run` adds
+    /// the baseline and the floor.
+    #[arg(short, long = "strategy", value_name = "PATTERN")]
+    pub strategies: Vec<String>,
+
+    /// Only these workloads: a name, a group (`indexer`), or a pattern. Can be repeated.
+    #[arg(short, long = "workload", value_name = "PATTERN")]
+    pub workloads: Vec<String>,
+}
+
+/// The user's own indexer and blocks.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Own {
+    /// Run this module, binary or text (.wat), instead of the bundled ones. It must speak the metashrew ABI.
+    #[arg(long, value_name = "FILE")]
+    pub module: Option<PathBuf>,
+
+    /// Give indexers these blocks: a file or folder of raw or hex blocks, or Bitcoin Core's blk*.dat files; packed with
+    /// gzip, zstd or xz, or not. They get the heights that their coinbases state, in the order of their chain.
+    #[arg(long, value_name = "PATH")]
+    pub blocks: Option<PathBuf>,
+
+    /// Begin at the block of this height. Where none of them states it, the first block is given it, whatever it states.
+    #[arg(long, value_name = "N", requires = "blocks")]
+    pub start_height: Option<u32>,
+
+    /// Use at most so many of these blocks.
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    pub limit: usize,
+}
+
+/// What a verb that measures writes and prints.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Output {
+    /// Where to write; a name in use is never overwritten, the next free one is taken.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say nothing but results and warnings.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// How a verb prints what it finds.
+#[derive(Debug, Args)]
+pub struct Form {
+    /// How to print it.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Spelling,
+
+    /// Print JSON; the same as `--format json`.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Form {
+    /// What is asked for by either option.
+    pub fn spelling(&self) -> Spelling {
+        if self.json { Spelling::Json } else { self.format }
+    }
+}
+
+/// A way to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Spelling {
+    /// For a terminal.
+    Text,
+    /// For a page.
+    Markdown,
+    /// For a program.
+    Json,
+}

@@ -1,0 +1,150 @@
+//! The passes of one launch, one instrument after the other: startup, timing rounds, counters, memory.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::{Contender, Lane, Runner, SAMPLE_EVERY};
+use crate::analyse::paired::Round;
+use crate::launch::plan::Order;
+use crate::launch::rows;
+use crate::measure::row::{Phase, Row, Status, Unit};
+use crate::measure::sampler::Sampler;
+use crate::protocol::{Count, Request, Timed};
+
+/// Whole traces that a contender runs before its rounds are kept.
+const WARM_UP: u32 = 2;
+
+/// Most whole traces that a contender runs in one round.
+const MAX_PASSES: u32 = 1_000;
+
+impl<'a> Runner<'a> {
+    /// Starts one child per contender, one after the other, and writes what their startup took.
+    pub(super) fn startup(
+        &mut self,
+        lane: &Lane<'_>,
+        contenders: &mut [Contender<'a>],
+        order: &mut Order,
+    ) -> Result<()> {
+        let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
+        for index in order.shuffled(contenders.len()) {
+            let contender = &mut contenders[index];
+            if !contender.goes_on() || self.stage.stopped() {
+                continue;
+            }
+            self.stage.progress.say(&format!("{place}, starting {}", contender.strategy()));
+            match self.start(lane, contender.plan, contender.verified.peak_rss) {
+                Ok((cell, stages)) => {
+                    contender.cell = Some(cell);
+                    let row = self.row(lane, contender.strategy(), Phase::Startup);
+                    self.results.rows.write_all(rows::stages(&row, &stages))?;
+                }
+                Err(ended) => self.drop_out(lane, contender, &ended)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The timing pass: rounds over all contenders until the time is up. The first round warms up and sets how many
+    /// traces make a turn; it is not written. It has two traces, since who learns which blocks come again has not met
+    /// any of them again before the second.
+    pub(super) fn rounds(
+        &mut self,
+        lane: &Lane<'_>,
+        contenders: &mut [Contender<'a>],
+        order: &mut Order,
+        until: Instant,
+    ) -> Result<()> {
+        let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
+        let mut passes = WARM_UP;
+        let (fewest, most) = self.plan.effort.rounds;
+        for round in 0..=most {
+            let mut traces = Vec::new();
+            for (order, index) in (0..).zip(order.shuffled(contenders.len())) {
+                if self.stage.stopped() {
+                    return Ok(());
+                }
+                let contender = &mut contenders[index];
+                let timed: Option<Timed> = self.ask(lane, contender, &Request::Time { passes })?;
+                let Some(timed) = timed else { continue };
+                let cycles = timed.cycles();
+                let Some(round) = round.checked_sub(1) else {
+                    traces.push(cycles.iter().sum::<u64>());
+                    continue;
+                };
+                let time = |phase, samples| {
+                    let row = self.row(lane, contender.strategy(), phase);
+                    let (metric, unit) = ("time".into(), Unit::Nanoseconds);
+                    rows::sampled(
+                        Row { round: Some(round), order: Some(order), metric, unit, ..row },
+                        samples,
+                    )
+                };
+                let times = [
+                    time(Phase::Execute, timed.execute),
+                    time(Phase::Reset, timed.reset),
+                    time(Phase::Cycle, cycles),
+                ];
+                if let Some(value) = times[2].value {
+                    contender.cycles.insert((lane.launch, round), Round { value, blocks: Vec::new() });
+                }
+                self.results.rows.write_all(times)?;
+            }
+            if round == 0 {
+                traces.sort_unstable();
+                let trace = traces.get(traces.len() / 2).map_or(1, |time| time / u64::from(WARM_UP)).max(1);
+                let turn = u64::try_from(self.plan.effort.turn.as_nanos())?;
+                passes = u32::try_from(turn.div_ceil(trace))?.clamp(1, MAX_PASSES);
+            } else {
+                self.stage.progress.say(&format!("{place}, round {round}"));
+            }
+            if round >= fewest && Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The counter pass: faults, system calls and interrupts per block, in one pass of the trace after a pass that warms up.
+    pub(super) fn count(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>]) -> Result<()> {
+        for contender in contenders {
+            if self.stage.stopped() {
+                return Ok(());
+            }
+            let counts: Option<Vec<Count>> = self.ask(lane, contender, &Request::Count { passes: 1 })?;
+            for Count { phase, metric, unit, samples } in counts.into_iter().flatten() {
+                let row = Row { metric, unit, ..self.row(lane, contender.strategy(), phase) };
+                self.write(rows::sampled(row, samples))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The memory pass: each contender runs alone while its residency is sampled from here.
+    pub(super) fn memory(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>]) -> Result<()> {
+        let millis = u64::try_from(self.plan.effort.memory_pass.as_millis())?;
+        for contender in contenders {
+            if self.stage.stopped() {
+                return Ok(());
+            }
+            let Some(cell) = &contender.cell else { continue };
+            self.stage.progress.say(&format!("{}: memory of {}", lane.workload.name, contender.strategy()));
+            let sampler = Sampler::start(cell.pid(), SAMPLE_EVERY);
+            let ran: Option<u64> = self.ask(lane, contender, &Request::Run { millis, blocks: 0 })?;
+            let samples = sampler.map(Sampler::stop);
+            // Who dropped out is written already.
+            if ran.is_none() {
+                continue;
+            }
+            let row = self.row(lane, contender.strategy(), Phase::Memory);
+            match samples {
+                Ok(samples) => self.results.rows.write_all(rows::residency(&row, &samples))?,
+                Err(error) => {
+                    let (status, error) = (Status::Failed, Some(error));
+                    self.write(Row { metric: "rss".into(), unit: Unit::Bytes, status, error, ..row })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
