@@ -64,15 +64,10 @@ impl Tally {
     }
 
     fn usage(&mut self, execute: &Usage, reset: &Usage) {
-        let usage: [(_, fn(&Usage) -> u64); 4] = [
-            ("minor_faults", |usage| usage.minor_faults),
-            ("major_faults", |usage| usage.major_faults),
-            ("voluntary_switches", |usage| usage.voluntary_switches),
-            ("involuntary_switches", |usage| usage.involuntary_switches),
-        ];
-        for (metric, of) in usage {
-            self.both(metric, of(execute), of(reset));
-        }
+        self.both("minor_faults", execute.minor_faults, reset.minor_faults);
+        self.both("major_faults", execute.major_faults, reset.major_faults);
+        self.both("voluntary_switches", execute.voluntary_switches, reset.voluntary_switches);
+        self.both("involuntary_switches", execute.involuntary_switches, reset.involuntary_switches);
     }
 
     /// Readings before the block, between execute and reset, and after.
