@@ -18,7 +18,7 @@ pub fn canonical(params: &Params) -> String {
     serde_json::Value::from_iter(params.clone()).to_string()
 }
 
-/// One raw measurement. By default, nothing was.
+/// One raw measurement.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Row {
     /// The run that this row belongs to.

@@ -25,7 +25,7 @@ const MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 /// Blocks 101 to 106.
 fn six() -> &'static [Block] {
     static BLOCKS: OnceLock<Vec<Block>> = OnceLock::new();
-    BLOCKS.get_or_init(|| blocks::read("tests/blocks/100-106.hex".as_ref(), Some(101), None).unwrap().blocks)
+    BLOCKS.get_or_init(|| blocks::read("tests/chain/100-106.hex".as_ref(), Some(101), None).unwrap().blocks)
 }
 
 fn record(block: &Block) -> Vec<u8> {

@@ -20,7 +20,7 @@ use super::*;
 fn six() -> &'static [Block] {
     static BLOCKS: OnceLock<Vec<Block>> = OnceLock::new();
     BLOCKS.get_or_init(|| {
-        let text = include_str!("../../../../../tests/blocks/100-106.hex");
+        let text = include_str!("../../../../../tests/chain/100-106.hex");
         let blocks =
             text.lines().filter(|line| !line.starts_with('#')).map(|line| Vec::from_hex(line).unwrap());
         (100..106).zip(blocks).map(|(height, bytes)| Block { height, bytes: bytes.into() }).collect()
