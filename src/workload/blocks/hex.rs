@@ -1,8 +1,8 @@
 //! Blocks as hex digits and white space, each with or without `0x` before it.
 //!
-//! A line that begins with `#` says something about the blocks. A line of at least 162 digits (a header and a count of transactions; real blocks have more) is a block of
-//! its own. When the first line that is not blank is shorter than that, the file is one block, wrapped over
-//! lines the way `xxd -p` does it.
+//! A line that begins with `#` says something about the blocks. A line of at least 162 digits (a header and a count of
+//! transactions; real blocks have more) is a block of its own. When the first line that is not blank is shorter than
+//! that, the file is one block, wrapped over lines the way `xxd -p` does it.
 
 use std::io::BufRead;
 use std::path::Path;
