@@ -19,7 +19,7 @@ pub fn json(value: &impl Serialize) -> Result<String> {
 /// Writes a value as [`json`] has it.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write(path, json(value)?)
 }

@@ -40,7 +40,7 @@ pub struct Samples {
     /// In order of time; the first is taken by `start` and, unless the process ends before, the last by
     /// `stop`.
     pub series: Vec<Sample>,
-    /// What is read once, at the end, by its metric: those of [`ONCE`] that the kernel told, in bytes.
+    /// What is read once, at the end, by its metric: as far as the kernel told it, in bytes.
     pub once: Vec<(&'static str, u64)>,
     /// CPU time of the sampling thread (CLOCK_THREAD_CPUTIME_ID). A reading takes one or two microseconds; being
     /// woken for it costs more than that, on a virtual machine ten times as much.

@@ -1,6 +1,6 @@
 //! Figures: one file each, every one drawn once and written as SVG and as PNG.
 //!
-//! A figure is a function that draws on the [`Canvas`] of a [`Figure`], below the heading that it comes with. The axes are
+//! A figure is a function that draws on the canvas of a [`Figure`], below the heading that it comes with. The axes are
 //! our own, because what these figures need (names as rows, a place for values that a logarithm does not have, labels at
 //! the ends of lines) the charts of drawing libraries do not offer.
 //!
