@@ -193,8 +193,11 @@ mod tests {
         let text = format!("{GOOD}\n{GOOD}\n");
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gz.write_all(text.as_bytes()).unwrap();
-        let zst =
-            ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+        // In two frames, as from two runs of zstd.
+        let (head, tail) = text.as_bytes().split_at(text.len() / 2);
+        let zst = [head, tail]
+            .map(|part| ruzstd::encoding::compress_to_vec(part, ruzstd::encoding::CompressionLevel::Fastest))
+            .concat();
         assert_eq!(find(folder.path()), None);
         for (name, bytes) in
             NAMES.into_iter().zip([text.clone().into_bytes(), gz.finish().unwrap(), zst]).rev()

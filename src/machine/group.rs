@@ -246,10 +246,9 @@ fn remove(folder: &Path) -> io::Result<()> {
     let until = std::time::Instant::now() + patience(PATIENCE);
     loop {
         // Only what we put there and its children can be in a group of ours.
-        for pid in fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
-            if let Some(pid) = number(pid) {
-                let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
+        let members = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        for pid in processes(&members) {
+            let _gone = kill(pid, Signal::SIGKILL);
         }
         match fs::remove_dir(folder) {
             Ok(()) => return Ok(()),
@@ -259,6 +258,12 @@ fn remove(folder: &Path) -> io::Result<()> {
             Err(_) => std::thread::sleep(Duration::from_millis(2)),
         }
     }
+}
+
+/// The processes of a group that can be named here. Those of other pid namespaces are listed as 0, which to kill(2) means
+/// the caller's own process group.
+fn processes(members: &str) -> impl Iterator<Item = Pid> {
+    members.lines().filter_map(number).filter(|&pid| pid > 0).map(Pid::from_raw)
 }
 
 /// Removes groups that a suite left behind which was itself killed.
@@ -335,6 +340,12 @@ mod tests {
         let none = most(Version::V2, &[]).unwrap_err();
         assert!(none.starts_with("memory.peak came with Linux 5.19"), "{none}");
         assert!(most(Version::V1, &[("memory.max_usage_in_bytes", "much")]).unwrap_err().contains("`much`"));
+    }
+
+    #[test]
+    fn a_process_that_has_no_number_here_is_not_killed() {
+        let named: Vec<i32> = processes("0\n12\n0\n4711\n").map(Pid::as_raw).collect();
+        assert_eq!(named, [12, 4711]);
     }
 
     #[test]
