@@ -19,8 +19,8 @@ const QUIET: u32 = 1_024;
 /// Resets that no page waits for.
 const LONG_AGO: u32 = 1 << 31;
 
-/// How often quiet pages are searched for: it costs about a nanosecond per page.
-const EPOCH: u32 = 128;
+/// Resets in which all pages are searched once for quiet ones, another part of them in each: no block waits for all.
+const EPOCH: usize = 128;
 
 /// How many faults the restores of a page may have cost before it is cold, once a look has found it written. A page that is
 /// written about as seldom as is just worth its restores would be hot and cold in turn otherwise, and cost both.
@@ -87,6 +87,8 @@ pub(super) struct Decisions {
     /// The same of late, and the pages that share it.
     of_late: (f64, f64),
     patience: u32,
+    /// Where the search for quiet pages goes on.
+    searched: usize,
 }
 
 impl Decisions {
@@ -107,6 +109,7 @@ impl Decisions {
             shared: 0.0,
             of_late: (0.0, 0.0),
             patience: costs.patience(0.0, 0),
+            searched: 0,
         }
     }
 
@@ -245,15 +248,16 @@ impl Decisions {
         }
     }
 
-    /// Now and then, the runs of pages that have been cold for long; they count as unseen from here on.
+    /// The runs of pages that have been cold for long, of the part of the memory whose turn it is; they count as unseen from
+    /// here on.
     pub(super) fn quiet(&mut self, bytes: usize) -> Vec<Range<usize>> {
         let mut runs = Vec::new();
-        if !self.resets.is_multiple_of(EPOCH) {
-            return runs;
-        }
-        let pages = self.tiers.iter_mut().zip(&self.written).take(bytes / page::size());
-        for (index, (tier, [last, _])) in pages.enumerate() {
-            if *tier == Tier::Cold && self.resets.wrapping_sub(*last) >= QUIET {
+        let pages = bytes / page::size();
+        let start = if self.searched < pages { self.searched } else { 0 };
+        self.searched = (start + pages.div_ceil(EPOCH)).min(pages);
+        let part = start..self.searched;
+        for (index, tier) in part.clone().zip(&mut self.tiers[part]) {
+            if *tier == Tier::Cold && self.resets.wrapping_sub(self.written[index][0]) >= QUIET {
                 *tier = Tier::Unseen;
                 self.seen -= 1;
                 extend(&mut runs, bytes_of(index));
@@ -486,12 +490,26 @@ mod tests {
         let mut decisions = decisions();
         reset(&mut decisions, &[5]);
         let mut returned = Vec::new();
-        for _ in 0..2 * (QUIET + EPOCH) {
+        for _ in 0..2 * (QUIET as usize + EPOCH) {
             reset(&mut decisions, &[]);
             returned.extend(decisions.quiet(PAGES * page::size()));
         }
         assert_eq!(returned, [pages(5..6)]);
         assert_eq!(decisions.tiers[5], Tier::Unseen);
+    }
+
+    #[test]
+    fn no_reset_gives_all_quiet_pages_back() {
+        let mut decisions = decisions();
+        reset(&mut decisions, &(0..PAGES).collect::<Vec<_>>());
+        let returned: Vec<usize> = (0..2 * (QUIET as usize + EPOCH))
+            .map(|_| {
+                reset(&mut decisions, &[]);
+                decisions.quiet(PAGES * page::size()).iter().map(ExactSizeIterator::len).sum::<usize>()
+            })
+            .collect();
+        assert_eq!(returned.iter().sum::<usize>(), PAGES * page::size());
+        assert_eq!(returned.iter().max(), Some(&(PAGES / EPOCH * page::size())));
     }
 
     #[test]
