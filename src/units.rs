@@ -52,14 +52,21 @@ pub fn bytes(value: u64) -> String {
 
 /// What was gained, or given back: `+400 KiB`, `-12.0 KiB`, `0 B`.
 pub fn gained(value: f64) -> String {
-    let sign = if value < 0.0 {
-        "-"
-    } else if value > 0.0 {
-        "+"
-    } else {
-        ""
+    signed(value, bytes)
+}
+
+/// Time that was taken more, or less: `+1.50 ms`, `-320 µs`.
+pub fn gained_ns(value: f64) -> String {
+    signed(value, ns)
+}
+
+fn signed(value: f64, write: fn(u64) -> String) -> String {
+    let sign = match value {
+        less if less < 0.0 => "-",
+        more if more > 0.0 => "+",
+        _ => "",
     };
-    format!("{sign}{}", bytes(value.abs() as u64))
+    format!("{sign}{}", write(value.abs() as u64))
 }
 
 /// A mean number of events: `0.25`, `12.8`, `2048`.

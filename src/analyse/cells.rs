@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::Facts;
-use super::bootstrap::{Estimate, MIN_ROUNDS, Seed, estimate, over_launches};
+use super::bootstrap::{Estimate, MIN_ROUNDS, Seed, estimate, over_launches, preview};
 use super::evidence::{Evidence, Group, Times};
 use super::figures;
 use super::growth;
 use super::learned::Learned;
 use super::paired::{Paired, totals};
+use super::spent::settling;
 use super::summary::{Cell, Equivalence, More, Quantiles, Ratio, Verdict};
 use super::verdict;
 use crate::measure::row::{Phase, canonical};
 
 /// The ratio of a strategy to itself.
-const ITSELF: Ratio = Ratio { value: 1.0, low: 1.0, high: 1.0 };
+pub const ITSELF: Ratio = Ratio { value: 1.0, low: 1.0, high: 1.0 };
 
 /// A strategy in its workload, before it is compared.
 struct Contender<'a> {
@@ -65,7 +66,7 @@ struct Bench<'a> {
     baseline: Option<&'a Contender<'a>>,
     /// The floor, if it is sound.
     floor: Option<&'a Contender<'a>>,
-    /// The sound strategy with the least median cycle, controls aside; of equals the first by name.
+    /// The sound strategy that no other is ahead of within the same rounds, controls aside.
     best: Option<&'a Contender<'a>>,
     /// Likewise the one with the least mean cycle.
     least: Option<&'a Contender<'a>>,
@@ -80,8 +81,7 @@ impl<'a> Bench<'a> {
             facts,
             baseline: named(&facts.baseline),
             floor: named(&facts.floor).filter(|floor| floor.equivalence == Equivalence::Equivalent),
-            best: timed()
-                .min_by_key(|contender| (contender.cycle.map(|cycle| cycle.p50), contender.strategy)),
+            best: best(group, timed().collect()),
             least: timed()
                 .min_by_key(|contender| (contender.cycle.map(|cycle| cycle.mean), contender.strategy)),
         }
@@ -117,6 +117,10 @@ impl<'a> Bench<'a> {
             rss_bytes: sound.and_then(figures::residency),
             rss_growth: sound.and_then(growth::growth),
             learned: sound.and_then(|evidence| Learned::of(&evidence.learned)),
+            settling: sound.and_then(|evidence| {
+                let baseline = self.baseline.filter(|baseline| baseline.strategy != *strategy);
+                settling(evidence, baseline.map(|baseline| baseline.evidence))
+            }),
             startup: sound.map_or_else(Vec::new, figures::startup),
             launches,
             rounds,
@@ -194,6 +198,30 @@ impl<'a> Bench<'a> {
             Some(reason) => format!("{sentence} But {reason}."),
             None => sentence,
         }
+    }
+}
+
+/// Whom no other is ahead of: begins with the least median cycle (of equals the first by name), and goes on to whoever takes
+/// least of it within the same rounds, as long as that is less than one.
+///
+/// The medians alone would name a best that another beats in the very rounds that both have run, since they are not paired.
+fn best<'a>(group: &Group, mut timed: Vec<&'a Contender<'a>>) -> Option<&'a Contender<'a>> {
+    timed.sort_by_key(|contender| (contender.cycle.map(|cycle| cycle.p50), contender.strategy));
+    let mut best = *timed.first()?;
+    // Ratios of medians may go round in a circle: nobody is asked twice.
+    let mut seen = BTreeSet::from([best.strategy]);
+    loop {
+        let ratio = |above: &&&Contender| {
+            let (above, below) = (cycles(group, above.strategy)?, cycles(group, best.strategy)?);
+            Some(preview(&Paired::new(&above.rounds, &below.rounds))?.ratio.value)
+        };
+        let others = timed.iter().filter(|other| !seen.contains(other.strategy));
+        let ratios = others.filter_map(|other| Some((*other, ratio(&other)?)));
+        match ratios.min_by(|(_, a), (_, b)| a.total_cmp(b)) {
+            Some((ahead, ratio)) if ratio < 1.0 => best = ahead,
+            _ => return Some(best),
+        }
+        seen.insert(best.strategy);
     }
 }
 

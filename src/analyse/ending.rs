@@ -1,9 +1,11 @@
 //! How long a cell is measured, and how its timing ended.
 //!
-//! All cells of a workload run the fewest launches that the effort asks for. After the last of these and each one that
-//! follows, a cell ends whose ratios to both yardsticks, the baseline and the floor, are narrow enough; the others go on,
-//! with the yardsticks beside them, until they are narrow enough as well, their time is spent or the most launches are
-//! reached.
+//! All cells of a workload run the fewest launches that the effort asks for, but for those that are clear above the best:
+//! they end after [`BEATEN_LAUNCHES`] if that is certain by then, and leave their time to those that may be the best. After
+//! the fewest launches and each one that follows, a cell ends whose ratios to both yardsticks, the baseline and the floor, are
+//! narrow enough; the others go on, with the yardsticks beside them, until they are narrow enough as well, their time is spent
+//! or the most launches are reached. So it goes in the search for the best of many arms: Even-Dar, Mannor, Mansour: Action
+//! elimination and stopping conditions for the multi-armed bandit and reinforcement learning problems, *JMLR* 7, 2006.
 //!
 //! What is asked for is the width of an interval, never the verdict: see [`super::bootstrap`] for what that is worth. The
 //! floor is asked, too, because what is near it is far from the baseline: its ratio to that would soon be narrow enough, and
@@ -14,20 +16,26 @@
 //! with an earlier one. They are therefore taken from the launches that all cells ran ([`super::evidence::Times::common`]).
 
 use super::bootstrap::{Estimate, Seed, estimate, preview};
-use super::paired::Paired;
+use super::paired::{Paired, Rounds};
 use super::summary::Ending;
-use super::verdict::narrow_enough;
+use super::verdict::{self, narrow_enough};
+
+/// Launches after which a cell may be out of the race.
+pub const BEATEN_LAUNCHES: u32 = 4;
 
 /// Whether a cell ends that has run so many launches, of which (`fewest`, `most`) are allowed, and why.
 ///
-/// Whether it is `narrow` is asked only where it matters; `spent` says that there is no time left.
+/// Whether it is `beaten` or `narrow` is asked only where it matters; `spent` says that there is no time left.
 pub fn ending(
     (fewest, most): (u32, u32),
     launches: u32,
+    beaten: impl FnOnce() -> bool,
     narrow: impl FnOnce() -> bool,
     spent: bool,
 ) -> Option<Ending> {
-    if launches < fewest {
+    if launches >= BEATEN_LAUNCHES && beaten() {
+        Some(Ending::Beaten)
+    } else if launches < fewest {
         None
     } else if narrow() {
         Some(Ending::Narrow)
@@ -47,6 +55,14 @@ pub fn are_narrow(comparisons: &[(Paired, [&str; 4])], seed: Seed) -> bool {
         && comparisons.iter().all(|(paired, name)| narrow(estimate(paired, seed, name)))
 }
 
+/// Whether a contender is out of the race, by its rounds, those of the best so far and those of the baseline.
+pub fn is_beaten(own: &Rounds, best: &Rounds, baseline: &Rounds) -> bool {
+    let against = |other| preview(&Paired::new(own, other));
+    against(best)
+        .zip(against(baseline))
+        .is_some_and(|(to_best, to_baseline)| verdict::is_beaten(&to_best, &to_baseline))
+}
+
 /// How the cells of a workload ended, each given with its name and launches; `None` where no row says so.
 ///
 /// Who was not narrow enough is named, unless it is many; the yardsticks are not counted.
@@ -60,7 +76,7 @@ pub fn told(cells: &[(&str, Ending, u32)]) -> Option<String> {
         let (Some(least), Some(most)) = (launches().min(), launches().max()) else { continue };
         let of = if parts.is_empty() { format!(" of {} cells", judged.len()) } else { String::new() };
         let mut part = format!("{}{of} {}", group.len(), ending.after(least, most));
-        if ending != Ending::Narrow && group.len() <= NAMED {
+        if !matches!(ending, Ending::Narrow | Ending::Beaten) && group.len() <= NAMED {
             let names: Vec<String> = group.iter().map(|(name, ..)| format!("`{name}`")).collect();
             part += &format!(" ({})", names.join(", "));
         }
@@ -76,11 +92,13 @@ pub fn told(cells: &[(&str, Ending, u32)]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::SEED;
+    use super::super::paired::Round;
     use super::*;
 
     /// What becomes of a cell that is narrow from so many launches on, with time for so many.
     fn course(limits: (u32, u32), narrow_from: u32, time_for: u32) -> (Ending, u32) {
-        let after = |launches| ending(limits, launches, || launches >= narrow_from, launches >= time_for);
+        let after =
+            |launches| ending(limits, launches, || false, || launches >= narrow_from, launches >= time_for);
         (1..).find_map(|launches| Some((after(launches)?, launches))).unwrap()
     }
 
@@ -96,7 +114,25 @@ mod tests {
     fn the_fewest_launches_are_run_even_without_time() {
         assert_eq!(course((6, 12), 99, 0), (Ending::Budget, 6));
         assert_eq!(course((6, 12), 6, 0), (Ending::Narrow, 6));
-        assert_eq!(ending((6, 12), 0, || unreachable!(), true), None);
+        assert_eq!(ending((6, 12), 0, || unreachable!(), || unreachable!(), true), None);
+    }
+
+    #[test]
+    fn who_is_clear_above_the_best_ends_before_the_fewest_launches() {
+        let after = |launches| ending((6, 12), launches, || true, || false, false);
+        assert_eq!((after(3), after(4)), (None, Some(Ending::Beaten)));
+
+        let rounds = |ns: u64| -> Rounds {
+            let at = (0..4).flat_map(|launch| (0..3).map(move |round| (launch, round)));
+            let wobble = |(launch, round): (u32, u32)| ns + ns * u64::from(launch + round) / 200;
+            at.map(|at| (at, Round { value: wobble(at), blocks: Vec::new() })).collect()
+        };
+        assert!(is_beaten(&rounds(200_000), &rounds(100_000), &rounds(190_000)));
+        assert!(!is_beaten(&rounds(140_000), &rounds(100_000), &rounds(190_000)), "within 1.5 of the best");
+        assert!(
+            !is_beaten(&rounds(200_000), &rounds(100_000), &Rounds::new()),
+            "nothing is known of its ratio"
+        );
     }
 
     #[test]

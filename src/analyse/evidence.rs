@@ -9,8 +9,10 @@ use super::learned::Learned;
 use super::outcomes::Outcomes;
 use super::paired::{Round, Rounds};
 use super::quantile::{quantile, sort};
+use super::settling::Way;
 use super::summary::{Ending, Equivalence};
 use crate::measure::row::{Params, Phase, Row, Status, canonical};
+use crate::units::several;
 
 /// The metric of times, in the phases execute, reset and cycle.
 pub const TIME: &str = "time";
@@ -18,6 +20,12 @@ pub const TIME: &str = "time";
 pub const EQUIVALENCE: &str = "equivalence";
 /// Minor page faults, from the counter pass, in the cycle phase.
 pub const MINOR_FAULTS: &str = "minor_faults";
+/// What each block took on the way to the steady state, in the cycle phase: the samples of one row per launch.
+pub const SETTLING: &str = "settling";
+/// Blocks of a launch before it was steady, in the cycle phase.
+pub const SETTLED: &str = "settled";
+/// Blocks of a launch that never became steady, in the cycle phase; its times do not count.
+pub const UNSETTLED: &str = "unsettled";
 /// Resident set over time, in the memory phase.
 pub const RSS: &str = "rss";
 /// High-water mark of the resident set, in the memory phase.
@@ -50,6 +58,8 @@ pub struct Evidence {
     /// How the blocks of the trace ended.
     pub outcomes: Option<Outcomes>,
     times: BTreeMap<Phase, Times>,
+    /// How each launch became steady.
+    pub ways: BTreeMap<u32, Way>,
     /// How its timing ended, and after which launches, batch by batch.
     endings: Vec<(Ending, Range<u32>)>,
     /// Stages of startup in order of first appearance, with their launches and times in nanoseconds.
@@ -134,6 +144,8 @@ pub fn gather(run: &str, rows: &[Row]) -> Result<Vec<Group>, Unfit> {
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
     groups.iter_mut().for_each(Group::set_further_launches_aside);
+    let cells = groups.iter_mut().flat_map(|group| group.strategies.values_mut());
+    cells.for_each(Evidence::leave_out_what_is_not_steady);
     groups.sort_by(|a, b| a.workload.cmp(&b.workload).then_with(|| by_value(&a.params, &b.params)));
     Ok(groups)
 }
@@ -204,6 +216,11 @@ impl Evidence {
             }
             (Phase::Execute | Phase::Reset | Phase::Cycle, TIME) => self.add_time(row, samples())?,
             (Phase::Cycle, MINOR_FAULTS) => self.minor_faults.extend(samples()),
+            (Phase::Cycle, SETTLING) => self.ways.entry(row.launch).or_default().cycles = row.samples.clone(),
+            (Phase::Cycle, metric @ (SETTLED | UNSETTLED)) => {
+                let way = self.ways.entry(row.launch).or_default();
+                (way.blocks, way.settled) = (row.value.unwrap_or(0), metric == SETTLED);
+            }
             (Phase::Cycle, metric) => {
                 if let Some(ending) = Ending::of_metric(metric) {
                     let end = row.launch.saturating_add(1);
@@ -260,6 +277,19 @@ impl Evidence {
         Ok(())
     }
 
+    /// Takes the times out of launches that never became steady.
+    fn leave_out_what_is_not_steady(&mut self) {
+        let Self { times, ways, .. } = self;
+        let unsettled = |launch: u32| ways.get(&launch).is_some_and(|way| !way.settled);
+        times.values_mut().for_each(|times| times.rounds.retain(|(launch, _), _| !unsettled(*launch)));
+    }
+
+    /// Launches that never became steady, and all that were to.
+    pub fn unsettled(&self) -> (u32, u32) {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        (count(self.ways.values().filter(|way| !way.settled).count()), count(self.ways.len()))
+    }
+
     /// Whether the cell may have figures, and what there is to say about it.
     ///
     /// The gravest finding of any launch decides. A launch that was killed or failed costs the cell its figures only if
@@ -276,7 +306,15 @@ impl Evidence {
             .then(|| "the figures are from the rounds that were completed".to_owned());
         let unmeasured =
             self.unmeasured.iter().map(|(metric, reason)| format!("`{metric}` was not measured: {reason}"));
-        let told = join(troubles.chain(remain).chain(unmeasured));
+        let unsettled = match self.unsettled() {
+            (0, _) => None,
+            (unsettled, of) => Some(format!(
+                "it did not become steady in {unsettled} of {}, which {} not count",
+                several(of as usize, "launch"),
+                if unsettled == 1 { "does" } else { "do" },
+            )),
+        };
+        let told = join(troubles.chain(remain).chain(unmeasured).chain(unsettled));
         let told = (!told.is_empty()).then_some(told);
         match (self.verified, timed) {
             (true, _) => (Equivalence::Equivalent, told),

@@ -12,6 +12,9 @@
 //! | whether memory grows in a long run | [`growth`], [`student`] |
 //! | ratios of two contenders within the same round | [`paired`] |
 //! | interval of a ratio, launches being the unit | [`bootstrap`], [`student`] |
+//! | from which step on a launch is steady | [`steady`] |
+//! | what becoming steady takes, and when it has paid | [`spent`] |
+//! | whether the first kept rounds are like the later ones | [`first_rounds`] |
 //! | faster, slower, same, unsure, and the sentence | [`verdict`] |
 //! | when a cell has been measured for long enough | [`ending`] |
 //! | all of it into cells | [`cells`] |
@@ -39,13 +42,17 @@ pub mod distribution;
 pub mod ending;
 pub mod evidence;
 pub mod figures;
+pub mod first_rounds;
 pub mod growth;
 pub mod learned;
 pub mod outcomes;
 pub mod paired;
 pub mod quantile;
 pub mod rows_file;
+pub mod settling;
+pub mod spent;
 pub mod standing;
+pub mod steady;
 pub mod student;
 pub mod summary;
 pub mod verdict;
@@ -104,6 +111,7 @@ pub enum Unfit {
 pub fn summarise(rows: &[Row], facts: &Facts) -> Result<Summary, Unfit> {
     let groups = evidence::gather(&facts.run, rows)?;
     let cells: Vec<_> = groups.iter().flat_map(|group| cells::cells(group, facts)).collect();
+    let transients = first_rounds::transients(&groups, facts);
     Ok(Summary {
         schema: summary::SCHEMA,
         run: facts.run.clone(),
@@ -114,7 +122,7 @@ pub fn summarise(rows: &[Row], facts: &Facts) -> Result<Summary, Unfit> {
             resamples: bootstrap::RESAMPLES as u32,
             seed: facts.seed,
         },
-        notes: Vec::new(),
+        notes: transients.iter().map(ToString::to_string).collect(),
         standings: standing::standings(&cells),
         cells,
     })

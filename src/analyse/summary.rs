@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::learned::Learned;
 use super::outcomes::Outcomes;
+use super::settling::Settling;
 use crate::measure::row::Params;
 use crate::units::several;
 
@@ -48,10 +49,14 @@ pub struct Standing {
     pub workload: String,
     #[serde(default)]
     pub params: Params,
-    /// The sound strategy with the least `cycle_ns.p50`, controls aside; the one that `regret` refers to.
+    /// The sound strategy that no other is ahead of within the same rounds, controls aside; the one that `regret` refers to.
     pub best: String,
     /// The sound strategies that cannot be told apart from it, by `cycle_ns.p50`.
     pub tied: Vec<String>,
+    /// How far behind the best a strategy had to be to be told apart from it, as a share. Absent where there is no ratio, and
+    /// from summaries older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<f64>,
     /// Who takes measurably less than the best over whole traces; absent where nobody does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_mean: Option<ByMean>,
@@ -91,8 +96,8 @@ pub struct Cell {
     pub overhead_ns: Option<Overhead>,
     /// Cycle over the baseline's cycle in the same round.
     pub ratio_to_baseline: Option<Ratio>,
-    /// Cycle over the cycle of the best sound strategy of this workload in the same round. The best has the least
-    /// `cycle_ns.p50` and is no control; controls, and a strategy that is as good, may come out below 1.
+    /// Cycle over the cycle of the best sound strategy of this workload in the same round. The best is no control; controls may
+    /// come out below 1.
     pub regret: Option<Ratio>,
     /// Mean cycle over whole traces, over that of the sound strategy of this workload with the least `cycle_ns.mean`, no
     /// control, in the same rounds: rare slow blocks, which a median hides, count in full. Absent from summaries older
@@ -114,6 +119,9 @@ pub struct Cell {
     /// How a strategy that adapts has done so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learned: Option<Learned>,
+    /// What it takes to become steady. Absent from cells that were not timed, and from rows older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settling: Option<Settling>,
     /// Stages of startup in the order in which they happen.
     #[serde(default)]
     pub startup: Vec<Stage>,
@@ -237,6 +245,8 @@ pub struct Stage {
 pub enum Ending {
     /// The intervals of its ratios to the baseline and the floor were narrow enough.
     Narrow,
+    /// It was clear above the best, and its ratio to the baseline was known well enough.
+    Beaten,
     /// They were not, and there was no time left.
     Budget,
     /// They were not, and the most launches were reached.
@@ -249,14 +259,15 @@ pub enum Ending {
 
 impl Ending {
     /// In the order in which they are told.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Narrow, Self::Budget, Self::Launches, Self::Interrupted, Self::Yardstick];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Narrow, Self::Beaten, Self::Budget, Self::Launches, Self::Interrupted, Self::Yardstick];
 
     /// The metric of the row that says so, in the cycle phase. Its launch is the cell's last, its value the number of
     /// launches that the cell ran in its batch.
     pub fn metric(self) -> &'static str {
         match self {
             Self::Narrow => "ended_narrow",
+            Self::Beaten => "ended_beaten",
             Self::Budget => "ended_budget",
             Self::Launches => "ended_launches",
             Self::Interrupted => "ended_interrupted",
@@ -273,6 +284,7 @@ impl Ending {
     pub fn after(self, least: u32, most: u32) -> String {
         let words = match self {
             Self::Narrow => "narrow enough after",
+            Self::Beaten => "clear above the best after",
             Self::Budget => "still wide at the end of the time, after",
             Self::Launches => "still wide after the most launches,",
             Self::Interrupted => "interrupted after",

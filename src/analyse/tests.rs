@@ -1,6 +1,7 @@
 //! The step as a whole: literal rows in, a summary out.
 
 mod over_traces;
+mod settling;
 
 use proptest::prelude::*;
 

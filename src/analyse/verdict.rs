@@ -70,6 +70,22 @@ pub fn narrow_enough(estimate: &Estimate) -> bool {
     settled || half <= ratio.value.ln().abs() / 8.0
 }
 
+/// How many times the cycle of the best a strategy takes that is out of the race.
+const BEATEN: f64 = 1.5;
+
+/// The half-width of the interval that is enough for who is out of the race: a quarter, less what the next launch may add.
+const ROUGHLY: f64 = 0.2;
+
+/// Whether a strategy is out of the race, and known well enough: the whole interval of its ratio to the best lies above
+/// [`BEATEN`], and that of its ratio to the baseline is [`ROUGHLY`] known.
+///
+/// What the best itself may be wrong by does not matter: with an interval at [`LEVEL`] that has to be wrong by a factor,
+/// the strategy that is best ends like this in fewer than one of a thousand runs ([`super::bootstrap`]).
+pub fn is_beaten(to_best: &Estimate, to_baseline: &Estimate) -> bool {
+    let half = |ratio: &Ratio| (ratio.high.ln() - ratio.low.ln()) / 2.0;
+    to_best.ratio.low > BEATEN && half(&to_baseline.ratio) <= (1.0 + ROUGHLY).ln()
+}
+
 /// The comparison of a strategy with another in words.
 pub fn compared(strategy: &str, other: &str, estimate: &Estimate) -> String {
     let ratio = &estimate.ratio;

@@ -91,6 +91,7 @@ fn merge(all: Reply, other: Reply) -> Result<Reply> {
         (Reply::Timed(mut all), Reply::Timed(other)) => {
             all.execute.extend(other.execute);
             all.reset.extend(other.reset);
+            all.learning.add(other.learning);
             Reply::Timed(all)
         }
         (Reply::Counted(mut counts), Reply::Counted(more)) => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use procfs::process::Process;
 use reset_strategies::{Hooks, Session, Strategy};
 use wasmtime::{Linker, ResourceLimiter};
 
@@ -74,14 +75,21 @@ impl Cell {
             let outcome = cell.call();
             cell.waste.spin(PlantedIn::Execute);
             let executed = Instant::now();
-            cell.session.reset()?;
+            let reset = cell.session.reset()?;
             cell.waste.spin(PlantedIn::Reset);
             let done = Instant::now();
             timed.execute.push(nanos(executed - started));
             timed.reset.push(nanos(done - executed));
+            timed.learning.huge_pages += reset.huge_pages;
+            timed.learning.regions += reset.regions;
             cell.check(block, outcome)
         })?;
         self.waste.settle(&timed);
+        let learnt = self.session.learned();
+        timed.learning.regions /= (timed.reset.len() as u64).max(1);
+        timed.learning.hot = learnt.iter().map(|memory| memory.hot as u64).sum();
+        timed.learning.cold = learnt.iter().map(|memory| memory.cold as u64).sum();
+        timed.learning.resident = resident().unwrap_or_default();
         Ok(timed)
     }
 
@@ -236,4 +244,9 @@ impl Cell {
 
 fn initial(spec: &Spec) -> Store {
     spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect()
+}
+
+/// Resident memory of this process, in bytes; not known where /proc is not to be read.
+fn resident() -> Option<u64> {
+    Some(Process::myself().ok()?.statm().ok()?.resident * procfs::page_size())
 }

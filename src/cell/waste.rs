@@ -6,17 +6,20 @@ use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
 use crate::analyse::quantile::median;
+use crate::analyse::steady::WARM_UP;
 use crate::protocol::{Planted, PlantedIn, Timed};
 
 /// What to waste, and how long once that is known.
 pub struct Waste {
     planted: Option<Planted>,
+    /// Requests to come that warm up.
+    warm_up: usize,
     length: Duration,
 }
 
 impl Waste {
     pub fn new(planted: Option<Planted>) -> Self {
-        Self { planted, length: Duration::ZERO }
+        Self { planted, warm_up: WARM_UP, length: Duration::ZERO }
     }
 
     /// Spins if this is the phase to do so in.
@@ -30,8 +33,12 @@ impl Waste {
         }
     }
 
-    /// Takes the share of the median cycle that was measured first, in the round that warms up and is not written.
+    /// Takes the share of the median cycle that was measured first after the warm-up, in a step that is not kept.
     pub fn settle(&mut self, timed: &Timed) {
+        if self.warm_up > 0 {
+            self.warm_up -= 1;
+            return;
+        }
         let Some(planted) = self.planted.filter(|_| self.length.is_zero()) else { return };
         let cycle = median(&mut timed.cycles()).unwrap_or(0);
         self.length = Duration::from_nanos(cycle * u64::from(planted.per_mille) / 1_000);
@@ -43,9 +50,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_times_set_the_length_and_nothing_else_does() {
-        let timed = |ns| Timed { execute: vec![ns; 3], reset: vec![ns; 3] };
+    fn the_first_times_after_the_warm_up_set_the_length_and_nothing_else_does() {
+        let timed = |ns| Timed { execute: vec![ns; 3], reset: vec![ns; 3], ..Timed::default() };
         let mut waste = Waste::new(Some(Planted { phase: PlantedIn::Reset, per_mille: 20 }));
+        (0..WARM_UP).for_each(|_| waste.settle(&timed(9_000_000)));
+        assert_eq!(waste.length, Duration::ZERO);
         waste.settle(&timed(50_000));
         assert_eq!(waste.length, Duration::from_micros(2));
         waste.settle(&timed(9_000_000));

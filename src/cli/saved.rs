@@ -55,6 +55,10 @@ pub struct RecommendArgs {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub max_startup: Option<Duration>,
 
+    /// How many blocks the host runs between two starts of its process: a strategy has to have paid for its settling by then.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub blocks_per_start: Option<u64>,
+
     /// What the reset has to hold against.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub must_survive: Vec<Survive>,

@@ -7,6 +7,7 @@
 mod length;
 mod long_run;
 mod passes;
+mod settling;
 mod verified;
 
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ struct Contender<'a> {
     cell: Option<Cell>,
     /// The cycles so far: the median of each round.
     cycles: Rounds,
+    /// Whether it became steady in this launch.
+    settled: bool,
     /// Set once: a cell that failed is not started again.
     out: bool,
     /// Set once, with the launches that it had: nor is one that was measured for long enough.
@@ -56,7 +59,7 @@ struct Contender<'a> {
 
 impl<'a> Contender<'a> {
     fn new(plan: &'a plan::Contender, verified: Verified) -> Self {
-        Self { plan, verified, cell: None, cycles: Rounds::new(), out: false, ended: None }
+        Self { plan, verified, cell: None, cycles: Rounds::new(), settled: false, out: false, ended: None }
     }
 
     /// As rows name it.

@@ -107,7 +107,7 @@ pub struct Sheet<'a> {
     /// Whether memory grew in the long run: sentences, names in backticks.
     pub growth: Vec<String>,
     /// How long the cells were measured, and why no longer: a sentence, names in backticks.
-    pub length: Option<String>,
+    pub length: Vec<String>,
     baseline: &'a str,
 }
 
@@ -142,6 +142,8 @@ impl<'a> Sheet<'a> {
         };
         let length = ending::told(&lines.iter().filter_map(ended).collect::<Vec<_>>());
         let length = length.map(|words| format!("How long: {words}."));
+        let resolution = group.resolution().map(|words| format!("Resolution: {words}."));
+        let length = length.into_iter().chain(resolution).collect();
         Sheet { lines, columns, absent, reasons, caveats, growth, length, baseline: group.baseline }
     }
 

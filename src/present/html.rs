@@ -174,7 +174,8 @@ fn winner(group: &Group, best: Shown, palette: &Palette) -> Markup {
         @if let Some(warning) = group.warning() { p.warning { strong { "Warning: " } (sentence(&warning)) "." } }
         @if let Some(answer) = group.answer().filter(|_| !group.tied().is_empty()) { p { (sentence(&answer)) "." } }
         @if let Some(words) = best.sentence() { p { (sentence(words)) } }
-        @if let Some(by_mean) = group.by_mean { p.warning { (sentence(&by_mean.sentence)) } }
+        @if let Some(by_mean) = group.by_mean() { p.warning { (sentence(&by_mean.sentence)) } }
+        @if let Some(words) = best.settles(group.baseline) { p { (sentence(&words)) } }
         dl {
             @if let Some(cycle) = best.cycle() {
                 dt { "cycle" } dd { (whole(&ns(cycle.p50))) ", p95 " (whole(&ns(cycle.p95))) }

@@ -41,7 +41,7 @@ pub fn table(group: &Group) -> String {
     if !tied.is_empty() {
         out += &format!("\nTied with the best, at the same level: {}.\n", enumerated(&tied));
     }
-    if let Some(by_mean) = group.by_mean {
+    if let Some(by_mean) = group.by_mean() {
         out += &format!("\n{}\n", sentence(&by_mean.sentence));
     }
     for (i, reason) in sheet.reasons.iter().enumerate() {
@@ -121,7 +121,10 @@ pub fn page(book: &Book) -> String {
     for Chapter { group, .. } in chapters {
         let words = match group.best().zip(group.answer()) {
             Some((best, answer)) => {
-                let why = best.sentence().into_iter().chain(group.by_mean.map(|by_mean| &*by_mean.sentence));
+                let why =
+                    best.sentence().into_iter().chain(group.by_mean().map(|by_mean| &*by_mean.sentence));
+                let settles = best.settles(group.baseline);
+                let why = why.chain(settles.as_deref());
                 let why: String = why.map(|words| format!(" {}", sentence(words))).collect();
                 let warning = group
                     .warning()

@@ -62,8 +62,11 @@ pub fn table(group: &Group, options: Options) -> String {
         Some((best, answer)) => {
             out += &wrap(&plain(&format!("best sound strategy: {answer}")), width, "  ");
             out += &wrap(&plain(best.sentence().unwrap_or_default()), width, "");
-            if let Some(by_mean) = group.by_mean {
+            if let Some(by_mean) = group.by_mean() {
                 out += &wrap(&plain(&by_mean.sentence), width, "");
+            }
+            if let Some(words) = best.settles(group.baseline) {
+                out += &wrap(&plain(&words), width, "");
             }
         }
         None => out += &wrap("no sound strategy has a time here", width, ""),

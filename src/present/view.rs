@@ -5,14 +5,15 @@
 
 use crate::analyse::learned::Learned;
 use crate::analyse::outcomes::Outcomes;
+use crate::analyse::settling::Settling;
 use crate::analyse::standing;
 use crate::analyse::summary::{
-    ByMean, Cell, Ending, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage, Summary,
-    Verdict,
+    ByMean, Cell, Ending, Equivalence, Growth, Method, Overhead, Quantiles, Ratio, Residency, Stage,
+    Standing, Summary, Verdict,
 };
 use crate::gate::compare;
 use crate::measure::row::Params;
-use crate::prose::enumerated;
+use crate::prose::{enumerated, percent};
 
 /// A cell behind the rule that only an equivalent reset has figures.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +97,16 @@ impl<'a> Shown<'a> {
         self.cell.rss_growth.filter(|_| self.sound())
     }
 
+    /// What it took to become steady.
+    pub fn settling(self) -> Option<Settling> {
+        self.cell.settling.filter(|_| self.sound())
+    }
+
+    /// The same in a sentence, names in backticks.
+    pub fn settles(self, baseline: &str) -> Option<String> {
+        Some(self.settling()?.sentence(self.name(), baseline))
+    }
+
     /// Stages of startup in their order.
     pub fn startup(self) -> &'a [Stage] {
         if self.sound() { &self.cell.startup } else { &[] }
@@ -159,8 +170,8 @@ pub struct Group<'a> {
     pub baseline: &'a str,
     /// How intervals and verdicts were made.
     pub method: Method,
-    /// Who takes less than the best over whole traces.
-    pub by_mean: Option<&'a ByMean>,
+    /// Who is best, as the analysis has it.
+    standing: Option<&'a Standing>,
     /// How the blocks ended, if the rows say.
     pub outcomes: Option<&'a Outcomes>,
     /// Whether the run holds this workload at other parameters too, so that the name alone would be ambiguous.
@@ -196,7 +207,7 @@ impl<'a> Group<'a> {
             params: &cell.params,
             baseline: &summary.baseline,
             method: summary.method,
-            by_mean: standing.and_then(|standing| standing.by_mean.as_ref()),
+            standing,
             outcomes: None,
             several: false,
             cells: vec![Shown::new(cell)],
@@ -224,12 +235,29 @@ impl<'a> Group<'a> {
         slug(&self.title())
     }
 
-    /// The best sound strategy: the shortest median cycle, the first by name among equals. Controls are never it.
-    ///
-    /// This is the strategy that the analysis computes regret against.
+    /// The best sound strategy, which the analysis computes regret against; where a summary does not name it, the shortest
+    /// median cycle. Controls are never it.
     pub fn best(&self) -> Option<Shown<'a>> {
+        let named = self.standing.and_then(|standing| self.cell(&standing.best));
+        if let Some(best) = named.filter(|cell| cell.cycle().is_some()) {
+            return Some(best);
+        }
         let timed = self.cells.iter().copied().filter(|s| !s.control()).filter(|s| s.cycle().is_some());
         timed.min_by_key(|s| (s.cycle().map(|q| q.p50), s.name()))
+    }
+
+    /// Who takes less than the best over whole traces.
+    pub fn by_mean(&self) -> Option<&'a ByMean> {
+        self.standing?.by_mean.as_ref()
+    }
+
+    /// How small a difference could have been told: `differences from the best below 4 % could not be told`.
+    pub fn resolution(&self) -> Option<String> {
+        let share = self.standing?.resolution?;
+        Some(format!(
+            "differences from the best below {} could not be told",
+            percent((share * 1000.0).ceil() / 1000.0)
+        ))
     }
 
     /// The sound strategies that cannot be told apart from the best, by cycle.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::policy::Policy;
 use self::schedule::Script;
 use self::staging::Staged;
+use crate::measure::learning::Learning;
 use crate::measure::row::{Phase, Unit};
 use crate::workload::Workload;
 use crate::workload::host::{self, Outcome};
@@ -156,6 +157,8 @@ pub fn say(message: &impl Serialize) -> anyhow::Result<()> {
 pub struct Timed {
     pub execute: Vec<u64>,
     pub reset: Vec<u64>,
+    /// How the strategy has changed itself meanwhile.
+    pub learning: Learning,
 }
 
 impl Timed {

@@ -7,6 +7,8 @@ use reset_strategies::{Kernel, Swap};
 use serde::{Serialize, Serializer};
 
 use super::choice::Candidate;
+use crate::analyse::settling::Settling;
+use crate::analyse::summary::Verdict;
 use crate::kernels;
 use crate::kernels::seen::{self, Host};
 use crate::units::{bytes, ns};
@@ -18,6 +20,8 @@ pub struct Limits {
     pub max_rss: Option<u64>,
     /// The most that all stages of startup may take, in nanoseconds.
     pub max_startup_ns: Option<u64>,
+    /// Blocks between two starts of the process: what settling takes has to be paid by then.
+    pub blocks_per_start: Option<u64>,
     /// Whether the reset has to hold when pages are swapped out.
     pub must_survive_swap: bool,
     /// The kernel that the host has.
@@ -46,7 +50,22 @@ impl Limits {
         let rss = candidate.cell.rss().map(|rss| rss.peak);
         unfit("RSS", self.max_rss, rss, bytes)
             .or_else(|| unfit("startup", self.max_startup_ns, candidate.cell.startup_total(), ns))
+            .or_else(|| self.objection_to_settling(candidate))
             .or_else(|| self.objection_to_facts(candidate))
+    }
+
+    /// The baseline has nothing to pay for.
+    fn objection_to_settling(&self, candidate: &Candidate) -> Option<String> {
+        let blocks = self.blocks_per_start?;
+        match candidate.cell.settling() {
+            _ if candidate.cell.verdict() == Verdict::Baseline => None,
+            None => Some("what its settling takes was not measured".into()),
+            Some(Settling { pays_after: Some(from), .. }) if from <= blocks => None,
+            Some(Settling { pays_after: Some(from), .. }) => {
+                Some(format!("it has spent less than the baseline only from block {from} on"))
+            }
+            Some(Settling { pays_after: None, .. }) => Some("it never spends less than the baseline".into()),
+        }
     }
 
     /// The host as the boots of kernels know it.
@@ -84,16 +103,18 @@ impl Limits {
         let without = [
             Self { max_rss: None, ..*self },
             Self { max_startup_ns: None, ..*self },
+            Self { blocks_per_start: None, ..*self },
             Self { must_survive_swap: false, ..*self },
             Self { kernel: None, ..*self },
         ];
         self.flags().into_iter().zip(without).filter_map(|(flag, limits)| Some((flag?, limits))).collect()
     }
 
-    fn flags(&self) -> [Option<String>; 4] {
+    fn flags(&self) -> [Option<String>; 5] {
         [
             self.max_rss.map(|limit| format!("--max-rss {}", bytes(limit))),
             self.max_startup_ns.map(|limit| format!("--max-startup {}", ns(limit))),
+            self.blocks_per_start.map(|blocks| format!("--blocks-per-start {blocks}")),
             self.must_survive_swap.then(|| "--must-survive swap".to_owned()),
             self.kernel.map(|kernel| format!("--kernel {kernel}")),
         ]

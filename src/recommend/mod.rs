@@ -235,6 +235,12 @@ fn tightened(limits: &Limits, chosen: &Candidate, choose: impl Fn(&Limits) -> Op
         let below = Limits { max_startup_ns: Some(startup.saturating_sub(1)), ..*limits };
         change(format!("startup has to take less than {}", ns(startup)), below);
     }
+    if let Some(from) =
+        chosen.cell.settling().and_then(|settling| settling.pays_after).filter(|from| *from > 1)
+    {
+        let sooner = Limits { blocks_per_start: Some(from - 1), ..*limits };
+        change(format!("the process starts anew before it has run {from} blocks"), sooner);
+    }
     if let Some(strategy) = chosen.strategy {
         let kernel = strategy.kernel();
         if kernel > Kernel::OLDEST {

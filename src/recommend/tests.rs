@@ -220,3 +220,29 @@ fn what_a_host_must_not_do_is_among_the_conditions() {
     let broken = "must not run where wasmtime's pool scan is broken on Linux 7.3 and later: ";
     assert!(pool.iter().any(|told| told.starts_with(broken)), "{pool:?}");
 }
+
+#[test]
+fn a_host_that_starts_often_gets_who_has_paid_for_its_settling_by_then() {
+    let mut rows = rows(&CLEAR);
+    for (launch, (strategy, first)) in (0..5).flat_map(|launch| {
+        [("fresh/relink", 9_000), ("dirty/pagemap-scan", 20_000), ("fresh/pooling-resident", 2_000)]
+            .map(|way| (launch, way))
+    }) {
+        let row = |metric: &str, value| Row {
+            launch,
+            metric: metric.into(),
+            value,
+            ..Row::new("r", strategy, "indexer/made-up", &Params::new(), Phase::Cycle)
+        };
+        rows.push(Row { samples: vec![first, first], ..row("settling", Some(first)) });
+        rows.push(row("settled", Some(2)));
+    }
+    let under = |blocks| answer_to(&rows, &CLEAR, Limits { blocks_per_start: blocks, ..Limits::default() });
+    assert_eq!(under(None).strategy.as_deref(), Some("dirty/pagemap-scan"));
+    // 22,000 behind after two blocks, and 8,000 less in each that follows.
+    assert_eq!(under(Some(5)).strategy.as_deref(), Some("dirty/pagemap-scan"));
+    let often = under(Some(4));
+    assert_eq!(often.strategy.as_deref(), Some("fresh/pooling-resident"));
+    assert_eq!(often.excluded[0].reason, "it has spent less than the baseline only from block 5 on");
+    assert_eq!(often.changes.last().unwrap().condition, "`--blocks-per-start 4` were not asked for");
+}

@@ -29,6 +29,7 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
     let limits = Limits {
         max_rss: args.max_rss,
         max_startup_ns: args.max_startup.map(|limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)),
+        blocks_per_start: args.blocks_per_start,
         must_survive_swap: args.must_survive.contains(&Survive::Swap),
         kernel: args.kernel,
         arch: kernels::arch(&saved.record.machine.arch),

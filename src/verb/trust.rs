@@ -13,8 +13,9 @@ use anyhow::{Context, Result};
 use reset_strategies::registry;
 use serde::Serialize;
 
+use crate::analyse::first_rounds::{self, Transient};
 use crate::analyse::summary::{Ratio, Verdict};
-use crate::analyse::{Facts, SEED, rows_file, summarise};
+use crate::analyse::{Facts, SEED, evidence, rows_file, summarise};
 use crate::cli::TrustArgs;
 use crate::launch::plan::{Contender, Effort, Plan};
 use crate::launch::runner::Runner;
@@ -31,6 +32,8 @@ struct Trial {
     contender: String,
     verdict: Verdict,
     ratio: Option<Ratio>,
+    /// Cells whose first kept rounds are unlike the later ones.
+    transients: Vec<Transient>,
     seconds: f64,
 }
 
@@ -41,10 +44,15 @@ struct Series {
     verdicts: BTreeMap<String, usize>,
     /// The share of verdicts that should not be (A/A), or that should (planted).
     share: f64,
+    /// Trials in which a cell was not steady when its rounds began.
+    transients: usize,
     longest_seconds: f64,
 }
 
-/// Tries, and prints what came out as JSON; each trial is told as it ends.
+/// The share of trials, one in so many, that may say so by chance alone: each errs in one of a hundred.
+const BY_CHANCE: usize = 20;
+
+/// Tries, and prints what came out as JSON; each trial is told as it ends. Fails where rounds began before cells were steady.
 ///
 /// # Errors
 /// When no child can be started.
@@ -72,7 +80,17 @@ pub fn run(args: &TrustArgs) -> Result<ExitCode> {
     let series: BTreeMap<_, _> =
         series.into_iter().map(|(name, trials)| (name, Series::of(&trials))).collect();
     println!("{:#}", serde_json::json!({"schema": 1, "series": series, "trials": trials}));
-    Ok(ExitCode::SUCCESS)
+    let mut code = ExitCode::SUCCESS;
+    for (name, series) in
+        series.iter().filter(|(_, series)| series.transients > series.trials.div_ceil(BY_CHANCE))
+    {
+        let Series { transients, trials, .. } = series;
+        eprintln!(
+            "error: {name}: in {transients} of {trials} trials the first kept rounds are unlike the later ones"
+        );
+        code = ExitCode::FAILURE;
+    }
+    Ok(code)
 }
 
 impl Series {
@@ -89,6 +107,7 @@ impl Series {
             trials: trials.len(),
             verdicts,
             share: trials.iter().filter(told).count() as f64 / trials.len() as f64,
+            transients: trials.iter().filter(|trial| !trial.transients.is_empty()).count(),
             longest_seconds: trials.iter().map(|trial| trial.seconds).fold(0.0, f64::max),
         }
     }
@@ -141,6 +160,7 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
         contender: name,
         verdict: cell.verdict,
         ratio: cell.ratio_to_baseline,
+        transients: first_rounds::transients(&evidence::gather(&facts.run, &rows)?, &facts),
         seconds: began.elapsed().as_secs_f64(),
     })
 }

@@ -185,7 +185,7 @@ fn adaptive<const N: usize>(
             let both = [&to_baseline, &to_floor]
                 .map(|ratios| (Paired::from_logs(ratios[index].clone()), ["simulated"; 4]));
             let narrow = || are_narrow(&both, Seed(1));
-            going[index] = ending(limits, done, narrow, false).is_none();
+            going[index] = ending(limits, done, || false, narrow, false).is_none();
         }
     }
     to_baseline

@@ -10,8 +10,8 @@ use reset_strategies::registry;
 
 use super::{Contender, Lane, Runner};
 use crate::analyse::SEED;
-use crate::analyse::bootstrap::Seed;
-use crate::analyse::ending::{self, are_narrow};
+use crate::analyse::bootstrap::{Seed, preview};
+use crate::analyse::ending::{self, are_narrow, is_beaten};
 use crate::analyse::paired::{Paired, Rounds};
 use crate::analyse::summary::Ending;
 use crate::launch::plan::Order;
@@ -19,6 +19,12 @@ use crate::measure::row::{Phase, Row, canonical};
 
 /// The part of the time, one in so many, that is kept for the cells that are not narrow enough after the fewest launches.
 const KEPT: u32 = 4;
+
+/// The part of a launch's time, one in so many, that contenders may take to become steady.
+const SETTLING_SHARE: u32 = 2;
+
+/// Launches that have a counter pass: what is counted hardly differs from launch to launch.
+const COUNTED: u32 = 2;
 
 /// How the time of a batch is cut into launches.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +72,11 @@ impl<'a> Runner<'a> {
             let going = contenders.iter().filter(|contender| contender.goes_on()).count();
             let until = began + slices.next(done, left, u32::try_from(going)?);
             self.startup(lane, contenders, order)?;
-            self.rounds(lane, contenders, order, until)?;
-            self.count(lane, contenders)?;
+            let trace = self.settle(lane, contenders, order, began + (until - began) / SETTLING_SHARE)?;
+            self.rounds(lane, contenders, order, trace, until)?;
+            if done < COUNTED {
+                self.count(lane, contenders)?;
+            }
             done += 1;
             self.judge(lane, contenders, done, began.elapsed() >= left)?;
             left = left.saturating_sub(began.elapsed());
@@ -97,8 +106,9 @@ impl<'a> Runner<'a> {
     ) -> Result<()> {
         let yardsticks = contenders.iter().filter(|contender| contender.is_yardstick() && !contender.out);
         let yardsticks: Vec<_> = yardsticks.map(|c| (c.strategy(), c.cycles.clone())).collect();
+        let best = leader(contenders);
         for contender in contenders.iter_mut().filter(|contender| !contender.is_yardstick()) {
-            let ending = self.ending(lane, contender, &yardsticks, done, spent);
+            let ending = self.ending(lane, contender, &yardsticks, best.as_ref(), done, spent);
             self.end(lane, contender, ending, done)?;
         }
         let alone = contenders.iter().all(|contender| contender.is_yardstick() || !contender.goes_on());
@@ -119,6 +129,7 @@ impl<'a> Runner<'a> {
         lane: &Lane<'_>,
         contender: &Contender<'a>,
         yardsticks: &[(&'a str, Rounds)],
+        best: Option<&Rounds>,
         done: u32,
         spent: bool,
     ) -> Option<Ending> {
@@ -131,12 +142,17 @@ impl<'a> Runner<'a> {
             (Paired::new(&contender.cycles, cycles), name)
         };
         // Without the baseline there is no ratio that could be narrow.
-        let compared = yardsticks.iter().any(|(yardstick, _)| *yardstick == registry::BASELINE);
+        let baseline = yardsticks.iter().find(|(yardstick, _)| *yardstick == registry::BASELINE);
         let narrow = || {
             let comparisons: Vec<_> = yardsticks.iter().map(comparison).collect();
-            compared && are_narrow(&comparisons, Seed(SEED))
+            baseline.is_some() && are_narrow(&comparisons, Seed(SEED))
         };
-        ending::ending(self.plan.effort.launches, done, narrow, spent)
+        // Controls are in no race.
+        let beaten = || {
+            let others = best.zip(baseline).filter(|_| !contender.plan.control);
+            others.is_some_and(|(best, (_, baseline))| is_beaten(&contender.cycles, best, baseline))
+        };
+        ending::ending(self.plan.effort.launches, done, beaten, narrow, spent)
     }
 
     fn end(
@@ -151,6 +167,15 @@ impl<'a> Runner<'a> {
         let row = self.row(lane, contender.strategy(), Phase::Cycle);
         self.write(Row { metric: ending.metric().into(), value: Some(u64::from(done)), ..row })
     }
+}
+
+/// The rounds of the best so far: who takes least of the baseline, controls aside.
+fn leader(contenders: &[Contender<'_>]) -> Option<Rounds> {
+    let baseline = contenders.iter().find(|contender| contender.strategy() == registry::BASELINE)?;
+    let ratio = |contender: &Contender<'_>| preview(&Paired::new(&contender.cycles, &baseline.cycles));
+    let ratios = contenders.iter().filter(|contender| !contender.plan.control);
+    let ratios = ratios.filter_map(|contender| Some((contender, ratio(contender)?.ratio.value)));
+    ratios.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(contender, _)| contender.cycles.clone())
 }
 
 #[cfg(test)]

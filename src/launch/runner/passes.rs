@@ -12,9 +12,6 @@ use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::Sampler;
 use crate::protocol::{Count, Request, Timed};
 
-/// Whole traces that a contender runs before its rounds are kept.
-const WARM_UP: u32 = 2;
-
 /// Most whole traces that a contender runs in one round.
 const MAX_PASSES: u32 = 1_000;
 
@@ -45,21 +42,25 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// The timing pass: rounds over all contenders until the time is up. The first round warms up and sets how many
-    /// traces make a turn; it is not written. It has two traces, since who learns which blocks come again has not met
-    /// any of them again before the second.
+    /// The timing pass: rounds over all contenders until the time is up, of as many traces as make a turn where one takes
+    /// `trace` nanoseconds.
     pub(super) fn rounds(
         &mut self,
         lane: &Lane<'_>,
         contenders: &mut [Contender<'a>],
         order: &mut Order,
+        trace: u64,
         until: Instant,
     ) -> Result<()> {
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
-        let mut passes = WARM_UP;
+        let turn = u64::try_from(self.plan.effort.turn.as_nanos())?;
+        let passes = u32::try_from(turn.div_ceil(trace))?.clamp(1, MAX_PASSES);
         let (fewest, most) = self.plan.effort.rounds;
-        for round in 0..=most {
-            let mut traces = Vec::new();
+        for round in 0..most {
+            if round >= fewest && Instant::now() >= until {
+                break;
+            }
+            self.stage.progress.say(&format!("{place}, round {}", round + 1));
             for (order, index) in (0..).zip(order.shuffled(contenders.len())) {
                 if self.stage.stopped() {
                     return Ok(());
@@ -68,10 +69,6 @@ impl<'a> Runner<'a> {
                 let timed: Option<Timed> = self.ask(lane, contender, &Request::Time { passes })?;
                 let Some(timed) = timed else { continue };
                 let cycles = timed.cycles();
-                let Some(round) = round.checked_sub(1) else {
-                    traces.push(cycles.iter().sum::<u64>());
-                    continue;
-                };
                 let time = |phase, samples| {
                     let row = self.row(lane, contender.strategy(), phase);
                     let (metric, unit) = ("time".into(), Unit::Nanoseconds);
@@ -85,21 +82,10 @@ impl<'a> Runner<'a> {
                     time(Phase::Reset, timed.reset),
                     time(Phase::Cycle, cycles),
                 ];
-                if let Some(value) = times[2].value {
+                if let Some(value) = times[2].value.filter(|_| contender.settled) {
                     contender.cycles.insert((lane.launch, round), Round { value, blocks: Vec::new() });
                 }
                 self.results.rows.write_all(times)?;
-            }
-            if round == 0 {
-                traces.sort_unstable();
-                let trace = traces.get(traces.len() / 2).map_or(1, |time| time / u64::from(WARM_UP)).max(1);
-                let turn = u64::try_from(self.plan.effort.turn.as_nanos())?;
-                passes = u32::try_from(turn.div_ceil(trace))?.clamp(1, MAX_PASSES);
-            } else {
-                self.stage.progress.say(&format!("{place}, round {round}"));
-            }
-            if round >= fewest && Instant::now() >= until {
-                break;
             }
         }
         Ok(())

@@ -20,6 +20,7 @@ mod parts;
 mod raster;
 mod rss;
 mod series;
+mod settling;
 mod startup;
 mod text;
 
@@ -123,6 +124,7 @@ pub fn of(group: &Group, palette: &Palette, distributions: &[Distribution], rows
         growth::figure(group, palette, rows),
         pareto::figure(group, palette),
         startup::figure(group, palette),
+        settling::figure(group, palette, rows),
     ];
     figures.into_iter().flatten().collect()
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::analyse::evidence::{LONG_RSS, LONG_WINDOW, LongRun, RSS};
+use crate::analyse::evidence::{
+    LONG_RSS, LONG_WINDOW, LongRun, RSS, SETTLED, SETTLING, TIME, UNSETTLED, gather,
+};
+use crate::analyse::spent::Spent;
 use crate::measure::row::{Phase, Row, Status};
 use crate::present::view::Group;
 
@@ -50,6 +53,22 @@ pub fn long_runs<'a>(group: &Group<'a>, rows: &[Row]) -> BTreeMap<&'a str, LongR
         (!runs.is_empty()).then(|| runs.swap_remove((runs.len() - 1) / 2))
     };
     launches.into_iter().filter_map(|(name, runs)| Some((name, middle(runs)?))).collect()
+}
+
+/// What a host has spent after its first blocks, by strategy, where it was seen to settle.
+pub fn spent<'a>(group: &Group<'a>, rows: &[Row]) -> BTreeMap<&'a str, Spent> {
+    let here = |row: &&Row| {
+        let metric = [TIME, SETTLING, SETTLED, UNSETTLED].contains(&row.metric.as_str());
+        let of = row.phase == Phase::Cycle && row.workload == group.workload && row.params == *group.params;
+        of && metric && row.status == Status::Ok
+    };
+    let rows: Vec<Row> = rows.iter().filter(here).cloned().collect();
+    let run = rows.first().map_or_else(String::new, |row| row.run.clone());
+    // Rows that are no run have no summary, and so no report either.
+    let groups = gather(&run, &rows).unwrap_or_default();
+    let curve = |name| groups.first().and_then(|group| Spent::of(group.strategies.get(name)?));
+    let cells = group.cells.iter().filter(|cell| cell.sound());
+    cells.filter_map(|cell| Some((cell.name(), curve(cell.name())?))).collect()
 }
 
 /// The samples of each sound strategy: those of the launch whose peak is the median of the launches' peaks.

@@ -106,7 +106,7 @@ pub fn results(book: &Book, chapter: &Chapter, palette: &Palette) -> Markup {
         }
         (ranked(&format!("Results of {}", group.title()), heads, &rows, sheet.columns.len() + 1))
         @if let Some(warning) = group.warning() { p.warning { strong { "Warning: " } (sentence(&warning)) "." } }
-        @if let Some(by_mean) = group.by_mean { p.notes { (sentence(&by_mean.sentence)) } }
+        @if let Some(by_mean) = group.by_mean() { p.notes { (sentence(&by_mean.sentence)) } }
         @if !sheet.reasons.is_empty() {
             ol.notes { @for (i, reason) in sheet.reasons.iter().enumerate() { li id=(note_id(chapter, i + 1)) { (text(reason)) } } }
         }
