@@ -10,9 +10,7 @@ use tempfile::TempDir;
 /// The folder that is asked for, or one named by the time: also where what is asked for has no name of its own, such as
 /// `.` or `/`, and is a folder to write into.
 pub fn wanted(asked: Option<&Path>) -> PathBuf {
-    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-    let named = now.replace(':', "");
-    let named = named.trim_end_matches('Z');
+    let named = by_time();
     match asked {
         None => Path::new("resetbench-results").join(named),
         // Without a slash at its end, behind which a number would be a folder in it.
@@ -21,6 +19,12 @@ pub fn wanted(asked: Option<&Path>) -> PathBuf {
             _ => asked.join(named),
         },
     }
+}
+
+/// A name that says when it was made.
+pub fn by_time() -> String {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    now.replace(':', "").trim_end_matches('Z').to_owned()
 }
 
 /// Makes a folder that did not exist: the one asked for, or that name with the next free number.

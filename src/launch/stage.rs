@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::folder;
+use crate::files;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
 
@@ -78,6 +79,16 @@ impl Results {
         let folder = folder::fresh(&folder::wanted(asked))?;
         let run = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let rows = RowWriter::create(&folder.join("rows.ndjson"))?;
+        Ok(Self { folder, run, rows })
+    }
+
+    /// Goes on in a folder that may hold rows already.
+    ///
+    /// # Errors
+    /// When it cannot be made, or its rows cannot be written to.
+    pub fn onwards(folder: PathBuf, run: String) -> Result<Self> {
+        files::make_folder(&folder)?;
+        let rows = RowWriter::append(&folder.join("rows.ndjson"))?;
         Ok(Self { folder, run, rows })
     }
 }

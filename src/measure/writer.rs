@@ -1,7 +1,7 @@
 //! `rows.ndjson`, written line by line while the run goes on, so that an interrupted run keeps what it has.
 
 use std::fs::{self, File};
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,25 @@ impl RowWriter {
     /// When it exists or cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
         let file = new(path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Goes on behind the rows of a file, which is made where there is none. Half a line, as an interrupted writer leaves it,
+    /// is cut off: behind it no row could be read.
+    ///
+    /// # Errors
+    /// When it cannot be opened, read or written.
+    pub fn append(path: &Path) -> Result<Self> {
+        let open = || -> io::Result<File> {
+            let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+            let mut text = Vec::new();
+            file.read_to_end(&mut text)?;
+            let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            file.set_len(whole as u64)?;
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        };
+        let file = open().with_context(|| format!("cannot go on writing to {}", path.display()))?;
         Ok(Self { path: path.to_owned(), file })
     }
 
@@ -77,4 +96,24 @@ impl RowWriter {
 /// A file to write and to read again.
 fn new(path: &Path) -> io::Result<File> {
     File::options().read(true).write(true).create_new(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_line_is_cut_off_before_others_are_written_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.ndjson");
+        let row = |launch| Row { launch, ..Row::default() };
+        RowWriter::create(&path).unwrap().write(&row(0)).unwrap();
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, whole.clone() + &whole[..whole.len() / 2]).unwrap();
+        RowWriter::append(&path).unwrap().write(&row(1)).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with(&whole), "{text}");
+        let launches = text.lines().map(|line| serde_json::from_str::<Row>(line).unwrap().launch);
+        assert_eq!(launches.collect::<Vec<_>>(), [0, 1]);
+    }
 }
