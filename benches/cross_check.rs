@@ -8,16 +8,24 @@
 mod common;
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use common::Args;
 use criterion::Criterion;
 use reset_strategies::{Plan, registry};
 use resetbench::analyse::SEED;
 use resetbench::analyse::bootstrap::{Estimate, Seed, estimate};
 use resetbench::analyse::paired::Paired;
-use resetbench::launch::in_process::{Bench, Course};
+use resetbench::cell::ground::Ground;
+use resetbench::cell::session::Cell as Subject;
+use resetbench::cell::times::Stages;
+use resetbench::launch::folder;
 use resetbench::launch::plan::Contender;
+use resetbench::protocol::Spec;
+use resetbench::protocol::staging::{self, Staged};
+use resetbench::workload::Workload;
 use resetbench::workload::host::options;
 use resetbench::workload::host::{self, BlockState};
 use wasmtime::{InstancePre, Linker, Module, Store, TypedFunc};
@@ -32,26 +40,27 @@ const TURNS: usize = 12;
 const TURN: Duration = Duration::from_millis(500);
 
 fn main() -> Result<()> {
-    let mut setup = common::Setup::new("cross_check")?;
     // Short turns: the machine has to be the same for both.
-    let criterion = std::mem::take(&mut setup.criterion);
-    setup.criterion = criterion.measurement_time(TURN).warm_up_time(TURN / 5).configure_from_args();
-    let workload = setup.workload("stress/touch", &[("dirty", 256)])?;
-    let common::Setup { criterion, bench, quick, .. } = &mut setup;
-    let course = bench.course(&workload)?;
+    let mut criterion =
+        common::criterion().measurement_time(TURN).warm_up_time(TURN / 5).configure_from_args();
+    let args = Args::read()?;
+    let quick = args.quick || !args.measures();
+    let workload = common::workload("stress/touch", &[("dirty", 256)])?;
+    let staging = folder::staging()?;
+    let staged = staging::stage(staging.path(), &workload)?;
     let mut apart = Vec::new();
     for name in ["fresh/on-demand-cow", "fresh/pooling"] {
         let contender = Contender::new(registry::find(name).expect("a registered strategy"));
-        let turns = if *quick { 2 } else { TURNS };
+        let turns = if quick { 2 } else { TURNS };
         let mut logs = Vec::new();
         for turn in 0..turns {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             // Whoever comes first alternates.
             for first in [true, false] {
                 if first == (turn % 2 == 0) {
-                    theirs = plain(criterion, &course, &contender, turn)?;
+                    theirs = plain(&mut criterion, &workload, &contender, turn)?;
                 } else {
-                    ours = own(criterion, bench, &course, &contender, turn)?;
+                    ours = own(&mut criterion, &workload, &staged, &contender, turn)?;
                 }
             }
             logs.push(ours.iter().zip(&theirs).map(|(ours, theirs)| (ours / theirs).ln()).collect());
@@ -72,26 +81,30 @@ fn main() -> Result<()> {
             apart.push(name);
         }
     }
+    criterion.final_summary();
     // A few milliseconds prove nothing: a quick run only shows that both instruments work.
-    ensure!(apart.is_empty() || *quick, "the instruments do not agree on {}", apart.join(", "));
-    setup.close()
+    ensure!(apart.is_empty() || quick, "the instruments do not agree on {}", apart.join(", "));
+    Ok(())
 }
 
-/// Nanoseconds per block by our harness, one per sample of criterion's.
+/// Nanoseconds per block by our harness, one per sample of criterion's: a cell in this process, where the other one is.
 fn own(
     criterion: &mut Criterion,
-    bench: &mut Bench,
-    course: &Course,
+    workload: &Workload,
+    staged: &Staged,
     contender: &Contender,
     turn: usize,
 ) -> Result<Vec<f64>> {
-    let Some(subject) = bench.subject(course, contender)? else { return Ok(Vec::new()) };
-    let mut subject = subject.unsampled();
+    let spec = Spec::new(contender.strategy.name(), workload, staged, Duration::from_secs(60));
+    let mut stages = Stages::here();
+    let ground = Ground::lay(&spec, registry::find, &mut stages)?;
+    let mut subject = Subject::on(&Arc::new(ground), &mut stages)?;
     let mut samples = Vec::new();
     let mut failed = None;
     criterion.bench_function(&format!("resetbench/{}/{turn}", contender.name), |bencher| {
         bencher.iter_custom(|iters| {
-            let timed = bench.time(&mut subject, iters).unwrap_or_else(|error| {
+            let passes = iters.div_ceil(workload.trace.len() as u64);
+            let timed = subject.time(u32::try_from(passes).unwrap_or(u32::MAX)).unwrap_or_else(|error| {
                 failed.get_or_insert(error);
                 Default::default()
             });
@@ -101,16 +114,20 @@ fn own(
             Duration::from_nanos((per_block * iters as f64).max(1.0) as u64)
         });
     });
-    failed.map_or_else(|| bench.finish(subject), Err)?;
-    Ok(samples)
+    failed.map_or(Ok(samples), Err)
 }
 
 /// Nanoseconds per block by criterion, which calls wasmtime as any host would.
-fn plain(criterion: &mut Criterion, course: &Course, contender: &Contender, turn: usize) -> Result<Vec<f64>> {
+fn plain(
+    criterion: &mut Criterion,
+    workload: &Workload,
+    contender: &Contender,
+    turn: usize,
+) -> Result<Vec<f64>> {
     // Only the engine's settings come from us: they are what the strategy is.
-    let plan = Plan::new(contender.strategy, &course.workload.module, options())?;
+    let plan = Plan::new(contender.strategy, &workload.module, options())?;
     let engine = plan.engine()?;
-    let module = Module::new(&engine, &course.workload.module).map_err(anyhow::Error::from)?;
+    let module = Module::new(&engine, &workload.module).map_err(anyhow::Error::from)?;
     let mut linker = Linker::new(&engine);
     host::link(&mut linker).map_err(anyhow::Error::from)?;
     let pre = linker.instantiate_pre(&module).map_err(anyhow::Error::from)?;
@@ -125,7 +142,7 @@ fn plain(criterion: &mut Criterion, course: &Course, contender: &Contender, turn
             let started = Instant::now();
             for _ in 0..iters {
                 let (mut store, start) = live.take().expect("one instance lives between blocks");
-                let input = &course.workload.trace[next.get() % course.workload.trace.len()];
+                let input = &workload.trace[next.get() % workload.trace.len()];
                 next.set(next.get() + 1);
                 store.data_mut().begin(input.clone());
                 start.call(&mut store, ()).expect("the block runs through");

@@ -5,12 +5,14 @@ mod common;
 use anyhow::Result;
 
 fn main() -> Result<()> {
-    let mut setup = common::Setup::new("landscape")?;
-    let dirty: &[u64] = if setup.quick { &[0, 256] } else { &[0, 1, 16, 256, 2048] };
-    for &dirty in dirty {
-        let workload = setup.workload("stress/touch", &[("dirty", dirty)])?;
-        let group = format!("{dirty} dirty pages");
-        setup.cells(&group, &workload, |timed| timed.execute.iter().chain(&timed.reset).sum())?;
-    }
-    setup.close()
+    // A landscape is drawn otherwise than the workloads beside it, and so lies in a folder within theirs.
+    common::main("landscape", Some("landscape"), |setup| {
+        let dirty: &[u64] = if setup.is_quick() { &[0, 256] } else { &[0, 1, 16, 256, 2048] };
+        for &dirty in dirty {
+            let workload = setup.workload("stress/touch", &[("dirty", dirty)])?;
+            let group = format!("{dirty} dirty pages");
+            setup.cells(&group, &workload, |timed| timed.execute.iter().chain(&timed.reset).sum())?;
+        }
+        Ok(())
+    })
 }

@@ -5,9 +5,10 @@ mod common;
 use anyhow::Result;
 
 fn main() -> Result<()> {
-    let mut setup = common::Setup::new("per_block")?;
-    for workload in setup.workloads()? {
-        setup.cells("cycle", &workload, |timed| timed.execute.iter().chain(&timed.reset).sum())?;
-    }
-    setup.close()
+    common::main("per_block", None, |setup| {
+        for workload in setup.workloads()? {
+            setup.cells("cycle", &workload, |timed| timed.execute.iter().chain(&timed.reset).sum())?;
+        }
+        Ok(())
+    })
 }

@@ -5,9 +5,10 @@ mod common;
 use anyhow::Result;
 
 fn main() -> Result<()> {
-    let mut setup = common::Setup::new("reset_only")?;
-    for workload in setup.workloads()? {
-        setup.cells("reset", &workload, |timed| timed.reset.iter().sum())?;
-    }
-    setup.close()
+    common::main("reset_only", None, |setup| {
+        for workload in setup.workloads()? {
+            setup.cells("reset", &workload, |timed| timed.reset.iter().sum())?;
+        }
+        Ok(())
+    })
 }

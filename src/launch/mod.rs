@@ -3,9 +3,9 @@
 //! What a child needs is on disk first (see [`crate::protocol::staging`]), so that any single cell can be run again by hand.
 
 pub mod batch;
+pub mod bench;
 pub mod folder;
 pub mod harness;
-pub mod in_process;
 pub mod landscape;
 pub mod plan;
 pub mod process;

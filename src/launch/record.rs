@@ -41,6 +41,9 @@ pub struct Record {
     pub seed: u64,
     /// What was typed, without the path of the program.
     pub command: String,
+    /// The benches of `cargo bench` whose samples these are, criterion having decided on their blocks; absent from runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub benches: Vec<String>,
     pub baseline: String,
     pub floor: String,
     /// The baseline's second contender, if there was one: the two make an A/A pair.
@@ -109,6 +112,7 @@ impl Record {
             profile,
             seed: plan.seed,
             command,
+            benches: Vec::new(),
             baseline: registry::BASELINE.into(),
             floor: registry::FLOOR.into(),
             again: plan.contenders.iter().find(|contender| contender.name == AGAIN).map(|c| c.name.clone()),
@@ -146,7 +150,8 @@ impl Record {
 }
 
 impl StrategyRecord {
-    fn new(contender: &Contender) -> Self {
+    /// Describes a contender.
+    pub fn new(contender: &Contender) -> Self {
         let strategy = contender.strategy;
         Self {
             name: contender.name.clone(),

@@ -47,6 +47,7 @@ impl Saved {
         let one: Vec<&str> =
             record.workloads.iter().filter(|w| w.repeats_one_block()).map(|w| &*w.name).collect();
         summary.notes.extend((!one.is_empty()).then(|| one_block(&one)));
+        summary.notes.extend((!record.benches.is_empty()).then(|| led_by_criterion(&record)));
         Ok(Self { record, rows: file.rows, summary })
     }
 
@@ -91,6 +92,21 @@ impl Saved {
         summary.notes.push(format!("{shown} is taken at its word: there are no rows beside it"));
         Ok(Self { record, rows: Vec::new(), summary })
     }
+}
+
+/// What a reader has to know whose rows are criterion's samples.
+fn led_by_criterion(record: &Record) -> String {
+    let again = record.again.as_ref().map_or_else(String::new, |again| {
+        format!(
+            ": `{again}`, which is `{}` once more at the end of each workload, shows how much that is",
+            record.baseline
+        )
+    });
+    format!(
+        "From criterion ({}). Its cells ran one after another, so that what the machine did in between is in their ratios, and \
+         in no interval{again}.",
+        record.benches.join(", ")
+    )
 }
 
 /// What the rows do not say about their run.

@@ -14,6 +14,7 @@ use crate::launch::saved::Saved;
 use crate::policies::report as policies;
 use crate::present::book::{Facts, Material, Terrain};
 use crate::present::{landscape, report, table, view::Group};
+use crate::prose::printable;
 use crate::{claims, determinism, startup};
 
 /// Draws a run again.
@@ -28,6 +29,10 @@ pub fn run(args: &ReportArgs) -> Result<()> {
         print!("{}", run.explanation());
     }
     if !args.quiet {
+        for note in &run.summary().notes {
+            // The backticks are for Markdown.
+            eprintln!("note: {}", printable(&note.replace('`', "")));
+        }
         eprintln!("{} files in {}", written.len(), args.folder.display());
     }
     Ok(())
