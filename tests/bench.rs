@@ -1,5 +1,6 @@
 //! Benches of criterion's: what it samples leads to the report that a run leads to.
 
+mod common;
 #[path = "../benches/common/counted.rs"]
 mod counted;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
+use common::Run;
 use counted::Counted;
 use criterion::{Criterion, SamplingMode};
 use reset_strategies::registry;
@@ -175,6 +177,20 @@ fn a_bench_that_ends_early_keeps_its_rows_and_is_said_to_have_been_interrupted()
     assert!(saved.record.interrupted && saved.record.finished.is_some());
     let cell = cell(&saved, registry::BASELINE);
     assert_eq!((cell.rounds, cell.startup[0].n), (1, 4));
+}
+
+#[test]
+fn a_baseline_that_is_not_what_it_was_is_told_with_its_size() {
+    let parent = tempfile::tempdir().unwrap();
+    let notes = |name: &str, benches: &[&str], pair: f64| {
+        let mut run = Run { pair: Some(pair), ..Run::new(name) };
+        run.record.benches = benches.iter().map(|&bench| bench.into()).collect();
+        Saved::read(&run.write(parent.path())).unwrap().summary.notes
+    };
+    assert!(notes("run", &[], 1.3).is_empty(), "pairs of a run are for `check` to judge");
+    assert!(notes("quiet", &["per_block"], 1.001).iter().all(|note| note.starts_with("From criterion")));
+    let told = "not what it was on stress/touch (1.30x): the machine has changed";
+    assert!(notes("drift", &["per_block"], 1.3)[1].contains(told));
 }
 
 #[test]

@@ -4,15 +4,18 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
+use super::plan::AGAIN;
 use super::record::Record;
 use crate::analyse::crossover::{self, Landscape};
 use crate::analyse::distribution::{self, Distribution};
 use crate::analyse::evidence::{self, Group};
 use crate::analyse::standing::standings;
-use crate::analyse::summary::{self, Summary};
+use crate::analyse::summary::{self, Cell, Summary, Verdict};
 use crate::analyse::{Facts, SEED, Unfit, rows_file, summarise};
 use crate::files;
 use crate::measure::row::Row;
+use crate::prose::enumerated;
+use crate::units;
 use crate::workload::one_block;
 
 /// The files of a run, and what follows from them.
@@ -47,7 +50,10 @@ impl Saved {
         let one: Vec<&str> =
             record.workloads.iter().filter(|w| w.repeats_one_block()).map(|w| &*w.name).collect();
         summary.notes.extend((!one.is_empty()).then(|| one_block(&one)));
-        summary.notes.extend((!record.benches.is_empty()).then(|| led_by_criterion(&record)));
+        if !record.benches.is_empty() {
+            summary.notes.push(led_by_criterion(&record));
+            summary.notes.extend(drift(&summary.cells));
+        }
         Ok(Self { record, rows: file.rows, summary })
     }
 
@@ -107,6 +113,22 @@ fn led_by_criterion(record: &Record) -> String {
          in no interval{again}.",
         record.benches.join(", ")
     )
+}
+
+/// Where the baseline measurably differs from itself, if anywhere.
+fn drift(cells: &[Cell]) -> Option<String> {
+    let different = |cell: &&Cell| matches!(cell.verdict, Verdict::Faster | Verdict::Slower);
+    let again = cells.iter().filter(|cell| cell.strategy == AGAIN).filter(different);
+    let times =
+        |cell: &Cell| Some(format!("{} ({}x)", cell.workload, units::ratio(cell.ratio_to_baseline?.value)));
+    let places: Vec<_> = again.filter_map(times).collect();
+    (!places.is_empty()).then(|| {
+        format!(
+            "The baseline once more is not what it was on {}: the machine has changed meanwhile, and differences of that size \
+             between strategies say nothing there.",
+            enumerated(&places)
+        )
+    })
 }
 
 /// What the rows do not say about their run.
