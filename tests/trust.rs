@@ -25,3 +25,15 @@ fn trials_are_counted_by_contender() {
         assert!(trial["ratio"]["value"].as_f64().is_some_and(|ratio| ratio > 0.0), "{trial}");
     }
 }
+
+#[test]
+fn a_comparison_takes_one_workload() {
+    let output =
+        resetbench().args(["trust", "--aa", "1", "--planted", "0", "-w", "indexer"]).output().unwrap();
+    assert!(!output.status.success());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("these are 3 workloads, and a comparison takes one: name it with --workload"),
+        "{told}"
+    );
+}

@@ -148,6 +148,13 @@ pub struct TrustArgs {
     /// Leave the other core alone.
     #[arg(long)]
     pub quiet_core: bool,
+
+    /// Compare on this workload; without one, and without --module, it is a small block made for the purpose.
+    #[arg(short, long, value_name = "NAME")]
+    pub workload: Option<String>,
+
+    #[command(flatten)]
+    pub own: Own,
 }
 
 #[derive(Debug, Args)]

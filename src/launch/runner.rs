@@ -102,6 +102,11 @@ impl<'a> Runner<'a> {
             let share = left / u32::try_from(count - index)?;
             self.workload(workload, index, Some(share))?;
         }
+        if !self.stage.stopped()
+            && let Some(words) = overrun(self.plan.effort.budget, began.elapsed())
+        {
+            self.stage.progress.warn(&words);
+        }
         self.stage.progress.finish();
         Ok(())
     }
@@ -226,5 +231,32 @@ impl<'a> Runner<'a> {
     fn row(&self, lane: &Lane<'_>, strategy: &str, phase: Phase) -> Row {
         let Workload { name, params, .. } = lane.workload;
         Row { launch: lane.launch, ..Row::new(&self.results.run, strategy, name, params, phase) }
+    }
+}
+
+/// What there is to say about a budget that was too small for the fewest launches: they are run whatever they take.
+fn overrun(budget: Duration, took: Duration) -> Option<String> {
+    let enough = took.as_secs().div_ceil(10) * 10;
+    (took > budget * 5 / 4).then(|| {
+        format!(
+            "the budget of {} s is too small: the fewest launches took {} s; --budget {enough}s would be enough, or fewer \
+             strategies (-s) and workloads (-w)",
+            budget.as_secs(),
+            took.as_secs(),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_that_is_too_small_is_told_with_what_would_be_enough() {
+        let of = |budget, took| overrun(Duration::from_secs(budget), Duration::from_secs(took));
+        assert_eq!(of(100, 124), None);
+        let told = of(1, 51).unwrap();
+        assert!(told.starts_with("the budget of 1 s is too small: the fewest launches took 51 s"), "{told}");
+        assert!(told.contains("--budget 60s would be enough"), "{told}");
     }
 }

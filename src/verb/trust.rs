@@ -9,14 +9,15 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use reset_strategies::registry;
 use serde::Serialize;
 
+use super::select;
 use crate::analyse::first_rounds::{self, Transient};
 use crate::analyse::summary::{Ratio, Verdict};
 use crate::analyse::{Facts, SEED, evidence, rows_file, summarise};
-use crate::cli::TrustArgs;
+use crate::cli::{Filter, TrustArgs};
 use crate::launch::plan::{Contender, Effort, Plan};
 use crate::launch::runner::Runner;
 use crate::launch::stage::{Results, Stage};
@@ -57,7 +58,7 @@ const BY_CHANCE: usize = 20;
 /// # Errors
 /// When no child can be started.
 pub fn run(args: &TrustArgs) -> Result<ExitCode> {
-    let workload = workload()?;
+    let workload = workload(args)?;
     if !args.quiet_core {
         // It ends with this process.
         thread::spawn(busy);
@@ -113,8 +114,19 @@ impl Series {
     }
 }
 
-/// A small memory and some dirty pages: a cycle long enough for two per cent of it to be worth spinning for.
-fn workload() -> Result<Workload> {
+/// The workload that is asked for; else a small memory and some dirty pages, whose cycle is long enough for two per cent of
+/// it to be worth spinning for.
+fn workload(args: &TrustArgs) -> Result<Workload> {
+    if args.workload.is_some() || args.own.module.is_some() || args.own.blocks.is_some() {
+        let filter = Filter { workloads: args.workload.iter().cloned().collect(), ..Filter::default() };
+        let mut found = select::workloads(&filter, &args.own, &[], true, |_| true)?;
+        ensure!(
+            found.len() == 1,
+            "these are {} workloads, and a comparison takes one: name it with --workload",
+            found.len()
+        );
+        return Ok(found.remove(0));
+    }
     let params = [("dirty", 64), ("span", 256), ("memory_pages", 64), ("motion", 0)];
     let params: Params =
         params.into_iter().map(|(name, value): (&str, u64)| (name.into(), value.into())).collect();
