@@ -35,6 +35,7 @@ impl Crew {
     /// When one of them cannot start.
     pub fn start(ground: Arc<Ground>, stages: &mut Stages) -> Result<Self> {
         let lead = Cell::on(&ground, stages)?;
+        lead.set_busy(false);
         let threads = ground.threads().max(1);
         let start = Arc::new(Barrier::new(threads as usize));
         let mates = (1..threads).map(|_| Mate::start(&ground, &start)).collect::<Result<_>>()?;
@@ -47,13 +48,13 @@ impl Crew {
     /// When any of them fails.
     pub fn handle(&mut self, request: &Request) -> Result<Reply> {
         if self.mates.is_empty() || matches!(request, Request::Observe { .. }) {
-            return handle(&mut self.lead, request);
+            return busy(&mut self.lead, request);
         }
         for mate in &self.mates {
             mate.requests.send(request.clone()).map_err(|_| gone())?;
         }
         self.start.wait();
-        let own = handle(&mut self.lead, request);
+        let own = busy(&mut self.lead, request);
         // All are waited for, whatever one of them says: the next request must find them ready.
         let others: Vec<_> = self.mates.iter().map(|mate| mate.replies.recv().map_err(|_| gone())).collect();
         others.into_iter().try_fold(own?, |all, other| merge(all, other??))
@@ -68,17 +69,28 @@ impl Mate {
         thread::Builder::new().name("session".into()).spawn(move || {
             // Whoever asked may be gone by now, which ends this thread as well.
             let (mut cell, mut heard) = match Cell::on(&ground, &mut Stages::here()) {
-                Ok(cell) => (cell, answers.send(Ok(Reply::Ready(Vec::new()))).is_ok()),
+                Ok(cell) => {
+                    cell.set_busy(false);
+                    (cell, answers.send(Ok(Reply::Ready(Vec::new()))).is_ok())
+                }
                 Err(error) => return drop(answers.send(Err(error))),
             };
             while let (true, Ok(request)) = (heard, asked.recv()) {
                 start.wait();
-                heard = answers.send(handle(&mut cell, &request)).is_ok();
+                heard = answers.send(busy(&mut cell, &request)).is_ok();
             }
         })?;
         replies.recv().map_err(|_| gone())?.context("another session of this process")?;
         Ok(Self { requests, replies })
     }
+}
+
+/// Does what is asked. Only meanwhile does the thread's CPU time count: while it waits, that of the others goes on.
+fn busy(cell: &mut Cell, request: &Request) -> Result<Reply> {
+    cell.set_busy(true);
+    let reply = handle(cell, request);
+    cell.set_busy(false);
+    reply
 }
 
 fn gone() -> anyhow::Error {

@@ -1,15 +1,15 @@
 //! What all sessions of a child stand on: its files, warm memory, the engine and the compiled module.
 
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use reset_strategies::{Options, Plan, Strategy};
-use wasmtime::{Engine, Module};
+use wasmtime::Module;
 
 use super::cache;
 use super::state::Fresh;
+use super::ticker::{self, Threads};
 use super::times::Stages;
 use crate::files;
 use crate::measure::warm;
@@ -30,6 +30,8 @@ pub struct Ground {
     pub(super) trace: Vec<Arc<[u8]>>,
     pub(super) plan: Plan<'static>,
     pub(super) module: Module,
+    /// Who executes, for the clock by which blocks time out.
+    pub(super) executing: Threads,
     /// What a fresh instance of the module looks like, once somebody has asked.
     fresh: Mutex<Option<Arc<Fresh>>>,
 }
@@ -57,10 +59,12 @@ impl Ground {
         stages.end("engine");
         let (module, stage) = cache::module(&spec.cache, &engine, plan.wasm())?;
         stages.end(stage);
+        let executing = Threads::default();
+        // Where allowances are the subject, blocks spend them at places of their own, and time spends none.
         if !spec.is(Schedule::Allowances) {
-            tick(&engine, spec.timeout_ms);
+            ticker::start(&engine, spec.timeout(), &executing);
         }
-        Ok(Self { spec: spec.clone(), trace, plan, module, fresh: Mutex::default() })
+        Ok(Self { spec: spec.clone(), trace, plan, module, executing, fresh: Mutex::default() })
     }
 
     /// What a fresh instance of the module looks like.
@@ -91,21 +95,13 @@ impl Spec {
         Options { sessions, deadline: self.ticks(), ..host::options() }
     }
 
+    /// CPU time that a block may take.
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
     /// Ticks until the deadline of a block.
     pub(super) fn ticks(&self) -> u64 {
         if self.is(Schedule::Allowances) { ALLOWANCE } else { TICKS }
     }
-}
-
-/// Advances the engine's epoch from a thread that ends with the process.
-fn tick(engine: &Engine, timeout_ms: u64) {
-    let period = Duration::from_millis(timeout_ms.div_ceil(TICKS).max(1));
-    let engine = engine.weak();
-    thread::spawn(move || {
-        loop {
-            thread::sleep(period);
-            let Some(engine) = engine.upgrade() else { break };
-            engine.increment_epoch();
-        }
-    });
 }

@@ -18,6 +18,7 @@ pub mod pressure;
 mod requests;
 pub mod session;
 pub mod state;
+mod ticker;
 pub mod times;
 mod twins;
 mod waste;

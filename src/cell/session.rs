@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use procfs::process::Process;
@@ -12,6 +12,7 @@ use wasmtime::{Linker, ResourceLimiter};
 use super::committed;
 use super::ground::Ground;
 use super::state::Fresh;
+use super::ticker::Place;
 use super::times::{Stages, nanos};
 use super::waste::Waste;
 use crate::machine::group::Joined;
@@ -22,6 +23,7 @@ use crate::workload::host::{self, BlockState, Outcome, Shared, Store, TICKS};
 /// A session with its blocks.
 pub struct Cell {
     ground: Arc<Ground>,
+    place: Place,
     store: Shared,
     waste: Waste,
     /// What was committed before the first block, or why nothing was.
@@ -30,12 +32,13 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Starts a session and runs the first block.
+    /// Starts a session and runs the first block. It is for the calling thread to execute, whose CPU time blocks are given.
     ///
     /// # Errors
     /// When the module cannot be linked or instantiated, or the first reset fails.
     pub fn on(ground: &Arc<Ground>, stages: &mut Stages) -> Result<Self> {
         let Ground { spec, plan, module, .. } = &**ground;
+        let place = ground.executing.join()?;
         let store = Shared::new(initial(spec));
         let mut linker = Linker::new(module.engine());
         host::link(&mut linker)?;
@@ -54,7 +57,7 @@ impl Cell {
             Some(script) => committed::commit(script, plan, &mut session)?,
             None => Err("nothing is committed".into()),
         };
-        let mut cell = Self { ground: ground.clone(), store, waste, committed, session };
+        let mut cell = Self { ground: ground.clone(), place, store, waste, committed, session };
         if !cell.trace().is_empty() {
             cell.execute(0)?;
             stages.end("first-block");
@@ -142,6 +145,16 @@ impl Cell {
     pub fn group(&self) -> io::Result<Joined> {
         let members = self.ground.spec.group.as_deref();
         Joined::by(members.ok_or_else(|| io::Error::other("the process has no control group of its own"))?)
+    }
+
+    /// CPU time that a block may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.ground.spec.timeout()
+    }
+
+    /// Says whether its thread executes or waits for a task, where other sessions execute meanwhile.
+    pub(super) fn set_busy(&self, busy: bool) {
+        self.place.set_busy(busy);
     }
 
     /// Whether no other session lives in this process.
@@ -233,10 +246,10 @@ impl Cell {
 
     /// The same of an outcome.
     pub(super) fn in_time(&self, block: usize, outcome: &Outcome) -> Result<()> {
-        let limit = self.ground.spec.timeout_ms;
+        let limit = self.timeout().as_secs_f32();
         ensure!(
             *outcome != Outcome::TimedOut,
-            "block {block} took longer than {limit} ms while it was measured"
+            "block {block} took more than {limit} s of CPU time while it was measured: allow for more with --timeout"
         );
         Ok(())
     }
@@ -250,3 +263,6 @@ fn initial(spec: &Spec) -> Store {
 fn resident() -> Option<u64> {
     Some(Process::myself().ok()?.statm().ok()?.resident * procfs::page_size())
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,8 +36,8 @@ pub struct RunArgs {
     #[arg(short, long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,
 
-    /// How long one block may take before it counts as timed out, in seconds: 60 unless it is given, and more on a machine
-    /// that is seen to be slow.
+    /// CPU time that one block may take before it counts as timed out, in seconds: 60 unless it is given, and more on a
+    /// machine that is seen to be slow.
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
 
@@ -102,7 +102,7 @@ pub struct VerifyArgs {
     #[arg(short, long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,
 
-    /// How long one block may take, in seconds: 10 unless it is given, and more on a machine that is seen to be slow.
+    /// CPU time that one block may take, in seconds: 10 unless it is given, and more on a machine that is seen to be slow.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
 
@@ -206,7 +206,7 @@ pub struct PoliciesArgs {
     #[arg(short, long = "param", value_name = "NAME=VALUE", requires = "workloads")]
     pub params: Vec<String>,
 
-    /// How long one block may take, in seconds: 60 unless it is given, and more on a machine that is seen to be slow.
+    /// CPU time that one block may take, in seconds: 60 unless it is given, and more on a machine that is seen to be slow.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
 

@@ -1,5 +1,7 @@
 //! Clocks, in nanoseconds.
 
+use std::io;
+
 use nix::time::{ClockId, clock_gettime};
 
 /// `CLOCK_MONOTONIC`: the same in every process, unlike `Instant`, which has no numbers.
@@ -13,6 +15,51 @@ pub fn thread_cpu_ns() -> u64 {
 }
 
 fn ns(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock).expect("every Linux has these clocks");
-    time.tv_sec().cast_unsigned() * 1_000_000_000 + time.tv_nsec().cast_unsigned()
+    read(clock).expect("every Linux has these clocks")
+}
+
+fn read(clock: ClockId) -> nix::Result<u64> {
+    let time = clock_gettime(clock)?;
+    Ok(time.tv_sec().cast_unsigned() * 1_000_000_000 + time.tv_nsec().cast_unsigned())
+}
+
+/// The CPU time of one thread, for other threads of the process to read.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadClock(ClockId);
+
+impl ThreadClock {
+    /// That of the calling thread.
+    ///
+    /// # Errors
+    /// When the C library does not know it.
+    pub fn of_this_thread() -> io::Result<Self> {
+        let mut clock = 0;
+        // SAFETY: the calling thread is alive, and the clock is written to a local.
+        match unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) } {
+            0 => Ok(Self(ClockId::from_raw(clock))),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// Nanoseconds, for as long as the thread lives.
+    pub fn ns(self) -> Option<u64> {
+        read(self.0).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_can_be_read_by_another_one_while_it_lives() {
+        let clock = ThreadClock::of_this_thread().unwrap();
+        let before = thread_cpu_ns();
+        let read = thread::scope(|scope| scope.spawn(|| clock.ns()).join().unwrap()).unwrap();
+        assert!((before..=thread_cpu_ns()).contains(&read));
+        let gone = thread::spawn(|| ThreadClock::of_this_thread().unwrap()).join().unwrap();
+        assert_eq!(gone.ns(), None);
+    }
 }

@@ -37,7 +37,7 @@ pub struct Spec {
     pub threads: u32,
     /// Where compiled modules are kept.
     pub cache: PathBuf,
-    /// How long a block may take.
+    /// CPU time that a block may take.
     pub timeout_ms: u64,
     /// The control group's file to join before anything else, if the cell has a group of its own.
     pub group: Option<PathBuf>,
