@@ -256,7 +256,7 @@ fn bad_modules_are_refused_with_a_reason() {
         ),
         (
             r#"(memory (export "memory") 1) (func (export "_start") (loop $l (br $l)))"#,
-            "takes more than 1 s on a fresh instance",
+            "takes more than 1 s of CPU time on a fresh instance",
         ),
         (
             r#"(memory (export "memory") 1) (data (i32.const 65536) "x") (func (export "_start"))"#,
@@ -265,6 +265,24 @@ fn bad_modules_are_refused_with_a_reason() {
     ] {
         refused(&own.verify(&own.wat(fields)), reason, fields);
     }
+}
+
+/// That it never ends where the input is empty is the guest's own, and no difference of any reset's.
+#[test]
+fn a_block_that_times_out_is_not_judged() {
+    let own = Own::new();
+    let output = own.verify(&own.wat(
+        r#"(import "env" "__host_len" (func $length (result i32))) (memory (export "memory") 1)
+           (func (export "_start") (if (i32.eqz (call $length)) (then (loop $l (br $l)))))"#,
+    ));
+    let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{text}{said}");
+    let reason = "traps: step 0 (an empty input) took more than 1 s of CPU time on a fresh instance, so that nothing can be \
+                  said of it: allow for more with --timeout";
+    let error = format!("error: copy/full on user/own could not be verified: {reason}");
+    assert!(said.contains(&error), "{said}");
+    assert!(text.contains("copy/full      -"), "{text}");
+    assert!(text.contains("; 0 cells of strategies that claim to be sound diverge"), "{text}");
 }
 
 #[test]

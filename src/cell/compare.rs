@@ -18,7 +18,7 @@ use crate::protocol::schedule::{Schedule, Script, Step, sticky};
 use crate::protocol::{Observed, Reference, Verified};
 use crate::workload::host::Outcome;
 
-/// Runs the script and notes what each block did.
+/// Runs the script and notes what each block did, up to one that times out: nothing can be compared with that.
 ///
 /// # Errors
 /// When a reset fails.
@@ -26,8 +26,13 @@ pub fn observe(cell: &mut Cell, script: &Script) -> Result<Reference> {
     cell.rewind();
     let mut blocks = Vec::new();
     for (at, step) in script.steps(cell.trace()).iter().enumerate() {
-        blocks.push(run(cell, script.id(at), step)?.0);
+        let (observed, _) = run(cell, script.id(at), step)?;
         cell.session.reset()?;
+        let late = script.is_late(step, &observed.outcome);
+        blocks.push(observed);
+        if late {
+            break;
+        }
     }
     Ok(Reference { blocks, store: cell.store_digest() })
 }
@@ -65,6 +70,10 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
         match run.differs(expected) {
             None => {}
             Some(Difference::Unreachable(reason)) => verified.not_run = Some(reason),
+            Some(Difference::Late(reason)) => {
+                verified.unjudged = Some(reason);
+                break;
+            }
             // What a host does not reset is expected to leak; the question is what shows first, and where.
             Some(Difference::Output(text)) if script.policy != Policy::Every => {
                 verified.consequence.get_or_insert(text);
@@ -79,7 +88,8 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
         }
     }
     verified.blocks = run.blocks;
-    if run.seen == 0 && verified.difference.is_none() && verified.not_run.is_none() {
+    let answered = verified.difference.is_some() || verified.not_run.is_some() || verified.unjudged.is_some();
+    if run.seen == 0 && !answered {
         verified.not_run = unseen(script.schedule, run.hindrance);
     }
     verified.peak_rss = peak_rss();
@@ -135,6 +145,8 @@ enum Difference {
     State(String),
     /// Nowhere, but the run could not be what the schedule says.
     Unreachable(String),
+    /// Nowhere before a block that ran out of time.
+    Late(String),
 }
 
 impl Run<'_> {
@@ -171,13 +183,16 @@ impl Run<'_> {
                     observed = run(self.cell, self.script.id(at), &again)?.0;
                 }
             }
-            self.blocks += 1;
-            if step.compared
+            let late = late(self.cell, self.script, step, &self.name(at), expected, &observed);
+            self.blocks += u64::from(late.is_none());
+            if late.is_none()
+                && step.compared
                 && let Some(text) = differs(&self.name(at), expected, &observed)
             {
                 return Ok(Some(Difference::Output(text)));
             }
-            let last = at + 1 == self.steps.len();
+            // What a reset leaves is wrong however the block ended.
+            let last = at + 1 == self.steps.len() || (late.is_some() && resets);
             if (self.look == Look::Always || last)
                 && let Some(text) =
                     self.leftover(resets)?.or_else(|| self.fresh.difference(&mut self.cell.session))
@@ -186,6 +201,9 @@ impl Run<'_> {
             }
             if resets && let Some(text) = self.beyond() {
                 return Ok(Some(self.state(at, resets, &text)));
+            }
+            if let Some(reason) = late {
+                return Ok(Some(Difference::Late(reason)));
             }
             if self.script.schedule == Schedule::PagedOut
                 && let Some(difference) = self.push_out()
@@ -391,6 +409,27 @@ pub(super) fn differs(block: &str, expected: &Observed, observed: &Observed) -> 
     } else {
         None
     }
+}
+
+/// Why a block cannot be judged that ran out of time here or on a fresh instance, if it did and was not to.
+pub(super) fn late(
+    cell: &Cell,
+    script: &Script,
+    step: &Step,
+    block: &str,
+    expected: &Observed,
+    observed: &Observed,
+) -> Option<String> {
+    let whose = match [expected, observed].map(|block| script.is_late(step, &block.outcome)) {
+        [true, _] => "on a fresh instance",
+        [false, true] => "where a fresh instance took less",
+        [false, false] => return None,
+    };
+    let (schedule, limit) = (script.schedule, cell.timeout().as_secs_f32());
+    Some(format!(
+        "{schedule}: {block} took more than {limit} s of CPU time {whose}, so that nothing can be said of it: allow for \
+         more with --timeout"
+    ))
 }
 
 fn largest(mut sizes: Vec<usize>, others: &[usize]) -> Vec<usize> {

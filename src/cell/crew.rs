@@ -117,6 +117,7 @@ fn merge(all: Reply, other: Reply) -> Result<Reply> {
             all.difference = all.difference.or(other.difference);
             all.consequence = all.consequence.or(other.consequence);
             all.not_run = all.not_run.or(other.not_run);
+            all.unjudged = all.unjudged.or(other.unjudged);
             all.peak_rss = all.peak_rss.max(other.peak_rss);
             Reply::Verified(all)
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use reset_strategies::commit;
 
 use crate::determinism::runner::Runner;
@@ -103,6 +103,9 @@ impl<'a> Lab<'a> {
         let expected = self.start(REFERENCE, workload, &[])?.ask(&Request::Observe { script })?;
         let verify = Request::Verify { script, expected };
         let verified: Verified = self.start(strategy, workload, &[])?.ask(&verify)?;
+        if let (None, Some(reason)) = (&verified.difference, verified.unjudged) {
+            bail!("{strategy} on {workload} cannot be judged: {reason}");
+        }
         Ok(verified.difference)
     }
 }

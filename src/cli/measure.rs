@@ -103,6 +103,7 @@ pub struct VerifyArgs {
     pub params: Vec<String>,
 
     /// CPU time that one block may take, in seconds: 10 unless it is given, and more on a machine that is seen to be slow.
+    /// A block that takes more is not judged.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
 

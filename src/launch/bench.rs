@@ -179,6 +179,10 @@ impl Bench {
             self.results.rows.write(&Row { status, error, ..row })?;
             bail!("{} on {} diverged: {difference}", contender.name, course.workload.name);
         }
+        if let Some(reason) = &verified.unjudged {
+            self.results.rows.write(&Row { status: Status::Failed, error: Some(reason.clone()), ..row })?;
+            bail!("{} on {} cannot be judged: {reason}", contender.name, course.workload.name);
+        }
         self.results.rows.write(&row)?;
         let outcomes = rows::count(&course.reference, &course.workload);
         self.results.rows.write_all(rows::outcomes(&row, &outcomes))?;

@@ -298,17 +298,17 @@ impl Lane<'_> {
 
 impl Judged {
     fn of(verified: &Verified) -> Self {
-        let Verified { blocks, difference, consequence, .. } = verified.clone();
+        let Verified { blocks, difference, consequence, unjudged, .. } = verified.clone();
         Self {
             equivalence: match difference.is_some() || consequence.is_some() {
                 true => Equivalence::Diverged,
-                false if blocks == 0 => Equivalence::NotRun,
+                false if blocks == 0 || unjudged.is_some() => Equivalence::NotRun,
                 false => Equivalence::Equivalent,
             },
             verified_blocks: blocks,
             first_difference: difference,
             consequence,
-            reason: (blocks == 0).then(|| "no block was compared".into()),
+            reason: unjudged.or((blocks == 0).then(|| "no block was compared".into())),
         }
     }
 

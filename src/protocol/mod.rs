@@ -213,7 +213,7 @@ pub enum Refusal {
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Reference {
     pub blocks: Vec<Observed>,
-    /// Digest of the host's store after the last block.
+    /// Digest of the host's store after the last block. Where a block ran out of time, it is the last one here.
     pub store: String,
 }
 
@@ -243,6 +243,9 @@ pub struct Verified {
     pub consequence: Option<String>,
     /// Why the script's schedule could not be what it says.
     pub not_run: Option<String>,
+    /// Why nothing can be said of it after these blocks: one ran out of time, and nobody had asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unjudged: Option<String>,
     /// High-water mark of resident memory, in bytes.
     pub peak_rss: u64,
 }

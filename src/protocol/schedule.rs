@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::policy::Policy;
+use crate::workload::host::Outcome;
 
 /// A way to run blocks that has caught wrong resets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -233,6 +234,13 @@ impl Script {
                 }
             })
             .collect()
+    }
+
+    /// Whether a block ran out of time which was not to, so that nothing follows from how it ended. No clock runs where
+    /// allowances are the subject: a block that is given too little of them is told from others by that.
+    pub fn is_late(&self, step: &Step, outcome: &Outcome) -> bool {
+        let expected = step.interrupt.is_some() || !step.compared || self.schedule == Schedule::Allowances;
+        *outcome == Outcome::TimedOut && !expected
     }
 
     /// A name for a step of this script, for strategies that know blocks by name: what a block changes depends on

@@ -51,6 +51,7 @@ type Cost = Result<(Staged, Duration), String>;
 /// What ends a cell before all of its schedules have run.
 enum End {
     Diverged(Schedule, String),
+    Unjudged(String),
     Ended(Ended),
 }
 
@@ -134,7 +135,7 @@ impl Matrix<'_> {
         if let Some(block) = reference.blocks.iter().position(|block| block.outcome == Outcome::TimedOut) {
             let seconds = self.timeout.as_secs_f32();
             return Ok(Err(format!(
-                "block {block} takes more than {seconds} s on a fresh instance: allow for more with --timeout"
+                "block {block} takes more than {seconds} s of CPU time on a fresh instance: allow for more with --timeout"
             )));
         }
         let blocks = u32::try_from(reference.blocks.len().max(1))?;
@@ -176,6 +177,10 @@ impl Matrix<'_> {
                 report.equivalence = Equivalence::Diverged;
                 report.schedule = Some(schedule);
                 report.first_difference = Some(difference);
+            }
+            Err(End::Unjudged(reason)) => {
+                report.equivalence = Equivalence::NotRun;
+                report.reason = Some(reason);
             }
             Err(End::Ended(ended)) => {
                 report.equivalence = ended.equivalence();
@@ -239,7 +244,7 @@ impl Matrix<'_> {
                     }
                     verified => verified?,
                 };
-            let Verified { blocks, difference, consequence, not_run, .. } = verified;
+            let Verified { blocks, difference, consequence, not_run, unjudged, .. } = verified;
             report.blocks += blocks;
             report.schedules.push(Ran { name, blocks, not_run });
             if report.consequence.is_none() {
@@ -247,6 +252,9 @@ impl Matrix<'_> {
             }
             if let Some(difference) = difference {
                 return Err(End::Diverged(name, difference));
+            }
+            if let Some(reason) = unjudged {
+                return Err(End::Unjudged(reason));
             }
         }
         Ok(())

@@ -5,7 +5,10 @@ use std::time::Duration;
 use reset_strategies::registry;
 
 use super::*;
+use crate::cell::compare;
+use crate::protocol::schedule::Script;
 use crate::protocol::staging;
+use crate::protocol::{Reference, Verified};
 use crate::workload::Workload;
 
 /// Flushes nothing, for which it has to have the store, and then computes for a moment.
@@ -56,6 +59,14 @@ fn laid(strategy: &str, wat: &str, trace: &[&[u8]]) -> Laid {
     Laid { _folder: folder, cell: Cell::on(&ground, &mut stages).unwrap() }
 }
 
+/// What fresh instances would come to, were each of these blocks to end so.
+fn reference(cell: &Cell, outcomes: &[Outcome]) -> Reference {
+    let flushed = host::digest_of_nothing();
+    let blocks =
+        outcomes.iter().map(|outcome| Observed { outcome: outcome.clone(), flushed: flushed.clone() });
+    Reference { blocks: blocks.collect(), store: cell.store_digest() }
+}
+
 #[test]
 fn a_block_that_does_not_execute_does_not_time_out() {
     for strategy in ["fresh/relink", "copy/full"] {
@@ -86,4 +97,34 @@ fn a_block_that_executes_for_ever_times_out() {
         let observed = laid.cell.observe(1, Arc::from(*b"block"), None).unwrap();
         assert_eq!(observed.outcome, Outcome::Completed, "{strategy}: the next block has its own time");
     }
+}
+
+#[test]
+fn a_block_that_timed_out_is_not_judged() {
+    use Outcome::{Completed, TimedOut};
+    let verify = |strategy, last: Outcome| -> Verified {
+        let mut laid = laid(strategy, HANGS, &[b"block", b"block", b""]);
+        let expected = reference(&laid.cell, &[Completed, Completed, last]);
+        compare::verify(&mut laid.cell, &Script::in_order(), &expected).unwrap()
+    };
+    for last in [Completed, TimedOut] {
+        let verified = verify("copy/full", last.clone());
+        assert_eq!(verified.difference, None, "{last}");
+        assert_eq!(verified.blocks, 2, "{last}: what came before was equal");
+        let reason = verified.unjudged.unwrap();
+        for part in ["block 2 ", "0.2 s of CPU time", "--timeout"] {
+            assert!(reason.contains(part), "{last}: {reason}");
+        }
+    }
+    // What the reset after it leaves behind has nothing to do with time.
+    let difference = verify("control/none", Completed).difference.unwrap();
+    assert!(difference.starts_with("after the reset that follows block 2, "), "{difference}");
+}
+
+#[test]
+fn the_reference_ends_where_a_block_times_out() {
+    let mut laid = laid("fresh/relink", HANGS, &[b"block", b"", b"block"]);
+    let observed = compare::observe(&mut laid.cell, &Script::in_order()).unwrap();
+    let outcomes: Vec<_> = observed.blocks.into_iter().map(|block| block.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Completed, Outcome::TimedOut]);
 }

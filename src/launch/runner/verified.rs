@@ -56,6 +56,10 @@ impl<'a> Runner<'a> {
                 self.outcome(lane, strategy, Status::Diverged, Some(difference))?;
                 continue;
             }
+            if let Some(reason) = verified.unjudged {
+                self.outcome(lane, strategy, Status::Failed, Some(reason))?;
+                continue;
+            }
             self.outcome(lane, strategy, Status::Ok, None)?;
             self.results.rows.write_all(rows::outcomes(&row, &outcomes))?;
             contenders.push(Contender::new(plan, verified));
