@@ -143,6 +143,7 @@ fn verify(mutants: &[&'static Strategy], guests: &[&str]) -> Result<Report> {
         policy: Policy::Every,
         seed: SEED,
         blocks: 0,
+        budget: None,
         timeout: Duration::from_secs(60),
         stage: &stage,
     };

@@ -28,7 +28,9 @@ fn cells(report: &Value) -> &Vec<Value> {
 
 #[test]
 fn sound_strategies_are_equivalent_and_controls_are_caught() {
-    let output = verify(&["-w", "foreign", "-w", "stress/touch", "-w", "stress/noop", "--json"]);
+    // However busy this machine is: what is compared is no matter of time.
+    let asked = ["-w", "foreign", "-w", "stress/touch", "-w", "stress/noop", "--budget", "10h", "--json"];
+    let output = verify(&asked);
     let report = json(&output);
     for cell in cells(&report) {
         let (strategy, equivalence) =
@@ -82,6 +84,73 @@ fn the_number_of_blocks_is_at_least_what_was_asked_for() {
     let output = verify(&["-w", "stress/noop", "-s", "copy/full", "--blocks-count", "2000", "--json"]);
     let blocks = json(&output)["clean_blocks"].as_u64().unwrap();
     assert!(blocks >= 2000, "{blocks}");
+}
+
+#[test]
+fn a_budget_that_is_too_small_leaves_out_what_is_named() {
+    let asked = ["-w", "foreign/c", "-s", "copy/full", "--budget", "1ms"];
+    let output = verify(&asked);
+    let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}{said}");
+    assert!(said.contains("verifying 1 cells, about "), "{said}");
+    assert!(
+        said.contains("the budget is too small for the shortest script of every schedule: --budget "),
+        "{said}"
+    );
+    assert!(
+        said.contains("blocks wanted were compared: for want of time, scripts were left out in 1 cells"),
+        "{said}"
+    );
+    for part in [
+        "copy/full   ~",
+        "~  as far as compared",
+        "clean blocks in 1 cells",
+        "shuffled      not run in 1 cells: left out: there was no time for it within the budget",
+        "would be enough",
+    ] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+    let report = json(&verify(&[&asked[..], &["--json"]].concat()));
+    assert_eq!(report["time"]["budget_seconds"], 0.001);
+    assert!(report["time"]["enough_seconds"].as_f64().unwrap() > 0.001, "{}", report["time"]);
+    let [in_order, shuffled] = [0, 1].map(|index| report["schedules"][index].clone());
+    assert!(
+        in_order["cells"] == 1 && in_order["left_out"] == 0,
+        "the first is run whatever there is: {in_order}"
+    );
+    assert!(shuffled["cells"] == 0 && shuffled["left_out"] == 1, "{shuffled}");
+    assert!(shuffled["wanted"].as_u64().unwrap() > 0, "{shuffled}");
+    let named = verify(&[&asked[..], &["--schedule", "in-order", "--schedule", "traps"]].concat());
+    let said = String::from_utf8_lossy(&named.stderr);
+    assert!(said.contains("error: the schedule `traps` ran nowhere: left out"), "{said}");
+}
+
+#[test]
+fn a_budget_ends_what_would_take_too_long() {
+    let most =
+        ["-w", "stress/noop", "-s", "copy/full", "--blocks-count", "1000000000", "--budget", "3s", "--json"];
+    let output = verify(&most);
+    let (report, said) = (json(&output), String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(output.status.success(), "{said}");
+    let [compared, wanted] = ["blocks", "wanted"].map(|key| {
+        let schedules = report["schedules"].as_array().unwrap();
+        schedules.iter().map(|schedule| schedule[key].as_u64().unwrap()).sum::<u64>()
+    });
+    assert!(compared > 0 && wanted > 100_000_000 && compared < wanted, "{compared} of {wanted}");
+    assert!(said.contains(&format!("warning: {compared} of {wanted} blocks wanted were compared")), "{said}");
+}
+
+#[test]
+fn without_want_of_time_nothing_is_left_out() {
+    let report = json(&verify(&["-w", "foreign/c", "-s", "copy/full", "--budget", "100h", "--json"]));
+    assert!(report["time"]["enough_seconds"].is_null() && report["time"]["seconds"].as_f64().unwrap() > 0.0);
+    for schedule in report["schedules"].as_array().unwrap() {
+        assert_eq!(
+            (&schedule["blocks"], &schedule["left_out"]),
+            (&schedule["wanted"], &0.into()),
+            "{schedule}"
+        );
+    }
 }
 
 #[test]
@@ -151,6 +220,10 @@ fn a_bad_command_line_says_so() {
         (&["-w", "foreign/d"], "no workload matches"),
         (&["--module", "no-such-file.wasm"], "cannot read the module no-such-file.wasm"),
         (&["--timeout", "0"], "0 is not in 1.."),
+        (&["--budget", "0"], "there has to be some time"),
+        (&["--budget", "0s"], "there has to be some time"),
+        (&["--budget", "soon"], "`soon` is no time such as `8min` or `90s`"),
+        (&["--budget=-1min"], "`-1min` is no time"),
     ] {
         let output = verify(arguments);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -281,7 +354,7 @@ fn a_block_that_times_out_is_not_judged() {
                   said of it: allow for more with --timeout";
     let error = format!("error: copy/full on user/own could not be verified: {reason}");
     assert!(said.contains(&error), "{said}");
-    assert!(text.contains("copy/full      -"), "{text}");
+    assert!(text.contains("copy/full      ?") && text.contains("?  not judged"), "{text}");
     assert!(text.contains("; 0 cells of strategies that claim to be sound diverge"), "{text}");
 }
 

@@ -81,13 +81,20 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub own: Own,
 
-    /// How thorough: each schedule once, 10,000 blocks in all, or 100,000.
+    /// How thorough: each schedule once, 10,000 blocks in all, or 100,000. In two, five or thirty minutes at most, and in
+    /// more on a machine that is seen to be slow.
     #[arg(long, value_enum, default_value = "quick")]
     pub profile: Profile,
 
-    /// Compare at least so many blocks in all, most of them where blocks are cheap.
+    /// Compare at least so many blocks in all instead of the profile's number, most of them where blocks are cheap. It
+    /// takes as long as it needs, unless `--budget` is given as well.
     #[arg(long, value_name = "N")]
     pub blocks_count: Option<u64>,
+
+    /// Take at most so long, such as `8min`, instead of the profile's time. Where that is too little, scripts are cut
+    /// short, then schedules are left out from the last one on, and the result says which.
+    #[arg(long, value_name = "TIME", value_parser = budget)]
+    pub budget: Option<Duration>,
 
     /// Only these schedules, such as `traps` or `paged-out`. Can be repeated.
     #[arg(long = "schedule", value_name = "PATTERN")]
@@ -118,6 +125,15 @@ pub struct VerifyArgs {
     /// Say nothing but results and warnings.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// A time that is not none.
+fn budget(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("there has to be some time: say for instance `8min`".into()),
+        Ok(time) => Ok(time),
+        Err(error) => Err(format!("`{text}` is no time such as `8min` or `90s`: {error}")),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -101,7 +101,7 @@ impl Schedule {
     }
 
     /// Fewer blocks would leave out what the schedule is about.
-    fn least(self, trace: usize) -> usize {
+    pub fn least(self, trace: usize) -> usize {
         match self {
             Self::InOrder | Self::Shuffled => trace,
             Self::Traps => 2 * CUTS.len(),
@@ -186,6 +186,11 @@ impl Script {
         Self { schedule: Schedule::InOrder, blocks: 0, seed: 0, policy: Policy::Every }
     }
 
+    /// How many steps there are for a trace of so many blocks.
+    pub fn count(&self, trace: usize) -> usize {
+        if trace == 0 { 0 } else { self.blocks.max(self.schedule.least(trace)) }
+    }
+
     /// The steps for a trace.
     pub fn steps(&self, trace: &[Arc<[u8]>]) -> Vec<Step> {
         if trace.is_empty() {
@@ -193,7 +198,7 @@ impl Script {
         }
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(self.schedule as u64);
-        let count = self.blocks.max(self.schedule.least(trace.len()));
+        let count = self.count(trace.len());
         let mut order: Vec<_> = (0..trace.len()).collect();
         let favourite = random.random_range(0..trace.len());
         let (spike, quiet) = extremes(trace);

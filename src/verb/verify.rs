@@ -1,6 +1,7 @@
 //! `verify`: is every reset what it claims to be, on the bundled workloads or on the user's own?
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use reset_strategies::registry;
@@ -24,6 +25,16 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
     // The small parameters: how much memory there is to reset decides what a reset costs, not whether it is right.
     let workloads = workloads(&args.filter, &args.own, &args.params, true, |_| true)?;
     let stage = Stage::new(args.quiet)?;
+    let budget = match (args.budget, args.blocks_count) {
+        (Some(budget), _) => Some(budget),
+        // Who says how many blocks there are to be has said how long it may take.
+        (None, Some(_)) => None,
+        (None, None) => Some(pace::patience(Duration::from_secs(match args.profile {
+            Profile::Smoke => 2 * 60,
+            Profile::Quick => 5 * 60,
+            Profile::Full => 30 * 60,
+        }))),
+    };
     let matrix = Matrix {
         strategies: &strategies,
         workloads: &workloads,
@@ -35,6 +46,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
             Profile::Quick => 10_000,
             Profile::Full => 100_000,
         }),
+        budget,
         timeout: pace::seconds(args.timeout, 10),
         stage: &stage,
     };
@@ -53,6 +65,9 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
     for cell in report.uncompared() {
         let reason = cell.reason.as_deref().unwrap_or_default();
         eprintln!("warning: nothing was compared for {}: {reason}", cell.place());
+    }
+    if let Some(omissions) = report.omissions() {
+        eprintln!("warning: {omissions}");
     }
     // A schedule that is named has to run; of a pattern, whatever can.
     let named = |schedule: &Schedule| args.schedules.iter().any(|name| *name == schedule.to_string());

@@ -7,19 +7,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use reset_strategies::module::Facts;
-use reset_strategies::{Availability, Lifecycle, Strategy, Support};
+use reset_strategies::{Availability, Strategy, Support};
 
-use super::report::{CellReport, Ran, Report};
+use super::course::{Children, Compared, Course, Lane, Task};
+use super::plan::{Plan, Terms, Work};
+use super::report::{CellReport, Report, Time};
+use super::watch::{self, Watch};
 use crate::analyse::summary::Equivalence;
-use crate::cell::pressure::{self, swap};
 use crate::launch::process::{Cell, Ended};
 use crate::launch::runner::REFERENCE;
 use crate::launch::stage::Stage;
-use crate::machine::group::Group;
 use crate::protocol::policy::Policy;
 use crate::protocol::schedule::{Schedule, Script};
 use crate::protocol::staging::{self, Staged};
-use crate::protocol::{Reference, Request, Spec, Verified};
+use crate::protocol::{COMPILE, Reference, Request, Verified};
 use crate::workload::Workload;
 use crate::workload::host::Outcome;
 
@@ -34,281 +35,220 @@ pub struct Matrix<'a> {
     /// Blocks that strategies which claim to be sound compare in all, at least; every workload gets the same time for
     /// its share.
     pub blocks: u64,
+    /// What it may take. No script begins after that, and what there is no time for is said.
+    pub budget: Option<Duration>,
     pub timeout: Duration,
     pub stage: &'a Stage,
 }
 
-/// A workload that fresh instances have run.
-struct Lane<'a> {
-    workload: &'a Workload,
-    staged: Staged,
-    scripts: Vec<(Script, Reference)>,
-}
-
-/// A workload's files and what one block of it costs, or why fresh instances do not run it.
-type Cost = Result<(Staged, Duration), String>;
-
-/// What ends a cell before all of its schedules have run.
-enum End {
-    Diverged(Schedule, String),
-    Unjudged(String),
-    Ended(Ended),
-}
-
-impl From<Ended> for End {
-    fn from(ended: Ended) -> Self {
-        Self::Ended(ended)
-    }
-}
+/// A workload's files and what its cells take, or why fresh instances do not run it.
+type Cost = Result<(Staged, Terms), String>;
 
 impl Matrix<'_> {
-    /// Verifies everything, or what can be verified until it is interrupted.
+    /// Verifies everything, or what can be verified until it is interrupted or the budget is used up.
     ///
     /// # Errors
     /// When files cannot be written or no child can be started.
     pub fn run(&self) -> Result<Report> {
+        let began = Instant::now();
+        let end = self.budget.and_then(|budget| began.checked_add(budget));
         let costs = in_parallel(self.workloads, |workload| self.cost(workload));
         let costs = costs.into_iter().collect::<Result<Vec<_>>>()?;
-        let share = self.share(&costs);
-        let prepared: Vec<_> = self.workloads.iter().zip(costs).collect();
-        let lanes = in_parallel(&prepared, |(workload, cost)| {
-            let (staged, cost) = cost.as_ref().map_err(String::clone)?;
-            self.lane(workload, staged, share, *cost).map_err(|ended| ended.of_reference())
-        });
+        let terms: Vec<_> = costs.iter().map(|cost| cost.as_ref().ok().map(|(_, terms)| *terms)).collect();
+        let workers = workers(self.strategies.len() * self.workloads.len()).max(1) as f64;
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()).as_secs_f64());
+        let plan = Plan::new(&terms, self.schedules, self.blocks, left.map(|left| left * workers));
+        self.announce(&plan, workers, began.elapsed());
 
-        let pairs: Vec<_> = (0..lanes.len())
+        let pairs: Vec<_> = (0..costs.len())
             .flat_map(|lane| self.strategies.iter().map(move |strategy| (lane, *strategy)))
             .collect();
+        let watch = Watch::new(&self.stage.progress, end, plan.planned, pairs.len());
+        let prepared: Vec<_> = self.workloads.iter().zip(costs).zip(&plan.lanes).collect();
+        let lanes = in_parallel(&prepared, |((workload, cost), works)| {
+            let (staged, terms) = cost.as_ref().map_err(String::clone)?;
+            let lane = Lane { workload, staged: staged.clone(), terms: *terms, tasks: Vec::new() };
+            self.lane(lane, works, &watch).map_err(|ended| ended.of_reference())
+        });
         let cells = in_parallel(&pairs, |(lane, strategy)| {
             let workload = &self.workloads[*lane];
             match &lanes[*lane] {
-                _ if self.stage.stopped() => not_run(strategy, workload, "interrupted".into()),
-                Ok(lane) => self.cell(lane, strategy),
+                _ if self.stage.stopped() => CellReport::not_run(strategy, workload, "interrupted".into()),
+                Ok(lane) => Course::new(self.children(), lane, strategy, &watch).run(),
                 Err(reason) => unable(strategy, workload, reason),
             }
         });
         self.stage.progress.finish();
-        Ok(Report::new(self.seed, self.policy.to_string(), self.schedules, cells))
+        let report = Report::new(self.seed, self.policy.to_string(), self.schedules, cells);
+        let seconds = began.elapsed().as_secs_f64();
+        let before = seconds - watch.elapsed().as_secs_f64();
+        let all = before + plan.wanted * watch.slowness().unwrap_or(1.0 / workers);
+        Ok(report.within(Time {
+            seconds,
+            budget_seconds: self.budget.map(|budget| budget.as_secs_f64()),
+            enough_seconds: Some(all * MARGIN),
+        }))
     }
 
-    /// The time that each run of a script may take so that the blocks wanted come together, given what a block of
-    /// each workload costs.
-    fn share(&self, costs: &[Cost]) -> Duration {
-        let swap = swap().is_ok();
-        let schedules = self.schedules.iter().filter(|&&schedule| swap || schedule != Schedule::MemoryLimit);
-        let runs = (2 * schedules.count()) as f64;
-        let blocks_per_second: f64 = self
-            .workloads
-            .iter()
-            .zip(costs)
-            .filter_map(|(workload, cost)| Some((workload, cost.as_ref().ok()?.1)))
-            .map(|(workload, cost)| runs * self.sound(workload) as f64 / cost.as_secs_f64())
-            .sum();
-        Duration::try_from_secs_f64(self.blocks as f64 / blocks_per_second).unwrap_or_default()
+    /// Says how long it will take, and whether that is less than it should.
+    fn announce(&self, plan: &Plan, workers: f64, before: Duration) {
+        let time = |seconds: f64| {
+            before.saturating_add(Duration::try_from_secs_f64(seconds / workers).unwrap_or(Duration::MAX))
+        };
+        let cells = self.strategies.len() * self.workloads.len();
+        let mut text = format!("verifying {cells} cells, {}", watch::about(time(plan.planned)));
+        if let Some(budget) = self.budget {
+            text.push_str(&format!(" (at most {}, by --budget or the profile)", watch::rounded(budget)));
+        }
+        self.stage.progress.note(&text);
+        if plan.is_tight {
+            self.stage.progress.warn(&format!(
+                "the budget is too small for the shortest script of every schedule: --budget {} would be enough. What is \
+                 left out is named below",
+                watch::option(time(plan.least * MARGIN))
+            ));
+        } else if plan.planned < plan.wanted {
+            self.stage.progress.note(&format!(
+                "scripts are cut short to fit: all blocks that are wanted would take {}",
+                watch::about(time(plan.wanted))
+            ));
+        }
     }
 
-    /// How many strategies will claim to be sound on a workload.
-    fn sound(&self, workload: &Workload) -> usize {
-        let Ok(facts) = Facts::read(&workload.module) else { return 0 };
-        let claims = |strategy: &&&Strategy| {
-            !strategy.is_control()
-                && strategy.availability() == Availability::Available
+    /// How many strategies will run a workload, and how many of them claim to be sound.
+    fn able(&self, workload: &Workload) -> (usize, usize) {
+        let Ok(facts) = Facts::read(&workload.module) else { return (0, 0) };
+        let runs = |strategy: &&&Strategy| {
+            strategy.availability() == Availability::Available
                 && strategy.support(&facts) == Support::Supported
         };
-        self.strategies.iter().filter(claims).count()
+        let able = self.strategies.iter().filter(runs);
+        (able.clone().count(), able.filter(|strategy| !strategy.is_control()).count())
     }
 
-    /// What one block costs on a fresh instance, or why there is no telling.
+    /// What its cells take, by a cell of fresh instances, or why there is no telling.
     fn cost(&self, workload: &Workload) -> Result<Cost> {
         self.stage.progress.say(&format!("{}: on fresh instances", workload.name));
         let staged = staging::stage(self.stage.staging.path(), workload)?;
-        let observed = self.start(self.spec(workload, &staged, REFERENCE)).and_then(|mut cell| {
-            let started = Instant::now();
-            let script = self.script(Schedule::InOrder, 0);
-            let reference: Reference = cell.ask(&Request::Observe { script })?;
-            Ok((reference, started.elapsed()))
-        });
-        let (reference, time) = match observed {
-            Ok(observed) => observed,
-            Err(ended) => return Ok(Err(ended.of_reference())),
-        };
-        if let Some(block) = reference.blocks.iter().position(|block| block.outcome == Outcome::TimedOut) {
-            let seconds = self.timeout.as_secs_f32();
-            return Ok(Err(format!(
+        let seconds = self.timeout.as_secs_f32();
+        Ok(match self.terms(workload, &staged) {
+            Ok(Ok(terms)) => Ok((staged, terms)),
+            Ok(Err(block)) => Err(format!(
                 "block {block} takes more than {seconds} s of CPU time on a fresh instance: allow for more with --timeout"
-            )));
+            )),
+            Err(ended) => Err(ended.of_reference()),
+        })
+    }
+
+    /// Times fresh instances: a first child compiles what there is to compile, a second one says what is left. Or else which
+    /// block times out.
+    fn terms(&self, workload: &Workload, staged: &Staged) -> Result<Result<Terms, usize>, Ended> {
+        let children = self.children();
+        let spec = children.spec(workload, staged, REFERENCE);
+        let (mut first, stages) = Cell::start(&self.stage.binary, spec.clone())?;
+        let compile =
+            stages.iter().filter(|(stage, _)| stage == COMPILE).map(|(_, ns)| *ns as f64 / 1e9).sum();
+        let timed = |cell: &mut Cell, schedule, blocks| -> Result<(f64, Request, Reference), Ended> {
+            let script = self.script(schedule, blocks);
+            let started = Instant::now();
+            let expected: Reference = cell.ask(&Request::Observe { script })?;
+            let request = Request::Verify { script, expected: expected.clone() };
+            Ok((started.elapsed().as_secs_f64(), request, expected))
+        };
+        let (seconds, _, reference) = timed(&mut first, Schedule::InOrder, 0)?;
+        if let Some(block) = reference.blocks.iter().position(|block| block.outcome == Outcome::TimedOut) {
+            return Ok(Err(block));
         }
-        let blocks = u32::try_from(reference.blocks.len().max(1))?;
-        Ok(Ok((staged, (time / blocks).max(CHEAPEST))))
+        let trace = workload.trace.len();
+        let observe = (seconds / trace.max(1) as f64).max(CHEAPEST);
+        // Some blocks say what reading the state takes besides, and more of them what is the script's and not theirs.
+        let [few, more] = STEPS;
+        let (_, few_blocks, _) = timed(&mut first, Schedule::Repeated, few)?;
+        let (seconds, more_blocks, _) = timed(&mut first, Schedule::Repeated, more)?;
+        let again = seconds / more as f64;
+        let _compiled: Verified = first.ask(&few_blocks)?;
+        drop(first);
+
+        let mut last = Instant::now();
+        let mut lap = || std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64();
+        let mut second = children.start(spec)?;
+        let _equal: Verified = second.ask(&few_blocks)?;
+        let all = lap();
+        let _equal: Verified = second.ask(&few_blocks)?;
+        let few_seconds = lap();
+        let _equal: Verified = second.ask(&more_blocks)?;
+        let reading = (lap() - few_seconds) / (more - few) as f64 - 2.0 * again;
+        let verify = 2.0 * observe + reading.max(0.0);
+        let script = (few_seconds - few as f64 * (2.0 * again + reading.max(0.0))).max(0.0);
+        let start = (all - few_seconds).max(0.0);
+        let (cells, sound) = self.able(workload);
+        Ok(Ok(Terms { compile, start, script, observe, verify, trace, cells, sound }))
     }
 
     /// Has fresh instances run every script.
-    fn lane<'a>(
-        &self,
-        workload: &'a Workload,
-        staged: &Staged,
-        share: Duration,
-        cost: Duration,
-    ) -> Result<Lane<'a>, Ended> {
-        let blocks = (share.as_secs_f64() / cost.as_secs_f64()).ceil() as usize;
-        let mut cell = self.start(self.spec(workload, staged, REFERENCE))?;
-        let mut scripts = Vec::new();
-        for schedule in self.schedules {
-            let script = self.script(*schedule, blocks);
-            scripts.push((script, cell.ask(&Request::Observe { script })?));
-        }
-        Ok(Lane { workload, staged: staged.clone(), scripts })
-    }
-
-    /// Takes one cell through all schedules, up to its first difference.
-    fn cell(&self, lane: &Lane<'_>, strategy: &'static Strategy) -> CellReport {
-        self.stage.progress.say(&format!("{}: {strategy}", lane.workload.name));
-        let mut report = CellReport {
-            equivalence: Equivalence::Equivalent,
-            reason: None,
-            ..not_run(strategy, lane.workload, String::new())
-        };
-        match self.schedules(lane, strategy, &mut report) {
-            Ok(()) => report.settle(),
-            Err(End::Diverged(schedule, difference)) => {
-                self.stage
-                    .progress
-                    .note(&format!("{}: {strategy} diverges: {difference}", lane.workload.name));
-                report.equivalence = Equivalence::Diverged;
-                report.schedule = Some(schedule);
-                report.first_difference = Some(difference);
-            }
-            Err(End::Unjudged(reason)) => {
-                report.equivalence = Equivalence::NotRun;
-                report.reason = Some(reason);
-            }
-            Err(End::Ended(ended)) => {
-                report.equivalence = ended.equivalence();
-                report.reason = Some(ended.to_string());
-            }
-        }
-        report
-    }
-
-    /// Runs all scripts in as many children as they need, up to the first difference.
-    fn schedules(&self, lane: &Lane<'_>, strategy: &Strategy, report: &mut CellReport) -> Result<(), End> {
-        let (alone, together): (Vec<_>, Vec<_>) =
-            lane.scripts.iter().partition(|(script, _)| script.schedule.is_alone());
-        if !together.is_empty() {
-            self.scripts(lane, &together, None, report)?;
-        }
-        for script in alone {
-            let name = script.0.schedule;
-            let group = match name {
-                // Known without a process: all of its resets make a new memory.
-                Schedule::Committed if matches!(strategy.lifecycle(), Lifecycle::Fresh(_)) => {
-                    Err("nothing to commit: a fresh strategy drops its memory after each block".into())
-                }
-                Schedule::MemoryLimit => pressure::group().map(Some),
-                _ => Ok(None),
+    fn lane<'a>(&self, lane: Lane<'a>, works: &[Work], watch: &Watch<'_>) -> Result<Lane<'a>, Ended> {
+        let mut cell = self.children().start(self.children().spec(lane.workload, &lane.staged, REFERENCE))?;
+        let mut tasks = Vec::new();
+        for (index, work) in works.iter().enumerate() {
+            let mut observe = |steps: usize| -> Result<Compared, Ended> {
+                let script = self.script(work.schedule, steps);
+                let reference = cell.ask(&Request::Observe { script })?;
+                watch.did(steps as f64 * lane.terms.observe);
+                Ok((script, reference))
             };
-            match group {
-                Ok(group) => self.scripts(lane, &[script], group.as_ref(), report)?,
-                Err(reason) => report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) }),
-            }
+            let planned = work.planned.filter(|_| index == 0 || !watch.is_over());
+            let least = planned.filter(|steps| self.budget.is_some() && *steps > work.least);
+            tasks.push(Task {
+                schedule: work.schedule,
+                wanted: work.wanted,
+                planned: planned.map(&mut observe).transpose()?,
+                least: least.map(|_| observe(work.least)).transpose()?,
+            });
         }
-        Ok(())
-    }
-
-    /// Runs scripts in a child, up to the first difference.
-    fn scripts(
-        &self,
-        lane: &Lane<'_>,
-        scripts: &[&(Script, Reference)],
-        group: Option<&Group>,
-        report: &mut CellReport,
-    ) -> Result<(), End> {
-        let script = scripts.iter().map(|(script, _)| *script).find(|script| script.schedule.is_special());
-        let spec = self.spec(lane.workload, &lane.staged, &report.strategy);
-        let mut cell = self.start(Spec { script, group: group.map(Group::members), ..spec })?;
-        for (script, expected) in scripts {
-            let name = script.schedule;
-            if let Some(Err(reason)) = group.map(pressure::limit) {
-                report.schedules.push(Ran { name, blocks: 0, not_run: Some(reason) });
-                continue;
-            }
-            let verified: Verified =
-                match cell.ask(&Request::Verify { script: *script, expected: expected.clone() }) {
-                    // Under a limit the kernel may well kill: that says nothing of the reset.
-                    Err(Ended::Killed(how)) if group.is_some() => {
-                        report.schedules.push(Ran { name, blocks: 0, not_run: Some(how) });
-                        return Ok(());
-                    }
-                    Err(Ended::Crashed(how)) => {
-                        return Err(End::Diverged(name, format!("the process was {how}")));
-                    }
-                    verified => verified?,
-                };
-            let Verified { blocks, difference, consequence, not_run, unjudged, .. } = verified;
-            report.blocks += blocks;
-            report.schedules.push(Ran { name, blocks, not_run });
-            if report.consequence.is_none() {
-                report.consequence = consequence;
-            }
-            if let Some(difference) = difference {
-                return Err(End::Diverged(name, difference));
-            }
-            if let Some(reason) = unjudged {
-                return Err(End::Unjudged(reason));
-            }
-        }
-        Ok(())
-    }
-
-    fn start(&self, spec: Spec) -> Result<Cell, Ended> {
-        Cell::start(&self.stage.binary, spec).map(|(cell, _)| cell)
+        Ok(Lane { tasks, ..lane })
     }
 
     fn script(&self, schedule: Schedule, blocks: usize) -> Script {
         Script { schedule, blocks, seed: self.seed, policy: self.policy }
     }
 
-    fn spec(&self, workload: &Workload, staged: &Staged, strategy: &str) -> Spec {
-        Spec::new(strategy, workload, staged, self.timeout)
+    fn children(&self) -> Children<'_> {
+        Children { stage: self.stage, timeout: self.timeout }
     }
 }
 
-/// Cheaper blocks count as this expensive: below, it is the comparison that takes the time.
-const CHEAPEST: Duration = Duration::from_micros(50);
+/// Cheaper blocks count as this expensive, in seconds: below, it is the comparison that takes the time.
+const CHEAPEST: f64 = 50e-6;
+
+/// Steps of two scripts that are timed.
+const STEPS: [usize; 2] = [2, 6];
+
+/// What is said to be enough is more than what it is thought to take.
+const MARGIN: f64 = 1.2;
 
 /// A cell of a workload that fresh instances do not run: what the strategy refuses is refused all the same.
 fn unable(strategy: &Strategy, workload: &Workload, reason: &str) -> CellReport {
     let facts = Facts::read(&workload.module).ok();
     match facts.map(|facts| strategy.support(&facts)) {
-        Some(Support::Refused { reason }) => {
-            CellReport { equivalence: Equivalence::Refused, ..not_run(strategy, workload, reason) }
-        }
-        _ => not_run(strategy, workload, reason.into()),
+        Some(Support::Refused { reason }) => CellReport {
+            equivalence: Equivalence::Refused,
+            ..CellReport::not_run(strategy, workload, reason)
+        },
+        _ => CellReport::not_run(strategy, workload, reason.into()),
     }
 }
 
-fn not_run(strategy: &Strategy, workload: &Workload, reason: String) -> CellReport {
-    CellReport {
-        strategy: strategy.name().into(),
-        workload: workload.name.clone(),
-        control: strategy.is_control(),
-        equivalence: Equivalence::NotRun,
-        blocks: 0,
-        first_difference: None,
-        schedule: None,
-        consequence: None,
-        reason: Some(reason),
-        schedules: Vec::new(),
-    }
+/// How many work on so many items at once.
+fn workers(items: usize) -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(items)
 }
 
 /// Works on all items, as many at once as there are CPUs; the results are in the order of the items.
 fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
     thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..workers(items.len()) {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);

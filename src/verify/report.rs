@@ -1,11 +1,16 @@
 //! What was verified, as files and other programs read it.
 
+use std::time::Duration;
+
+use reset_strategies::Strategy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::watch::option;
 use crate::analyse::summary::Equivalence;
-use crate::prose::grouped;
+use crate::prose::{enumerated, grouped};
 use crate::protocol::schedule::Schedule;
+use crate::workload::Workload;
 
 /// Version of `verify --json`. Keys may be added freely; renaming one raises it.
 pub const SCHEMA: u32 = 1;
@@ -21,8 +26,22 @@ pub struct Report {
     /// Blocks that were found equal to fresh instances', in cells of strategies that claim to be sound.
     pub clean_blocks: u64,
     pub schedules: Vec<ScheduleReport>,
+    /// What it took, and what would have been enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
     /// One per strategy and workload.
     pub cells: Vec<CellReport>,
+}
+
+/// The time of a verification.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Time {
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Seconds that it might take; absent where it might take as long as it needs.
+    pub budget_seconds: Option<f64>,
+    /// Seconds that all blocks wanted would take, as far as can be told; absent where all were compared.
+    pub enough_seconds: Option<f64>,
 }
 
 /// What came of a schedule in all cells.
@@ -34,6 +53,15 @@ pub struct ScheduleReport {
     pub cells: u64,
     /// Blocks compared in them.
     pub blocks: u64,
+    /// Blocks wanted in these cells, and in those that it was left out of.
+    #[serde(default)]
+    pub wanted: u64,
+    /// Cells in which fewer blocks were compared than wanted, for want of time.
+    #[serde(default)]
+    pub cut_short: u64,
+    /// Cells in which it was left out for want of time.
+    #[serde(default)]
+    pub left_out: u64,
     /// Why it was not run in other cells, with their number.
     pub not_run: Vec<NotRun>,
 }
@@ -74,9 +102,15 @@ pub struct CellReport {
 pub struct Ran {
     pub name: Schedule,
     pub blocks: u64,
+    /// Blocks that were wanted. Where these are more, the time did not suffice for all.
+    #[serde(default)]
+    pub wanted: u64,
     /// Why it was not run; its blocks were compared all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_run: Option<String>,
+    /// Whether it was left out for want of time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_out: bool,
 }
 
 impl Report {
@@ -89,8 +123,47 @@ impl Report {
             policy,
             clean_blocks: clean.map(|cell| cell.blocks).sum(),
             schedules: schedules.iter().map(|schedule| ScheduleReport::new(*schedule, &cells)).collect(),
+            time: None,
             cells,
         }
+    }
+
+    /// Adds what it took. What would have been enough is of interest only where something is missing.
+    pub fn within(mut self, time: Time) -> Self {
+        let enough_seconds = time.enough_seconds.filter(|_| self.is_incomplete());
+        self.time = Some(Time { enough_seconds, ..time });
+        self
+    }
+
+    /// Whether fewer blocks were compared than wanted, for want of time.
+    pub fn is_incomplete(&self) -> bool {
+        self.schedules.iter().any(|schedule| schedule.cut_short + schedule.left_out > 0)
+    }
+
+    /// What was not done for want of time, in a sentence, and what would have been enough.
+    pub fn omissions(&self) -> Option<String> {
+        if !self.is_incomplete() {
+            return None;
+        }
+        let [compared, wanted] = [|s: &ScheduleReport| s.blocks, |s: &ScheduleReport| s.wanted]
+            .map(|count| self.schedules.iter().map(count).sum::<u64>());
+        let cells = |missing: fn(&Ran) -> bool| {
+            self.cells.iter().filter(|cell| cell.schedules.iter().any(missing)).count()
+        };
+        let (short, out) = (cells(|ran| ran.is_cut_short()), cells(|ran| ran.left_out));
+        let mut text =
+            format!("{compared} of {wanted} blocks wanted were compared: for want of time, scripts were ");
+        text.push_str(&match (short, out) {
+            (short, 0) => format!("cut short in {short} cells"),
+            (0, out) => format!("left out in {out} cells"),
+            (short, out) => format!("cut short in {short} cells and left out in {out}"),
+        });
+        if let Some(enough) =
+            self.time.and_then(|time| Duration::try_from_secs_f64(time.enough_seconds?).ok())
+        {
+            text.push_str(&format!("; --budget {} would be enough", option(enough)));
+        }
+        Some(text)
     }
 
     /// Strategies that claim to be sound and are not.
@@ -135,6 +208,22 @@ impl Report {
 }
 
 impl CellReport {
+    /// A cell in which nothing was compared.
+    pub(super) fn not_run(strategy: &Strategy, workload: &Workload, reason: String) -> Self {
+        Self {
+            strategy: strategy.name().into(),
+            workload: workload.name.clone(),
+            control: strategy.is_control(),
+            equivalence: Equivalence::NotRun,
+            blocks: 0,
+            first_difference: None,
+            schedule: None,
+            consequence: None,
+            reason: Some(reason),
+            schedules: Vec::new(),
+        }
+    }
+
     /// Strategy and workload in words.
     pub fn place(&self) -> String {
         format!("{} on {}", self.strategy, self.workload)
@@ -145,9 +234,12 @@ impl CellReport {
         if self.blocks > 0 {
             return;
         }
-        let reasons: Vec<_> = (self.schedules.iter())
-            .filter_map(|ran| Some(format!("{}: {}", ran.name, ran.not_run.as_deref()?)))
-            .collect();
+        let reasons = self.schedules.iter().filter_map(|ran| Some((ran.not_run.as_deref()?, ran.name)));
+        let reasons = grouped(reasons).into_iter().map(|(reason, names)| {
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            if names.len() > 3 { reason.to_owned() } else { format!("{}: {reason}", enumerated(&names)) }
+        });
+        let reasons: Vec<_> = reasons.collect();
         self.equivalence = Equivalence::NotRun;
         self.reason = Some(match reasons.is_empty() {
             true => "there are no blocks to compare".into(),
@@ -162,9 +254,20 @@ impl CellReport {
     }
 }
 
+impl Ran {
+    /// Whether fewer blocks were compared than wanted, for want of time.
+    pub fn is_cut_short(&self) -> bool {
+        self.not_run.is_none() && self.blocks < self.wanted
+    }
+}
+
 impl ScheduleReport {
     fn new(name: Schedule, cells: &[CellReport]) -> Self {
         let here = cells.iter().flat_map(|cell| &cell.schedules).filter(|ran| ran.name == name);
+        let count = |found: fn(&&Ran) -> bool| here.clone().filter(found).count() as u64;
+        let (cut_short, left_out) = (count(|ran| ran.is_cut_short()), count(|ran| ran.left_out));
+        let wanted =
+            here.clone().filter(|ran| ran.not_run.is_none() || ran.left_out).map(|ran| ran.wanted).sum();
         let (ran, not_run): (Vec<_>, Vec<_>) = here.partition(|ran| ran.not_run.is_none());
         let reasons = grouped(not_run.into_iter().filter_map(|ran| Some((ran.not_run.clone()?, ()))));
         let not_run = |(reason, cells): (_, Vec<()>)| NotRun { reason, cells: cells.len() as u64 };
@@ -173,6 +276,9 @@ impl ScheduleReport {
             about: name.about().into(),
             cells: ran.len() as u64,
             blocks: ran.iter().map(|ran| ran.blocks).sum(),
+            wanted,
+            cut_short,
+            left_out,
             not_run: reasons.into_iter().map(not_run).collect(),
         }
     }
@@ -181,6 +287,14 @@ impl ScheduleReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ran(name: Schedule, blocks: u64, not_run: Option<&str>) -> Ran {
+        Ran { name, blocks, wanted: blocks, not_run: not_run.map(Into::into), left_out: false }
+    }
+
+    fn left_out(name: Schedule, wanted: u64) -> Ran {
+        Ran { wanted, left_out: true, ..ran(name, 0, Some("left out: there was no time for it")) }
+    }
 
     pub(super) fn cell(equivalence: Equivalence, control: bool) -> CellReport {
         let name = Schedule::InOrder;
@@ -194,10 +308,7 @@ mod tests {
             schedule: None,
             consequence: None,
             reason: None,
-            schedules: vec![
-                Ran { name, blocks: 10, not_run: None },
-                Ran { name: Schedule::PagedOut, blocks: 2, not_run: Some("no swap".into()) },
-            ],
+            schedules: vec![ran(name, 10, None), ran(Schedule::PagedOut, 2, Some("no swap"))],
         }
     }
 
@@ -239,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_compared_nothing_is_not_run_and_no_equivalent() {
-        let no_swap = Ran { name: Schedule::MemoryLimit, blocks: 0, not_run: Some("no swap".into()) };
+        let no_swap = ran(Schedule::MemoryLimit, 0, Some("no swap"));
         let mut idle =
             CellReport { blocks: 0, schedules: vec![no_swap], ..cell(Equivalence::Equivalent, false) };
         idle.settle();
@@ -259,5 +370,40 @@ mod tests {
         assert_eq!(asked_for, ["the schedule `memory-limit` ran nowhere: no swap"]);
         let alone = Report::new(1, "every".into(), &Schedule::ALL, vec![idle]);
         assert_eq!(alone.failures(&[]).len(), 1);
+    }
+
+    #[test]
+    fn what_there_was_no_time_for_is_said() {
+        let whole = cell(Equivalence::Equivalent, false);
+        let time = Time { seconds: 61.0, budget_seconds: Some(60.0), enough_seconds: Some(190.0) };
+        let report = |cells| Report::new(1, "every".into(), &Schedule::ALL, cells).within(time);
+        let all = report(vec![whole.clone()]);
+        assert_eq!((all.omissions(), all.time.unwrap().enough_seconds), (None, None));
+
+        let short = Ran { wanted: 30, ..ran(Schedule::InOrder, 10, None) };
+        let mut some = whole.clone();
+        some.schedules = vec![short, left_out(Schedule::Forked, 4)];
+        let report = report(vec![whole, some.clone()]);
+        let [in_order, forked] = [Schedule::InOrder, Schedule::Forked]
+            .map(|name| report.schedules.iter().find(|schedule| schedule.name == name).unwrap());
+        assert_eq!((in_order.blocks, in_order.wanted, in_order.cut_short, in_order.left_out), (20, 40, 1, 0));
+        assert_eq!((forked.cells, forked.wanted, forked.cut_short, forked.left_out), (0, 4, 0, 1));
+        assert_eq!(
+            report.omissions().unwrap(),
+            "20 of 44 blocks wanted were compared: for want of time, scripts were cut short in 1 cells and left out in \
+             1; --budget 4min would be enough"
+        );
+        let text = report.text();
+        for part in ["20 of 40 blocks in   2 cells, cut short in 1", "~  as far as compared", "took 65 s"] {
+            assert!(text.contains(part), "{part} is missing:\n{text}");
+        }
+        assert!(report.failures(&[]).is_empty(), "equivalent as far as compared");
+        assert_eq!(report.failures(&[Schedule::Forked]).len(), 1, "asked for by name");
+
+        some.schedules = vec![left_out(Schedule::InOrder, 4), left_out(Schedule::Forked, 4)];
+        some.blocks = 0;
+        some.settle();
+        assert_eq!(some.reason.as_deref(), Some("in-order and forked: left out: there was no time for it"));
+        assert!(some.is_uncompared(), "a warning beside others, and an error alone");
     }
 }

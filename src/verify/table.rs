@@ -1,8 +1,10 @@
 //! A verification on a terminal: a matrix of marks, and below it what stands behind each that is not `=`.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::report::{CellReport, Report};
+use super::watch::rounded;
 use crate::analyse::summary::Equivalence;
 use crate::prose::{distinct, grouped};
 
@@ -34,7 +36,12 @@ impl Report {
             }
             writeln!(to)?;
         }
-        let legend = "=  equivalent   x  diverged   r  refused   u  unavailable   -  not run";
+        let mut legend = "=  equivalent   x  diverged   r  refused   u  unavailable   -  not run".to_owned();
+        for (rare, means) in [("~", "as far as compared"), ("?", "not judged")] {
+            if self.cells.iter().any(|cell| mark(cell) == rare) {
+                legend.push_str(&format!("   {rare}  {means}"));
+            }
+        }
         writeln!(to, "{:width$}   {legend}", "")?;
         self.write_findings(to)?;
         self.write_reasons(to)?;
@@ -47,6 +54,23 @@ impl Report {
             equivalent.count(),
             self.unsound().count(),
             self.seed
+        )?;
+        self.write_time(to)
+    }
+
+    /// What it took, and what was not done for want of time.
+    fn write_time(&self, to: &mut String) -> std::fmt::Result {
+        let Some(time) = self.time else { return Ok(()) };
+        let [took, budget] = [Some(time.seconds), time.budget_seconds]
+            .map(|seconds| Duration::try_from_secs_f64(seconds?).ok().map(rounded));
+        write!(to, "took {}", took.unwrap_or_default())?;
+        if let Some(budget) = budget {
+            write!(to, " of {budget}")?;
+        }
+        writeln!(
+            to,
+            "; {}",
+            self.omissions().unwrap_or_else(|| "no block wanted was left out for want of time".into())
         )
     }
 
@@ -88,11 +112,19 @@ impl Report {
         for schedule in &self.schedules {
             let name = schedule.name.to_string();
             if schedule.cells > 0 || schedule.not_run.is_empty() {
-                writeln!(
+                let wanted = match schedule.cut_short {
+                    0 => String::new(),
+                    _ => format!(" of {}", schedule.wanted),
+                };
+                write!(
                     to,
-                    "  {name:<13} {:>8} blocks in {:>3} cells: {}",
-                    schedule.blocks, schedule.cells, schedule.about
+                    "  {name:<13} {:>8}{wanted} blocks in {:>3} cells",
+                    schedule.blocks, schedule.cells
                 )?;
+                if schedule.cut_short > 0 {
+                    write!(to, ", cut short in {}", schedule.cut_short)?;
+                }
+                writeln!(to, ": {}", schedule.about)?;
             }
             for not_run in &schedule.not_run {
                 writeln!(to, "  {name:<13} not run in {} cells: {}", not_run.cells, not_run.reason)?;
@@ -104,10 +136,13 @@ impl Report {
 
 fn mark(cell: &CellReport) -> &'static str {
     match cell.equivalence {
+        Equivalence::Equivalent if cell.schedules.iter().any(|ran| ran.left_out) => "~",
         Equivalence::Equivalent => "=",
         Equivalence::Diverged => "x",
         Equivalence::Refused => "r",
         Equivalence::Unavailable => "u",
+        // Something was compared, and then it could not go on.
+        Equivalence::NotRun if cell.blocks > 0 => "?",
         Equivalence::NotRun => "-",
     }
 }

@@ -43,8 +43,8 @@ fn report(cells: Vec<CellReport>) -> String {
 fn ran(strategy: &str, workload: &str, equivalence: Equivalence) -> CellReport {
     let compared = matches!(equivalence, Equivalence::Equivalent | Equivalence::Diverged);
     let blocks = if compared { 10 } else { 0 };
-    let no_swap = Ran { name: Schedule::PagedOut, blocks, not_run: Some("no swap".into()) };
-    let ran = Ran { name: Schedule::InOrder, blocks, not_run: None };
+    let ran = Ran { name: Schedule::InOrder, blocks, wanted: blocks, not_run: None, left_out: false };
+    let no_swap = Ran { name: Schedule::PagedOut, not_run: Some("no swap".into()), ..ran.clone() };
     CellReport {
         strategy: strategy.into(),
         workload: workload.into(),
