@@ -198,6 +198,17 @@ fn a_schedule_that_cannot_run_proves_nothing_and_says_so() {
     assert!(ran["cells"] == 1 && ran["blocks"].as_u64().unwrap() > 0, "{ran:#}");
 }
 
+/// The epoch is one for all sessions of an engine: who interrupts one would interrupt others.
+#[test]
+fn sessions_at_once_do_not_interrupt_each_other() {
+    let asked = ["-w", "stress/touch", "-p", "threads=3", "-s", "copy/full", "--schedule", "timeouts"];
+    let output = verify(&[&asked[..], &["--schedule", "traps", "--blocks-count", "2000"]].concat());
+    let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("copy/full   =") && !said.contains("timed out"), "{text}{said}");
+    let reason = "the schedule `timeouts` ran nowhere: the process has several sessions at once";
+    assert!(said.contains(reason), "{said}");
+}
+
 #[test]
 fn a_schedule_that_is_not_for_a_strategy_is_no_proof_of_it() {
     let output = verify(&["-w", "foreign/c", "-s", "fresh/relink", "--schedule", "committed"]);
