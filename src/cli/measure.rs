@@ -81,7 +81,7 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub own: Own,
 
-    /// How thorough: each schedule once, 10,000 blocks in all, or 100,000. In two, five or thirty minutes at most, and in
+    /// How thorough: each schedule once, 10,000 blocks in all, or 100,000. In ten, fifteen or forty minutes at most, and in
     /// more on a machine that is seen to be slow.
     #[arg(long, value_enum, default_value = "quick")]
     pub profile: Profile,

@@ -30,9 +30,9 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
         // Who says how many blocks there are to be has said how long it may take.
         (None, Some(_)) => None,
         (None, None) => Some(pace::patience(Duration::from_secs(match args.profile {
-            Profile::Smoke => 2 * 60,
-            Profile::Quick => 5 * 60,
-            Profile::Full => 30 * 60,
+            Profile::Smoke => 10 * 60,
+            Profile::Quick => 15 * 60,
+            Profile::Full => 40 * 60,
         }))),
     };
     let matrix = Matrix {
