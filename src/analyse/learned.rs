@@ -21,8 +21,8 @@ pub const COLD_PAGES: &str = "cold_pages";
 
 const ALL: [&str; 6] = [RESTORE, RESTORE_FAR, FAULT, ALONE, HOT_PAGES, COLD_PAGES];
 
-/// Unit costs of the machine as the strategy measured them, and pages by how they are treated, after the counter pass
-/// of the last launch.
+/// Unit costs of the machine as the strategy measured them, and pages by how they are treated, after the last
+/// counter pass.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
 pub struct Learned {
     pub restore_ns: u64,

@@ -46,7 +46,7 @@ pub fn explore(runner: &mut Runner<'_>, part: &Part) -> Result<Explored> {
         explored.measured.push(WorkloadRecord::new(&workload));
         runner.stage.progress.note(&place.to_string());
         let began = Instant::now();
-        runner.workload(&workload, index, None)?;
+        runner.workload(&workload, index)?;
         clock.spent(&place, page_bytes, began.elapsed());
         // An image makes a module as large as itself, and each engine compiles it.
         let folder = runner.stage.staging.path().join(workload.name.replace('/', "-"));

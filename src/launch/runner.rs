@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::batch;
-use super::plan::{self, Plan, YARDSTICKS};
+use super::plan::{self, Order, Plan, YARDSTICKS};
 use super::process::{Cell, Ended};
 use super::rows;
 use super::stage::{Results, Stage};
@@ -85,66 +85,107 @@ struct Lane<'a> {
     launch: u32,
 }
 
+/// A workload whose contenders are verified.
+struct Ready<'w, 'a> {
+    workload: &'w Workload,
+    staged: Staged,
+    order: Order,
+    contenders: Vec<Contender<'a>>,
+    /// What that took.
+    verified: Duration,
+    /// What the fewest launches will take, by the time of the reference's trace.
+    need: Duration,
+}
+
+/// Traces that a contender runs in a launch at least: on its way, and in rounds.
+const TRACES: u32 = 7;
+
 impl<'a> Runner<'a> {
-    /// Measures everything, or what can be measured until it is interrupted.
+    /// Verifies everything, then measures it, or what can be measured until it is interrupted.
     ///
     /// # Errors
     /// When files cannot be written or no child can be started.
     pub fn run(&mut self) -> Result<()> {
         let began = Instant::now();
-        let count = self.plan.workloads.len();
+        let budget = self.plan.effort.budget;
+        let mut ready = Vec::new();
         for (index, workload) in self.plan.workloads.iter().enumerate() {
+            if !self.stage.stopped() {
+                ready.extend(self.prepare(workload, index)?);
+            }
+        }
+        let needs: Vec<Duration> = ready.iter().map(|ready| ready.need).collect();
+        for (index, ready) in ready.into_iter().enumerate() {
             if self.stage.stopped() {
                 break;
             }
-            // What earlier workloads left of the budget is shared by the rest.
-            let left = self.plan.effort.budget.saturating_sub(began.elapsed());
-            let share = left / u32::try_from(count - index)?;
-            self.workload(workload, index, Some(share))?;
+            let left = budget.saturating_sub(began.elapsed());
+            self.measure(ready, Some(share(left, &needs[index..])))?;
         }
         if !self.stage.stopped()
-            && let Some(words) = overrun(self.plan.effort.budget, began.elapsed())
+            && let Some(words) = overrun(budget, began.elapsed())
         {
-            self.stage.progress.warn(&words);
+            self.stage.progress.note(&words);
         }
         self.stage.progress.finish();
         Ok(())
     }
 
-    /// Measures all contenders on one workload, within its share of the budget, or as long as the effort has for one.
-    /// The fewest launches are run whatever they take.
+    /// Verifies and measures all contenders on one workload, as long as the effort has for one. The fewest launches are run
+    /// whatever they take.
     ///
     /// # Errors
     /// As for [`Runner::run`].
-    pub fn workload(&mut self, workload: &Workload, index: usize, share: Option<Duration>) -> Result<()> {
+    pub fn workload(&mut self, workload: &Workload, index: usize) -> Result<()> {
+        match self.prepare(workload, index)? {
+            Some(ready) => self.measure(ready, None),
+            None => Ok(()),
+        }
+    }
+
+    /// Verifies all contenders on one workload; `None` where it does not run on fresh instances.
+    fn prepare<'w>(&mut self, workload: &'w Workload, index: usize) -> Result<Option<Ready<'w, 'a>>> {
         let began = Instant::now();
-        let progress = &self.stage.progress;
         let staged = staging::stage(self.stage.staging.path(), workload)?;
-        let mut lane = Lane { workload, staged: &staged, launch: 0 };
-        let mut order = self.plan.order(index);
-        let Some(reference) = self.reference(&lane)? else { return Ok(()) };
+        let lane = Lane { workload, staged: &staged, launch: 0 };
+        let Some((reference, trace)) = self.reference(&lane)? else { return Ok(None) };
         if let Some(warning) = rows::count(&reference, workload).warning() {
-            progress.warn(&format!("{}: {warning}", workload.name));
+            self.stage.progress.warn(&format!("{}: {warning}", workload.name));
         }
         let contenders = self.verify(&lane, &reference)?;
-        let verified = began.elapsed();
+        let launches = self.plan.effort.launches.0 * u32::try_from(contenders.len())?;
+        Ok(Some(Ready {
+            workload,
+            order: self.plan.order(index),
+            need: trace * TRACES * launches,
+            verified: began.elapsed(),
+            staged,
+            contenders,
+        }))
+    }
+
+    /// Measures a workload within its share of the time.
+    fn measure(&mut self, ready: Ready<'_, 'a>, share: Option<Duration>) -> Result<()> {
+        let Ready { workload, staged, mut order, contenders, verified, .. } = ready;
+        let began = Instant::now();
+        let mut lane = Lane { workload, staged: &staged, launch: 0 };
         let memory = self.plan.effort.memory_pass * u32::try_from(contenders.len())?;
         let mut batches = self.batches(&lane, contenders);
-        let mut left = share
-            .map_or(self.plan.effort.cell, |share| share.saturating_sub(verified).saturating_sub(memory));
+        let mut left = share.map_or(self.plan.effort.cell, |share| share.saturating_sub(memory));
         for (to_come, contenders) in (1..=u32::try_from(batches.len())?).rev().zip(&mut batches) {
             // What a batch leaves of its time is for those that follow.
             let time = left / to_come;
             left -= time;
             left += self.launches(&mut lane, contenders, &mut order, time)?;
         }
+        let progress = &self.stage.progress;
         progress.note(&format!(
-            "{}: {} of {} strategies measured, verified in {:.1} s, {:.1} s in all",
+            "{}: {} of {} strategies measured in {:.1} s, verified in {:.1} s before",
             workload.name,
             batches.iter().flatten().filter(|contender| !contender.out).count(),
             self.plan.contenders.len(),
-            verified.as_secs_f64(),
             began.elapsed().as_secs_f64(),
+            verified.as_secs_f64(),
         ));
         let ended = |contender: &Contender<'a>| {
             let (ending, launches) = contender.ended?;
@@ -234,6 +275,16 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// The share of the time that is left for the first of these workloads, given what each needs: so much, and an equal part of
+/// what there is beyond; where there is not as much, its part of what there is.
+fn share(left: Duration, needs: &[Duration]) -> Duration {
+    let (all, own) = (needs.iter().sum::<Duration>(), needs.first().copied().unwrap_or_default());
+    match left.checked_sub(all) {
+        Some(beyond) => own + beyond / u32::try_from(needs.len()).unwrap_or(u32::MAX).max(1),
+        None => left.mul_f64(own.as_secs_f64() / all.as_secs_f64()),
+    }
+}
+
 /// What there is to say about a budget that was too small for the fewest launches: they are run whatever they take.
 fn overrun(budget: Duration, took: Duration) -> Option<String> {
     let enough = took.as_secs().div_ceil(10) * 10;
@@ -250,6 +301,18 @@ fn overrun(budget: Duration, took: Duration) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_workload_has_what_it_needs_and_an_equal_part_of_the_rest() {
+        let of = |left, needs: &[u64]| {
+            let needs: Vec<_> = needs.iter().copied().map(Duration::from_secs).collect();
+            share(Duration::from_secs(left), &needs).as_secs()
+        };
+        assert_eq!(of(100, &[30, 10, 0, 0]), 45);
+        assert_eq!(of(100, &[0, 10]), 45);
+        assert_eq!(of(20, &[30, 10]), 15, "three quarters of what there is");
+        assert_eq!((of(20, &[]), of(0, &[0])), (20, 0));
+    }
 
     #[test]
     fn a_budget_that_is_too_small_is_told_with_what_would_be_enough() {

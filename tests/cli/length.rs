@@ -25,7 +25,7 @@ fn measure(time: Duration) -> Vec<Row> {
     let noop = bundled::named("stress/noop", &Params::new()).unwrap();
     let stage = Stage::silent(env!("CARGO_BIN_EXE_resetbench")).unwrap();
     let mut results = Results::new(Some(&stage.staging.path().join("length"))).unwrap();
-    Runner { plan: &plan, stage: &stage, results: &mut results }.workload(&noop, 0, None).unwrap();
+    Runner { plan: &plan, stage: &stage, results: &mut results }.workload(&noop, 0).unwrap();
     rows_file::read(&results.folder.join("rows.ndjson")).unwrap().rows
 }
 

@@ -23,8 +23,8 @@ const KEPT: u32 = 4;
 /// The part of a launch's time, one in so many, that contenders may take to become steady.
 const SETTLING_SHARE: u32 = 2;
 
-/// Launches that have a counter pass: what is counted hardly differs from launch to launch.
-const COUNTED: u32 = 2;
+/// Launches that have a counter pass: what is counted hardly differs between launches.
+const COUNTED: u32 = 1;
 
 /// How the time of a batch is cut into launches.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +72,9 @@ impl<'a> Runner<'a> {
             let going = contenders.iter().filter(|contender| contender.goes_on()).count();
             let until = began + slices.next(done, left, u32::try_from(going)?);
             self.startup(lane, contenders, order)?;
-            let trace = self.settle(lane, contenders, order, began + (until - began) / SETTLING_SHARE)?;
-            self.rounds(lane, contenders, order, trace, until)?;
+            let settling = began + (until - began) / SETTLING_SHARE;
+            let steady = self.settle(lane, contenders, order, settling)?;
+            self.rounds(lane, contenders, order, &steady, until)?;
             if done < COUNTED {
                 self.count(lane, contenders)?;
             }

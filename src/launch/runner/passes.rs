@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use super::settling::Steady;
 use super::{Contender, Lane, Runner, SAMPLE_EVERY};
 use crate::analyse::paired::Round;
 use crate::launch::plan::Order;
@@ -42,25 +43,29 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// The timing pass: rounds over all contenders until the time is up, of as many traces as make a turn where one takes
-    /// `trace` nanoseconds.
+    /// Whole traces that make a turn where one takes so many nanoseconds.
+    pub(super) fn passes(&self, trace: u64) -> Result<u32> {
+        let turn = u64::try_from(self.plan.effort.turn.as_nanos())?;
+        Ok(u32::try_from(turn.div_ceil(trace))?.clamp(1, MAX_PASSES))
+    }
+
+    /// The timing pass: rounds over all contenders until the time is up, besides those that are there already.
     pub(super) fn rounds(
         &mut self,
         lane: &Lane<'_>,
         contenders: &mut [Contender<'a>],
         order: &mut Order,
-        trace: u64,
+        steady: &Steady,
         until: Instant,
     ) -> Result<()> {
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
-        let turn = u64::try_from(self.plan.effort.turn.as_nanos())?;
-        let passes = u32::try_from(turn.div_ceil(trace))?.clamp(1, MAX_PASSES);
+        let passes = self.passes(steady.trace)?;
         let (fewest, most) = self.plan.effort.rounds;
-        for round in 0..most {
-            if round >= fewest && Instant::now() >= until {
+        for done in steady.kept..most {
+            if done >= fewest && Instant::now() >= until {
                 break;
             }
-            self.stage.progress.say(&format!("{place}, round {}", round + 1));
+            self.stage.progress.say(&format!("{place}, round {}", done + 1));
             for (order, index) in (0..).zip(order.shuffled(contenders.len())) {
                 if self.stage.stopped() {
                     return Ok(());
@@ -68,27 +73,36 @@ impl<'a> Runner<'a> {
                 let contender = &mut contenders[index];
                 let timed: Option<Timed> = self.ask(lane, contender, &Request::Time { passes })?;
                 let Some(timed) = timed else { continue };
-                let cycles = timed.cycles();
-                let time = |phase, samples| {
-                    let row = self.row(lane, contender.strategy(), phase);
-                    let (metric, unit) = ("time".into(), Unit::Nanoseconds);
-                    rows::sampled(
-                        Row { round: Some(round), order: Some(order), metric, unit, ..row },
-                        samples,
-                    )
-                };
-                let times = [
-                    time(Phase::Execute, timed.execute),
-                    time(Phase::Reset, timed.reset),
-                    time(Phase::Cycle, cycles),
-                ];
-                if let Some(value) = times[2].value.filter(|_| contender.settled) {
-                    contender.cycles.insert((lane.launch, round), Round { value, blocks: Vec::new() });
-                }
-                self.results.rows.write_all(times)?;
+                self.keep(lane, contender, steady.next + done - steady.kept, order, timed)?;
             }
         }
         Ok(())
+    }
+
+    /// Writes what a contender took in a round.
+    pub(super) fn keep(
+        &mut self,
+        lane: &Lane<'_>,
+        contender: &mut Contender<'a>,
+        round: u32,
+        order: u32,
+        timed: Timed,
+    ) -> Result<()> {
+        let cycles = timed.cycles();
+        let time = |phase, samples| {
+            let row = self.row(lane, contender.strategy(), phase);
+            let (metric, unit) = ("time".into(), Unit::Nanoseconds);
+            rows::sampled(Row { round: Some(round), order: Some(order), metric, unit, ..row }, samples)
+        };
+        let times = [
+            time(Phase::Execute, timed.execute),
+            time(Phase::Reset, timed.reset),
+            time(Phase::Cycle, cycles),
+        ];
+        if let Some(value) = times[2].value.filter(|_| contender.settled) {
+            contender.cycles.insert((lane.launch, round), Round { value, blocks: Vec::new() });
+        }
+        self.results.rows.write_all(times)
     }
 
     /// The counter pass: faults, system calls and interrupts per block, in one pass of the trace after a pass that warms up.

@@ -4,6 +4,7 @@
 //! there is a figure of its own. Each contender leaves as soon as it [is steady](steady_from); who does not become so
 //! within the limits says that in a row, and the launch does not count for it.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -17,7 +18,7 @@ use crate::launch::rows;
 use crate::measure::row::{Phase, Row, Unit};
 use crate::protocol::{Request, Timed};
 
-/// Steps that a contender may take, whatever the time: enough for huge pages, of which a reset makes an eighth.
+/// Steps that a contender may take, whatever the time: enough for huge pages, of which a reset makes a quarter.
 const FEWEST: usize = 16;
 
 /// Most steps that a contender takes.
@@ -36,21 +37,41 @@ const LONG: Duration = Duration::from_micros(500);
 #[derive(Default)]
 struct Course {
     steps: Vec<Step>,
-    /// Blocks in each step.
-    blocks: Vec<usize>,
-    /// What each block took.
-    cycles: Vec<u64>,
+    /// What was timed in each step.
+    turns: Vec<Turn>,
     done: bool,
 }
 
+/// What a contender did in a step.
+struct Turn {
+    /// Its place in the shuffled order.
+    order: u32,
+    passes: u32,
+    timed: Timed,
+}
+
+/// How a launch has become steady.
+pub(super) struct Steady {
+    /// What a trace takes: the median over contenders, in nanoseconds.
+    pub trace: u64,
+    /// Rounds that were kept already: the last steps, where all were steady in them.
+    pub kept: u32,
+    /// The number of the next round.
+    pub next: u32,
+}
+
 impl Course {
-    fn add(&mut self, timed: &Timed, passes: u32) {
-        let cycles = timed.cycles();
-        let trace = (cycles.len() / passes.max(1) as usize).max(1);
+    fn add(&mut self, turn: Turn) {
+        let cycles = turn.timed.cycles();
+        let trace = (cycles.len() / turn.passes.max(1) as usize).max(1);
         let mut traces: Vec<u64> = cycles.chunks(trace).map(|blocks| blocks.iter().sum()).collect();
-        self.steps.push(Step { ns: median(&mut traces).unwrap_or(0), learning: timed.learning });
-        self.blocks.push(cycles.len());
-        self.cycles.extend(cycles);
+        self.steps.push(Step { ns: median(&mut traces).unwrap_or(0), learning: turn.timed.learning });
+        self.turns.push(turn);
+    }
+
+    /// What each block took in the first so many steps.
+    fn cycles(&self, steps: usize) -> Vec<u64> {
+        self.turns[..steps].iter().flat_map(|turn| turn.timed.cycles()).collect()
     }
 
     /// Traces of the next step.
@@ -61,21 +82,29 @@ impl Course {
     }
 }
 
+/// The steps in which all of these were steady, each by the step from which on it was.
+fn common<'c>(courses: impl Iterator<Item = (&'c Course, usize)>) -> Range<usize> {
+    let all = courses.map(|(course, from)| from..course.steps.len());
+    all.reduce(|a, b| a.start.max(b.start)..a.end.min(b.end))
+        .filter(|steps| !steps.is_empty())
+        .unwrap_or(0..0)
+}
+
 impl<'a> Runner<'a> {
-    /// Takes the contenders to their steady states, and returns what a trace takes then: the median over contenders, in
-    /// nanoseconds.
+    /// Takes the contenders to their steady states. The last steps are rounds where all contenders have run them, were
+    /// steady, and ran as much as they would in a round.
     pub(super) fn settle(
         &mut self,
         lane: &Lane<'_>,
         contenders: &mut [Contender<'a>],
         order: &mut Order,
         until: Instant,
-    ) -> Result<u64> {
+    ) -> Result<Steady> {
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
         let mut courses: Vec<Course> = contenders.iter().map(|_| Course::default()).collect();
         for step in 0..MOST {
             self.stage.progress.say(&format!("{place}, settling, step {}", step + 1));
-            for index in order.shuffled(contenders.len()) {
+            for (order, index) in (0..).zip(order.shuffled(contenders.len())) {
                 let course = &mut courses[index];
                 if self.stage.stopped() || course.done {
                     continue;
@@ -87,7 +116,7 @@ impl<'a> Runner<'a> {
                     course.done = true;
                     continue;
                 };
-                course.add(&timed, passes);
+                course.add(Turn { order, passes, timed });
                 course.done = steady_from(&course.steps).is_some();
             }
             let spent = step + 1 >= FEWEST && Instant::now() >= until;
@@ -95,27 +124,50 @@ impl<'a> Runner<'a> {
                 break;
             }
         }
-        for (contender, course) in contenders.iter_mut().zip(&courses) {
-            // Who dropped out is written already.
-            if contender.cell.is_some() && !course.steps.is_empty() && !self.stage.stopped() {
-                self.settled(lane, contender, course)?;
-            }
-        }
         let mut traces: Vec<u64> =
             courses.iter().filter_map(|course| course.steps.last()).map(|step| step.ns).collect();
-        Ok(median(&mut traces).unwrap_or(0).max(1))
+        let trace = median(&mut traces).unwrap_or(0).max(1);
+        let passes = self.passes(trace)?;
+        // Who dropped out is written already.
+        let mut there: Vec<(&mut Contender<'a>, Course)> = contenders.iter_mut().zip(courses).collect();
+        there.retain(|(contender, course)| contender.cell.is_some() && !course.steps.is_empty());
+        if self.stage.stopped() {
+            there.clear();
+        }
+        let steady = there.iter().filter_map(|(_, course)| Some((course, steady_from(&course.steps)?)));
+        let alike = |step: &usize| {
+            let mut turns = there.iter().filter_map(|(_, course)| course.turns.get(*step));
+            turns.all(|turn| turn.passes == passes)
+        };
+        let kept: Vec<usize> = common(steady).filter(alike).collect();
+        let next = there.iter().map(|(_, course)| course.steps.len()).max().unwrap_or(0);
+        for (contender, course) in there {
+            self.settled(lane, contender, course, &kept)?;
+        }
+        Ok(Steady { trace, kept: u32::try_from(kept.len())?, next: u32::try_from(next)? })
     }
 
-    /// Writes what a contender's way took.
-    fn settled(&mut self, lane: &Lane<'_>, contender: &mut Contender<'a>, course: &Course) -> Result<()> {
+    /// Writes what a contender's way took, and the steps that are kept as rounds.
+    fn settled(
+        &mut self,
+        lane: &Lane<'_>,
+        contender: &mut Contender<'a>,
+        course: Course,
+        kept: &[usize],
+    ) -> Result<()> {
         let row = self.row(lane, contender.strategy(), Phase::Cycle);
         let (metric, unit) = (SETTLING.into(), Unit::Nanoseconds);
-        self.write(rows::sampled(Row { metric, unit, ..row.clone() }, course.cycles.clone()))?;
+        let all = course.steps.len();
+        self.write(rows::sampled(Row { metric, unit, ..row.clone() }, course.cycles(all)))?;
         let from = steady_from(&course.steps);
         contender.settled = from.is_some();
-        let blocks: usize = course.blocks[..from.unwrap_or(course.steps.len())].iter().sum();
+        let blocks = course.cycles(from.unwrap_or(all)).len() as u64;
         let metric = if contender.settled { SETTLED } else { UNSETTLED };
-        self.write(Row { metric: metric.into(), unit: Unit::Count, value: Some(blocks as u64), ..row })
+        self.write(Row { metric: metric.into(), unit: Unit::Count, value: Some(blocks), ..row })?;
+        for (step, turn) in course.turns.into_iter().enumerate().filter(|(step, _)| kept.contains(step)) {
+            self.keep(lane, contender, u32::try_from(step)?, turn.order, turn.timed)?;
+        }
+        Ok(())
     }
 }
 
@@ -123,15 +175,30 @@ impl<'a> Runner<'a> {
 mod tests {
     use super::*;
 
-    fn timed(cycles: &[u64]) -> Timed {
-        Timed { execute: cycles.to_vec(), reset: vec![0; cycles.len()], ..Timed::default() }
+    fn turn(cycles: &[u64], passes: u32) -> Turn {
+        let timed = Timed { execute: cycles.to_vec(), reset: vec![0; cycles.len()], ..Timed::default() };
+        Turn { order: 0, passes, timed }
+    }
+
+    #[test]
+    fn steps_are_rounds_where_all_were_there_and_steady() {
+        let course = |steps: usize| {
+            let mut course = Course::default();
+            (0..steps).for_each(|_| course.add(turn(&[10], 1)));
+            course
+        };
+        let (four, six) = (course(4), course(6));
+        assert_eq!(common([(&four, 2), (&four, 2)].into_iter()), 2..4);
+        assert_eq!(common([(&six, 3), (&four, 2)].into_iter()), 3..4);
+        assert_eq!(common([(&six, 4), (&four, 2)].into_iter()), 0..0);
+        assert_eq!(common([].into_iter()), 0..0);
     }
 
     #[test]
     fn a_step_is_as_long_as_its_typical_trace() {
         let mut course = Course::default();
-        course.add(&timed(&[10, 20, 10, 20, 900, 20]), 3);
-        assert_eq!((course.steps[0].ns, course.blocks[0], course.cycles.len()), (30, 6, 6));
+        course.add(turn(&[10, 20, 10, 20, 900, 20], 3));
+        assert_eq!((course.steps[0].ns, course.cycles(1).len()), (30, 6));
     }
 
     #[test]
@@ -141,7 +208,7 @@ mod tests {
             let passes: Vec<u32> = (0..=SINGLE)
                 .map(|_| {
                     let passes = course.passes();
-                    course.add(&timed(&[ns]), 1);
+                    course.add(turn(&[ns], 1));
                     passes
                 })
                 .collect();

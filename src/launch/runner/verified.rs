@@ -1,25 +1,32 @@
 //! Verification before anything is timed: what fresh instances do, and who does the same.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use reset_strategies::registry;
 
 use super::{Contender, Lane, REFERENCE, Runner};
 use crate::launch::plan;
-use crate::launch::process::Ended;
+use crate::launch::process::{Cell, Ended};
 use crate::launch::rows;
 use crate::measure::row::{Phase, Status};
 use crate::protocol::schedule::Script;
 use crate::protocol::{COMPILE, Reference, Request, Stages, Verified};
 
 impl<'a> Runner<'a> {
-    /// What fresh instances make of the trace. Without it nothing can be compared, so that every cell says why.
-    pub(super) fn reference(&mut self, lane: &Lane<'_>) -> Result<Option<Reference>> {
+    /// What fresh instances make of the trace, and how long it took them. Without it nothing can be compared, so that every
+    /// cell says why.
+    pub(super) fn reference(&mut self, lane: &Lane<'_>) -> Result<Option<(Reference, Duration)>> {
         self.stage.progress.say(&format!("{}: running the reference", lane.workload.name));
         let fresh = registry::find(REFERENCE).context("the strategy that references come from")?;
         let observe = Request::Observe { script: Script::in_order() };
         let started = self.start(lane, &plan::Contender::new(fresh), 0);
-        match started.and_then(|(mut cell, _)| cell.ask(&observe)) {
-            Ok(reference) => Ok(Some(reference)),
+        let timed = |cell: &mut Cell| {
+            let began = Instant::now();
+            Ok((cell.ask(&observe)?, began.elapsed()))
+        };
+        match started.and_then(|(mut cell, _)| timed(&mut cell)) {
+            Ok(observed) => Ok(Some(observed)),
             Err(ended) => {
                 for contender in &self.plan.contenders {
                     let reason = format!("the reference ({REFERENCE}) did not run: {ended}");
