@@ -137,15 +137,24 @@ impl Plan {
         strategies.into_iter().map(Contender::new).collect()
     }
 
-    /// The random order of everything that is shuffled for one workload.
-    pub fn order(&self, workload: usize) -> Order {
-        Order::new(self.seed, workload as u64)
+    /// The random order of what is shuffled in a launch of a workload.
+    pub fn order(&self, workload: usize, launch: u32, what: Drawn) -> Order {
+        Order::new(self.seed, (workload as u64) << 34 | u64::from(launch) << 2 | what as u64)
     }
 }
 
 /// Draws orders from the recorded seed.
 #[derive(Debug)]
 pub struct Order(ChaCha8Rng);
+
+/// What orders are drawn for within a launch. Each has its own: how many steps a launch takes to become steady depends on
+/// times, and the order of its rounds must not.
+#[derive(Clone, Copy, Debug)]
+pub enum Drawn {
+    Starts,
+    Steps,
+    Rounds,
+}
 
 impl Order {
     /// The order of one of many streams that a seed has.
@@ -181,7 +190,7 @@ mod tests {
     #[test]
     fn the_seed_decides_the_order() {
         let orders = |seed, workload| {
-            let mut order = plan(seed).order(workload);
+            let mut order = plan(seed).order(workload, 0, Drawn::Rounds);
             (0..5).map(|_| order.shuffled(8)).collect::<Vec<_>>()
         };
         assert_eq!(orders(1, 0), orders(1, 0));

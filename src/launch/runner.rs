@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::batch;
-use super::plan::{self, Order, Plan, YARDSTICKS};
+use super::plan::{self, Drawn, Order, Plan, YARDSTICKS};
 use super::process::{Cell, Ended};
 use super::rows;
 use super::stage::{Results, Stage};
@@ -81,6 +81,8 @@ impl<'a> Contender<'a> {
 /// The rows of one workload have these in common.
 struct Lane<'a> {
     workload: &'a Workload,
+    /// Its place in the plan.
+    index: usize,
     staged: &'a Staged,
     launch: u32,
 }
@@ -88,8 +90,8 @@ struct Lane<'a> {
 /// A workload whose contenders are verified.
 struct Ready<'w, 'a> {
     workload: &'w Workload,
+    index: usize,
     staged: Staged,
-    order: Order,
     contenders: Vec<Contender<'a>>,
     /// What that took.
     verified: Duration,
@@ -147,7 +149,7 @@ impl<'a> Runner<'a> {
     fn prepare<'w>(&mut self, workload: &'w Workload, index: usize) -> Result<Option<Ready<'w, 'a>>> {
         let began = Instant::now();
         let staged = staging::stage(self.stage.staging.path(), workload)?;
-        let lane = Lane { workload, staged: &staged, launch: 0 };
+        let lane = Lane { workload, index, staged: &staged, launch: 0 };
         let Some((reference, trace)) = self.reference(&lane)? else { return Ok(None) };
         if let Some(warning) = rows::count(&reference, workload).warning() {
             self.stage.progress.warn(&format!("{}: {warning}", workload.name));
@@ -156,7 +158,7 @@ impl<'a> Runner<'a> {
         let launches = self.plan.effort.launches.0 * u32::try_from(contenders.len())?;
         Ok(Some(Ready {
             workload,
-            order: self.plan.order(index),
+            index,
             need: trace * TRACES * launches,
             verified: began.elapsed(),
             staged,
@@ -166,9 +168,9 @@ impl<'a> Runner<'a> {
 
     /// Measures a workload within its share of the time.
     fn measure(&mut self, ready: Ready<'_, 'a>, share: Option<Duration>) -> Result<()> {
-        let Ready { workload, staged, mut order, contenders, verified, .. } = ready;
+        let Ready { workload, index, staged, contenders, verified, .. } = ready;
         let began = Instant::now();
-        let mut lane = Lane { workload, staged: &staged, launch: 0 };
+        let mut lane = Lane { workload, index, staged: &staged, launch: 0 };
         let memory = self.plan.effort.memory_pass * u32::try_from(contenders.len())?;
         let mut batches = self.batches(&lane, contenders);
         let mut left = share.map_or(self.plan.effort.cell, |share| share.saturating_sub(memory));
@@ -176,7 +178,7 @@ impl<'a> Runner<'a> {
             // What a batch leaves of its time is for those that follow.
             let time = left / to_come;
             left -= time;
-            left += self.launches(&mut lane, contenders, &mut order, time)?;
+            left += self.launches(&mut lane, contenders, time)?;
         }
         let progress = &self.stage.progress;
         progress.note(&format!(
@@ -266,6 +268,11 @@ impl<'a> Runner<'a> {
 
     fn write(&mut self, row: Row) -> Result<()> {
         self.results.rows.write(&row)
+    }
+
+    /// The random order of what is shuffled in this launch.
+    fn order(&self, lane: &Lane<'_>, what: Drawn) -> Order {
+        self.plan.order(lane.index, lane.launch, what)
     }
 
     /// What all rows have in common; the metric and its value are the caller's to fill in.

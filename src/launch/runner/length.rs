@@ -14,7 +14,6 @@ use crate::analyse::bootstrap::{Seed, preview};
 use crate::analyse::ending::{self, are_narrow, is_beaten};
 use crate::analyse::paired::{Paired, Rounds};
 use crate::analyse::summary::Ending;
-use crate::launch::plan::Order;
 use crate::measure::row::{Phase, Row, canonical};
 
 /// The part of the time, one in so many, that is kept for the cells that are not narrow enough after the fewest launches.
@@ -59,7 +58,6 @@ impl<'a> Runner<'a> {
         &mut self,
         lane: &mut Lane<'_>,
         contenders: &mut [Contender<'a>],
-        order: &mut Order,
         time: Duration,
     ) -> Result<Duration> {
         let launches @ (fewest, most) = self.plan.effort.launches;
@@ -71,10 +69,10 @@ impl<'a> Runner<'a> {
             let began = Instant::now();
             let going = contenders.iter().filter(|contender| contender.goes_on()).count();
             let until = began + slices.next(done, left, u32::try_from(going)?);
-            self.startup(lane, contenders, order)?;
+            self.startup(lane, contenders)?;
             let settling = began + (until - began) / SETTLING_SHARE;
-            let steady = self.settle(lane, contenders, order, settling)?;
-            self.rounds(lane, contenders, order, &steady, until)?;
+            let steady = self.settle(lane, contenders, settling)?;
+            self.rounds(lane, contenders, &steady, until)?;
             if done < COUNTED {
                 self.count(lane, contenders)?;
             }

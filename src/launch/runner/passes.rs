@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::settling::Steady;
 use super::{Contender, Lane, Runner, SAMPLE_EVERY};
 use crate::analyse::paired::Round;
-use crate::launch::plan::Order;
+use crate::launch::plan::Drawn;
 use crate::launch::rows;
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::Sampler;
@@ -18,12 +18,8 @@ const MAX_PASSES: u32 = 1_000;
 
 impl<'a> Runner<'a> {
     /// Starts one child per contender, one after the other, and writes what their startup took.
-    pub(super) fn startup(
-        &mut self,
-        lane: &Lane<'_>,
-        contenders: &mut [Contender<'a>],
-        order: &mut Order,
-    ) -> Result<()> {
+    pub(super) fn startup(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>]) -> Result<()> {
+        let mut order = self.order(lane, Drawn::Starts);
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
         for index in order.shuffled(contenders.len()) {
             let contender = &mut contenders[index];
@@ -54,10 +50,10 @@ impl<'a> Runner<'a> {
         &mut self,
         lane: &Lane<'_>,
         contenders: &mut [Contender<'a>],
-        order: &mut Order,
         steady: &Steady,
         until: Instant,
     ) -> Result<()> {
+        let mut order = self.order(lane, Drawn::Rounds);
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
         let passes = self.passes(steady.trace)?;
         let (fewest, most) = self.plan.effort.rounds;
@@ -73,7 +69,7 @@ impl<'a> Runner<'a> {
                 let contender = &mut contenders[index];
                 let timed: Option<Timed> = self.ask(lane, contender, &Request::Time { passes })?;
                 let Some(timed) = timed else { continue };
-                self.keep(lane, contender, steady.next + done - steady.kept, order, timed)?;
+                self.keep(lane, contender, done, order, timed)?;
             }
         }
         Ok(())

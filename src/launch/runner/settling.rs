@@ -13,7 +13,7 @@ use super::{Contender, Lane, Runner};
 use crate::analyse::evidence::{SETTLED, SETTLING, UNSETTLED};
 use crate::analyse::quantile::median;
 use crate::analyse::steady::{Step, steady_from};
-use crate::launch::plan::Order;
+use crate::launch::plan::Drawn;
 use crate::launch::rows;
 use crate::measure::row::{Phase, Row, Unit};
 use crate::protocol::{Request, Timed};
@@ -54,10 +54,8 @@ struct Turn {
 pub(super) struct Steady {
     /// What a trace takes: the median over contenders, in nanoseconds.
     pub trace: u64,
-    /// Rounds that were kept already: the last steps, where all were steady in them.
+    /// Rounds that are there already: the last steps, where all were steady in them.
     pub kept: u32,
-    /// The number of the next round.
-    pub next: u32,
 }
 
 impl Course {
@@ -97,9 +95,9 @@ impl<'a> Runner<'a> {
         &mut self,
         lane: &Lane<'_>,
         contenders: &mut [Contender<'a>],
-        order: &mut Order,
         until: Instant,
     ) -> Result<Steady> {
+        let mut order = self.order(lane, Drawn::Steps);
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
         let mut courses: Vec<Course> = contenders.iter().map(|_| Course::default()).collect();
         for step in 0..MOST {
@@ -140,11 +138,10 @@ impl<'a> Runner<'a> {
             turns.all(|turn| turn.passes == passes)
         };
         let kept: Vec<usize> = common(steady).filter(alike).collect();
-        let next = there.iter().map(|(_, course)| course.steps.len()).max().unwrap_or(0);
         for (contender, course) in there {
             self.settled(lane, contender, course, &kept)?;
         }
-        Ok(Steady { trace, kept: u32::try_from(kept.len())?, next: u32::try_from(next)? })
+        Ok(Steady { trace, kept: u32::try_from(kept.len())? })
     }
 
     /// Writes what a contender's way took, and the steps that are kept as rounds.
@@ -164,8 +161,10 @@ impl<'a> Runner<'a> {
         let blocks = course.cycles(from.unwrap_or(all)).len() as u64;
         let metric = if contender.settled { SETTLED } else { UNSETTLED };
         self.write(Row { metric: metric.into(), unit: Unit::Count, value: Some(blocks), ..row })?;
-        for (step, turn) in course.turns.into_iter().enumerate().filter(|(step, _)| kept.contains(step)) {
-            self.keep(lane, contender, u32::try_from(step)?, turn.order, turn.timed)?;
+        for (step, turn) in course.turns.into_iter().enumerate() {
+            if let Some(round) = kept.iter().position(|kept| *kept == step) {
+                self.keep(lane, contender, u32::try_from(round)?, turn.order, turn.timed)?;
+            }
         }
         Ok(())
     }
