@@ -34,10 +34,10 @@ pub const WARM_UP: usize = 2;
 pub const STEADY: usize = 2;
 
 /// The distance of two levels from which they differ, in units of the standard error of the difference of means.
-const EVIDENCE: f64 = 4.5;
+pub const EVIDENCE: f64 = 4.5;
 
 /// The least difference that matters: 5 %.
-const CHANGE: f64 = 0.05;
+pub const CHANGE: f64 = 0.05;
 
 /// The least noise that is believed of a few steps: 0.5 %.
 const LEAST_NOISE: f64 = 0.005;

@@ -71,10 +71,10 @@ pub fn narrow_enough(estimate: &Estimate) -> bool {
 }
 
 /// How many times the cycle of the best a strategy takes that is out of the race.
-const BEATEN: f64 = 1.5;
+pub const BEATEN: f64 = 1.5;
 
 /// The half-width of the interval that is enough for who is out of the race: a quarter, less what the next launch may add.
-const ROUGHLY: f64 = 0.2;
+pub const ROUGHLY: f64 = 0.2;
 
 /// Whether a strategy is out of the race, and known well enough: the whole interval of its ratio to the best lies above
 /// [`BEATEN`], and that of its ratio to the baseline is [`ROUGHLY`] known.
