@@ -16,7 +16,7 @@ pub use saved::{CheckArgs, CompareArgs, ExportArgs, MergeArgs, RecommendArgs, Re
 
 /// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.
 ///
-/// Start with `resetbench run`: in two minutes it measures all strategies on the bundled indexers and leaves tables
+/// Start with `resetbench run`: in two to three minutes it measures all strategies on the bundled indexers and leaves tables
 /// and figures. Then run it on your own module: `resetbench run --module indexer.wasm --blocks ~/blocks`.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]

@@ -1,7 +1,7 @@
 //! From which step on a launch is steady: the cycle has stopped changing, and the strategy has stopped learning.
 //!
-//! A launch begins with steps that are not kept: whole traces, timed one after another. They end when the series of
-//! their times and what can be read of the strategy agree that nothing changes any more.
+//! A launch begins with steps: whole traces, timed one after another. They end when the series of their times and what can be
+//! read of the strategy agree that nothing changes any more.
 //!
 //! | what | it has stopped when |
 //! |---|---|
@@ -14,12 +14,13 @@
 //! # Change points
 //! By binary segmentation of the log times: the split that leaves least absolute deviation from the medians before and after it
 //! is a change point if these differ by more than [`EVIDENCE`] units of the noise *and* by more than [`CHANGE`]; what follows it
-//! is searched again. Medians, since a step that was disturbed is no change. The noise is the median absolute difference of neighbours, over the square root of two, so that a
-//! change of level hardly enters it. The first [`WARM_UP`] steps never count.
+//! is searched again. Medians, since a step that was disturbed is no change. The noise is the median absolute difference of
+//! neighbours, over the square root of two, so that a change of level hardly enters it. The first [`WARM_UP`] steps never
+//! count.
 //!
-//! It has to be said how often that is wrong. Of a series that is steady, the test says in its tests' simulation (2,000 series
-//! per kind of noise, normal with a sd of 1 to 20 %, or Student's t with three degrees of freedom) in at most 4 of 100 looks
-//! that it is not. Such an error costs a step. An early end costs more, and is what [`super::first_rounds`] is for.
+//! How often that is wrong is simulated in the tests: of a steady series (2,000 per kind of noise, normal with a sd of 1 to
+//! 20 %, or Student's t with three degrees of freedom) it says in at most 4 of 100 looks that it is not. Such an error costs a
+//! step. An early end costs more, and is what [`super::first_rounds`] is for.
 //! How warm-ups end, and that some never do: Barrett, Bolz-Tereick, Killick, Mount, Tratt: Virtual machine warmup blows hot
 //! and cold, *OOPSLA* 2017; Traini, Cortellessa, Di Pompeo, Tucci: Towards effective assessment of steady state
 //! performance in Java software, *Empirical Software Engineering* 28, 2023.

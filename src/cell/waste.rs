@@ -12,14 +12,14 @@ use crate::protocol::{Planted, PlantedIn, Timed};
 /// What to waste, and how long once that is known.
 pub struct Waste {
     planted: Option<Planted>,
-    /// Requests to come that warm up.
-    warm_up: usize,
+    /// Requests to come before the one whose times decide.
+    earlier: usize,
     length: Duration,
 }
 
 impl Waste {
     pub fn new(planted: Option<Planted>) -> Self {
-        Self { planted, warm_up: WARM_UP, length: Duration::ZERO }
+        Self { planted, earlier: WARM_UP - 1, length: Duration::ZERO }
     }
 
     /// Spins if this is the phase to do so in.
@@ -33,10 +33,10 @@ impl Waste {
         }
     }
 
-    /// Takes the share of the median cycle that was measured first after the warm-up, in a step that is not kept.
+    /// Takes the share of the median cycle of the last step that never counts: whatever is kept has the waste in it.
     pub fn settle(&mut self, timed: &Timed) {
-        if self.warm_up > 0 {
-            self.warm_up -= 1;
+        if self.earlier > 0 {
+            self.earlier -= 1;
             return;
         }
         let Some(planted) = self.planted.filter(|_| self.length.is_zero()) else { return };
@@ -50,10 +50,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_times_after_the_warm_up_set_the_length_and_nothing_else_does() {
+    fn the_last_step_that_never_counts_sets_the_length_and_nothing_else_does() {
         let timed = |ns| Timed { execute: vec![ns; 3], reset: vec![ns; 3], ..Timed::default() };
         let mut waste = Waste::new(Some(Planted { phase: PlantedIn::Reset, per_mille: 20 }));
-        (0..WARM_UP).for_each(|_| waste.settle(&timed(9_000_000)));
+        (0..WARM_UP - 1).for_each(|_| waste.settle(&timed(9_000_000)));
         assert_eq!(waste.length, Duration::ZERO);
         waste.settle(&timed(50_000));
         assert_eq!(waste.length, Duration::from_micros(2));

@@ -19,7 +19,7 @@ use crate::workload::Workload;
 pub enum Profile {
     /// Seconds: that everything works. Its figures mean little.
     Smoke,
-    /// Two minutes at most: which strategies are worth a closer look.
+    /// Two minutes, or three where blocks take long: which strategies are worth a closer look.
     #[default]
     Quick,
     /// A quarter of an hour or more: figures to decide by.

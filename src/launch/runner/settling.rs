@@ -1,7 +1,6 @@
 //! The first pass over running children: whole traces, one step after another, until each contender is steady.
 //!
-//! What a step takes is written, but not as a sample: the figures of a cell are of its steady state, and what it took to get
-//! there is a figure of its own. Each contender leaves as soon as it [is steady](steady_from); who does not become so
+//! What the steps take is written as a figure of its own; samples are only those last steps in which all were steady. Each contender leaves as soon as it [is steady](steady_from); who does not become so
 //! within the limits says that in a row, and the launch does not count for it.
 
 use std::ops::Range;

@@ -24,7 +24,7 @@ const BESIDE: (f64, f64) = (70.0, 280.0);
 const BLOCKS: (u64, u64) = (10, 400);
 
 const CAPTION: &str = "Execute and reset of all blocks since the start of a process, added up: the median over launches, block by \
-    block until it is steady, and a straight line from there on. Startup is not in it. The thin grey curve is the baseline; \
+    block until it is steady, and a straight line from there on. Startup, and the very first block with it, is not in it. The thin grey curve is the baseline; \
     the large mark is the block from which on a strategy has spent less than it in all. The figure beside a name is what \
     became of it by the last block drawn.";
 
