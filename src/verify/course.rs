@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use reset_strategies::{Lifecycle, Strategy};
+use reset_strategies::module::Facts;
+use reset_strategies::{Lifecycle, Strategy, Support};
 
 use super::plan::Terms;
 use super::report::{CellReport, Ran};
@@ -40,7 +41,6 @@ pub(super) struct Lane<'a> {
     pub workload: &'a Workload,
     pub staged: Staged,
     pub terms: Terms,
-    pub tasks: Vec<Task>,
 }
 
 /// A schedule in the cells of a workload.
@@ -70,13 +70,15 @@ impl From<Ended> for End {
     }
 }
 
-/// A cell on its way.
+/// A cell on its way: it runs what is planned, and then what there turns out to be time for.
 pub(super) struct Course<'a> {
     children: Children<'a>,
     lane: &'a Lane<'a>,
     strategy: &'static Strategy,
     watch: &'a Watch<'a>,
     report: CellReport,
+    /// Whether nothing more is to be learnt: it has diverged, or cannot go on.
+    has_ended: bool,
     /// Seconds that what is not done was thought to take.
     left: f64,
 }
@@ -93,16 +95,26 @@ impl<'a> Course<'a> {
             reason: None,
             ..CellReport::not_run(strategy, lane.workload, String::new())
         };
-        let left = lane.terms.start + lane.tasks.iter().map(|task| lane.seconds(task)).sum::<f64>();
-        Self { children, lane, strategy, watch, report, left }
+        Self { children, lane, strategy, watch, report, has_ended: false, left: 0.0 }
     }
 
-    /// Takes the cell through all schedules, up to its first difference.
-    pub fn run(mut self) -> CellReport {
+    /// Takes the cell through these schedules, up to its first difference.
+    pub fn run(&mut self, tasks: &[Task]) {
+        if self.has_ended || tasks.is_empty() {
+            return;
+        }
+        if self.children.stage.stopped() && self.report.schedules.is_empty() {
+            self.report = CellReport::not_run(self.strategy, self.lane.workload, "interrupted".into());
+            self.has_ended = true;
+            return;
+        }
         let name = &self.lane.workload.name;
         self.watch.say(&format!("{name}: {}", self.strategy));
-        match self.schedules() {
-            Ok(()) => self.report.settle(),
+        self.left = self.lane.terms.start + tasks.iter().map(|task| self.lane.seconds(task)).sum::<f64>();
+        let ended = self.schedules(tasks);
+        self.has_ended = ended.is_err();
+        match ended {
+            Ok(()) => {}
             Err(End::Diverged(schedule, difference)) => {
                 let progress = &self.children.stage.progress;
                 progress.note(&format!("{name}: {} diverges: {difference}", self.strategy));
@@ -122,13 +134,27 @@ impl<'a> Course<'a> {
         // Nothing was thought of those who cannot run here.
         let able = !matches!(self.report.equivalence, Equivalence::Refused | Equivalence::Unavailable);
         self.watch.did_cell(if able { self.left } else { 0.0 });
+    }
+
+    /// There is nothing to compare with, and why.
+    pub fn unable(&mut self, reason: &str) {
+        if !self.has_ended {
+            let blocks = self.report.blocks;
+            self.report = CellReport { blocks, ..unable(self.strategy, self.lane.workload, reason) };
+            self.has_ended = true;
+        }
+    }
+
+    /// What became of the cell.
+    pub fn finish(mut self) -> CellReport {
+        if !self.has_ended {
+            self.report.settle();
+        }
         self.report
     }
 
-    fn schedules(&mut self) -> Result<(), End> {
-        let lane = self.lane;
-        let (alone, together): (Vec<_>, Vec<_>) =
-            lane.tasks.iter().partition(|task| task.schedule.is_alone());
+    fn schedules(&mut self, tasks: &[Task]) -> Result<(), End> {
+        let (alone, together): (Vec<_>, Vec<_>) = tasks.iter().partition(|task| task.schedule.is_alone());
         self.scripts(&together, None)?;
         for task in alone {
             let group = match task.schedule {
@@ -191,7 +217,10 @@ impl<'a> Course<'a> {
     }
 
     /// What there is time for, or why there is none.
-    fn compared(&self, task: &'a Task) -> Result<&'a Compared, String> {
+    fn compared<'t>(&self, task: &'t Task) -> Result<&'t Compared, String> {
+        if self.children.stage.stopped() {
+            return Err("interrupted".into());
+        }
         let planned = task.planned.as_ref().ok_or("there was no time for it within the budget")?;
         if self.watch.is_over_for_scripts() {
             return Err("the budget was used up before it".into());
@@ -257,5 +286,17 @@ impl Lane<'_> {
     fn seconds(&self, task: &Task) -> f64 {
         let script = task.planned.as_ref().map(|(script, _)| script);
         script.map_or(0.0, |script| self.terms.cell(task.schedule, script.count(self.terms.trace)))
+    }
+}
+
+/// A cell of a workload that fresh instances do not run: what the strategy refuses is refused all the same.
+pub(super) fn unable(strategy: &Strategy, workload: &Workload, reason: &str) -> CellReport {
+    let facts = Facts::read(&workload.module).ok();
+    match facts.map(|facts| strategy.support(&facts)) {
+        Some(Support::Refused { reason }) => CellReport {
+            equivalence: Equivalence::Refused,
+            ..CellReport::not_run(strategy, workload, reason)
+        },
+        _ => CellReport::not_run(strategy, workload, reason.into()),
     }
 }

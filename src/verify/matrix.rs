@@ -1,7 +1,7 @@
 //! The parent's part: every strategy on every workload, each cell in a child process of its own.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,10 @@ use anyhow::Result;
 use reset_strategies::module::Facts;
 use reset_strategies::{Availability, Strategy, Support};
 
-use super::course::{Children, Compared, Course, Lane, Task};
+use super::course::{Children, Compared, Course, Lane, Task, unable};
 use super::plan::{Plan, Terms, Work};
-use super::report::{CellReport, Report, Time};
+use super::report::{Report, Time};
 use super::watch::{self, Watch};
-use crate::analyse::summary::Equivalence;
 use crate::launch::process::{Cell, Ended};
 use crate::launch::runner::REFERENCE;
 use crate::launch::stage::Stage;
@@ -60,24 +59,28 @@ impl Matrix<'_> {
         let plan = Plan::new(&terms, self.schedules, self.blocks, left.map(|left| left * workers));
         self.announce(&plan, workers, began.elapsed());
 
-        let pairs: Vec<_> = (0..costs.len())
-            .flat_map(|lane| self.strategies.iter().map(move |strategy| (lane, *strategy)))
-            .collect();
-        let watch = Watch::new(&self.stage.progress, end, plan.planned, pairs.len());
-        let prepared: Vec<_> = self.workloads.iter().zip(costs).zip(&plan.lanes).collect();
-        let lanes = in_parallel(&prepared, |((workload, cost), works)| {
-            let (staged, terms) = cost.as_ref().map_err(String::clone)?;
-            let lane = Lane { workload, staged: staged.clone(), terms: *terms, tasks: Vec::new() };
-            self.lane(lane, works, &watch).map_err(|ended| ended.of_reference())
-        });
-        let cells = in_parallel(&pairs, |(lane, strategy)| {
-            let workload = &self.workloads[*lane];
-            match &lanes[*lane] {
-                _ if self.stage.stopped() => CellReport::not_run(strategy, workload, "interrupted".into()),
-                Ok(lane) => Course::new(self.children(), lane, strategy, &watch).run(),
-                Err(reason) => unable(strategy, workload, reason),
+        let watch = Watch::new(&self.stage.progress, end, plan.planned, self.strategies.len() * costs.len());
+        let lane = |(workload, cost): (_, Cost)| cost.map(|(staged, terms)| Lane { workload, staged, terms });
+        let lanes: Vec<_> = self.workloads.iter().zip(costs).map(lane).collect();
+        let courses: Vec<Vec<_>> = lanes.iter().map(|lane| self.courses(lane, &watch)).collect();
+        // First what is planned, then what there is time for of the rest: an estimate may have been too high.
+        let planned =
+            |works: &Vec<Work>| works.iter().filter(|work| work.planned.is_some()).copied().collect();
+        let first: Vec<Vec<Work>> = plan.lanes.iter().map(planned).collect();
+        self.wave(&lanes, &first, &courses, &watch);
+        let slowness = watch.slowness().unwrap_or(1.0 / workers);
+        let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+        let (rest, seconds) = plan.rest(&terms, self.schedules, left.as_secs_f64() / slowness);
+        watch.goes_on(seconds, self.strategies.len() * rest.iter().filter(|works| !works.is_empty()).count());
+        self.wave(&lanes, &rest, &courses, &watch);
+        let courses = lanes.iter().zip(self.workloads).zip(courses);
+        let cells = courses.flat_map(|((lane, workload), courses)| match lane {
+            Ok(_) => courses.into_iter().map(|course| inner(course).finish()).collect::<Vec<_>>(),
+            Err(reason) => {
+                self.strategies.iter().map(|strategy| unable(strategy, workload, reason)).collect()
             }
         });
+        let cells = cells.collect();
         self.stage.progress.finish();
         let report = Report::new(self.seed, self.policy.to_string(), self.schedules, cells);
         let seconds = began.elapsed().as_secs_f64();
@@ -185,18 +188,58 @@ impl Matrix<'_> {
         Ok(Ok(Terms { compile, start, script, observe, verify, trace, cells, sound }))
     }
 
-    /// Has fresh instances run every script.
-    fn lane<'a>(&self, lane: Lane<'a>, works: &[Work], watch: &Watch<'_>) -> Result<Lane<'a>, Ended> {
+    /// The cells of a workload, before anything was run.
+    fn courses<'a>(
+        &'a self,
+        lane: &'a Result<Lane<'a>, String>,
+        watch: &'a Watch<'a>,
+    ) -> Vec<Mutex<Course<'a>>> {
+        let cells =
+            lane.iter().flat_map(|lane| self.strategies.iter().map(move |strategy| (lane, *strategy)));
+        let course = |(lane, strategy)| Course::new(self.children(), lane, strategy, watch);
+        cells.map(course).map(Mutex::new).collect()
+    }
+
+    /// Has every cell run these works of its workload.
+    fn wave(
+        &self,
+        lanes: &[Result<Lane<'_>, String>],
+        works: &[Vec<Work>],
+        courses: &[Vec<Mutex<Course<'_>>>],
+        watch: &Watch<'_>,
+    ) {
+        let prepared: Vec<_> = lanes.iter().zip(works).collect();
+        let tasks = in_parallel(&prepared, |(lane, works)| match lane {
+            Ok(lane) if !works.is_empty() => self.tasks(lane, works, watch),
+            _ => Ok(Vec::new()),
+        });
+        let cells: Vec<_> = courses
+            .iter()
+            .zip(&tasks)
+            .flat_map(|(cells, tasks)| cells.iter().map(move |c| (c, tasks)))
+            .collect();
+        in_parallel(&cells, |(course, tasks)| {
+            let mut course = course.lock().unwrap_or_else(PoisonError::into_inner);
+            match tasks {
+                Ok(tasks) => course.run(tasks),
+                Err(ended) => course.unable(&ended.of_reference()),
+            }
+        });
+    }
+
+    /// Has fresh instances run these works of a workload.
+    fn tasks(&self, lane: &Lane<'_>, works: &[Work], watch: &Watch<'_>) -> Result<Vec<Task>, Ended> {
         let mut cell = self.children().start(self.children().spec(lane.workload, &lane.staged, REFERENCE))?;
         let mut tasks = Vec::new();
-        for (index, work) in works.iter().enumerate() {
+        for work in works {
             let mut observe = |steps: usize| -> Result<Compared, Ended> {
                 let script = self.script(work.schedule, steps);
                 let reference = cell.ask(&Request::Observe { script })?;
                 watch.did(steps as f64 * lane.terms.observe);
                 Ok((script, reference))
             };
-            let planned = work.planned.filter(|_| index == 0 || !watch.is_over());
+            let is_first = self.schedules.first() == Some(&work.schedule);
+            let planned = work.planned.filter(|_| is_first || !watch.is_over());
             let least = planned.filter(|steps| self.budget.is_some() && *steps > work.least);
             tasks.push(Task {
                 schedule: work.schedule,
@@ -205,7 +248,7 @@ impl Matrix<'_> {
                 least: least.map(|_| observe(work.least)).transpose()?,
             });
         }
-        Ok(Lane { tasks, ..lane })
+        Ok(tasks)
     }
 
     fn script(&self, schedule: Schedule, blocks: usize) -> Script {
@@ -226,16 +269,8 @@ const STEPS: [usize; 2] = [2, 6];
 /// What is said to be enough is more than what it is thought to take.
 const MARGIN: f64 = 1.2;
 
-/// A cell of a workload that fresh instances do not run: what the strategy refuses is refused all the same.
-fn unable(strategy: &Strategy, workload: &Workload, reason: &str) -> CellReport {
-    let facts = Facts::read(&workload.module).ok();
-    match facts.map(|facts| strategy.support(&facts)) {
-        Some(Support::Refused { reason }) => CellReport {
-            equivalence: Equivalence::Refused,
-            ..CellReport::not_run(strategy, workload, reason)
-        },
-        _ => CellReport::not_run(strategy, workload, reason.into()),
-    }
+fn inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many work on so many items at once.

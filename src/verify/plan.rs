@@ -64,7 +64,11 @@ impl Terms {
 
     /// Seconds for the children that all other schedules share.
     fn children(&self) -> f64 {
-        CONFIGURATIONS * self.compile + self.start * (1 + self.cells) as f64
+        CONFIGURATIONS * self.compile + self.starts()
+    }
+
+    fn starts(&self) -> f64 {
+        self.start * (1 + self.cells) as f64
     }
 }
 
@@ -99,6 +103,19 @@ impl Plan {
             false => draft.leave_out(&mut lanes, most),
         };
         Self { lanes, least, wanted: all, planned, is_tight: least > most }
+    }
+
+    /// What was left out so far, by workload; of it is planned what fits into so many seconds of one worker by now. Also returns
+    /// the seconds that it is thought to take.
+    pub fn rest(&self, terms: &[Option<Terms>], schedules: &[Schedule], most: f64) -> (Vec<Vec<Work>>, f64) {
+        let left_out =
+            |works: &Vec<Work>| works.iter().filter(|work| work.planned.is_none()).copied().collect();
+        let mut lanes: Vec<Vec<Work>> = self.lanes.iter().map(left_out).collect();
+        // Nothing is compiled a second time.
+        let starts = terms.iter().zip(&lanes).filter(|(_, works)| !works.is_empty());
+        let starts = starts.filter_map(|(terms, _)| terms.as_ref()).map(Terms::starts).sum();
+        let planned = Draft { terms, schedules }.fit(&mut lanes, starts, most);
+        (lanes, planned)
     }
 }
 
@@ -154,18 +171,34 @@ impl Draft<'_> {
         self.terms.iter().map(lane).collect()
     }
 
-    /// Leaves out what does not fit; returns the seconds for what is left.
+    /// Leaves out what does not fit, but never the first schedule; returns the seconds for what is left.
     fn leave_out(&self, lanes: &mut [Vec<Work>], most: f64) -> f64 {
+        let mut seconds: f64 = self.terms.iter().flatten().map(Terms::children).sum();
+        for (works, terms) in lanes.iter_mut().zip(self.terms) {
+            works.iter_mut().for_each(|work| work.planned = None);
+            if let (Some(first), Some(terms)) = (works.first_mut(), terms) {
+                first.planned = Some(first.least);
+                seconds += terms.all(first.schedule, first.least);
+            }
+        }
+        self.fit(lanes, seconds, most)
+    }
+
+    /// Plans the shortest script of what is not planned yet as long as it fits into so many seconds, of which `seconds` are
+    /// gone; returns those that are gone then.
+    fn fit(&self, lanes: &mut [Vec<Work>], mut seconds: f64, most: f64) -> f64 {
         let mut cheapest_first: Vec<_> =
-            self.terms.iter().enumerate().filter_map(|(lane, terms)| Some((lane, (*terms)?))).collect();
+            lanes.iter_mut().zip(self.terms).filter_map(|(works, terms)| Some((works, (*terms)?))).collect();
         cheapest_first.sort_by(|(_, one), (_, other)| one.verify.total_cmp(&other.verify));
-        let mut seconds: f64 = cheapest_first.iter().map(|(_, terms)| terms.children()).sum();
-        for (index, schedule) in self.schedules.iter().enumerate() {
-            for (lane, terms) in &cheapest_first {
-                let work = &mut lanes[*lane][index];
+        for schedule in self.schedules {
+            for (works, terms) in &mut cheapest_first {
+                let open = |work: &&mut Work| work.schedule == *schedule && work.planned.is_none();
+                let Some(work) = works.iter_mut().find(open) else { continue };
                 let more = terms.all(*schedule, work.least);
-                work.planned = (index == 0 || seconds + more <= most).then_some(work.least);
-                seconds += work.planned.map_or(0.0, |_| more);
+                if seconds + more <= most {
+                    work.planned = Some(work.least);
+                    seconds += more;
+                }
             }
         }
         seconds
@@ -254,6 +287,22 @@ mod tests {
             assert_eq!(planned(&lane), [Some(4), None, None], "the first is tried whatever there is");
             assert!(lane.iter().all(|work| work.wanted > work.least));
         }
+    }
+
+    #[test]
+    fn what_was_left_out_is_planned_again_where_time_is_left() {
+        let lanes = [terms(0.1), None, terms(0.001)];
+        let tight = plan(&lanes, 0, Some(0.0));
+        let rest = |most| tight.rest(&lanes, &SCHEDULES, most);
+        let (works, seconds) = rest(f64::INFINITY);
+        assert_eq!(planned(&works[0]), [Some(6), Some(2)], "the first one has run");
+        assert_eq!((planned(&works[2]), works[1].len()), (vec![Some(6), Some(2)], 0));
+        let cheap_traps = lanes[2].unwrap().all(Schedule::Traps, 6);
+        let (few, less) = rest(2.0 * terms(0.1).unwrap().starts() + cheap_traps);
+        assert_eq!((planned(&few[0]), planned(&few[2])), (vec![None, None], vec![Some(6), None]));
+        assert!(less < seconds);
+        let all = plan(&lanes, 0, None);
+        assert!(all.rest(&lanes, &SCHEDULES, f64::INFINITY).0.iter().all(Vec::is_empty));
     }
 
     #[test]

@@ -12,17 +12,17 @@ pub struct Watch<'a> {
     began: Instant,
     /// When the budget is used up.
     end: Option<Instant>,
-    /// Seconds of one worker that all of it was thought to take.
-    total: f64,
-    cells: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Seconds of one worker that what is done was thought to take.
+    /// Seconds of one worker that all of it was thought to take.
+    total: f64,
+    /// Those of what is done.
     done: f64,
-    cells: usize,
+    /// Cells that are done, of so many.
+    cells: (usize, usize),
     has_compared: bool,
     noted: Instant,
 }
@@ -31,8 +31,15 @@ impl<'a> Watch<'a> {
     /// Begins now.
     pub fn new(progress: &'a Progress, end: Option<Instant>, total: f64, cells: usize) -> Self {
         let began = Instant::now();
-        let state = State { done: 0.0, cells: 0, has_compared: false, noted: began };
-        Self { progress, began, end, total, cells, state: Mutex::new(state) }
+        let state = State { total, done: 0.0, cells: (0, cells), has_compared: false, noted: began };
+        Self { progress, began, end, state: Mutex::new(state) }
+    }
+
+    /// There turns out to be more to do: so many seconds, and cells to go through once more.
+    pub fn goes_on(&self, seconds: f64, cells: usize) {
+        let mut state = self.state();
+        state.total += seconds;
+        state.cells = (0, cells);
     }
 
     /// Something is done that was thought to take so many seconds of one worker.
@@ -49,8 +56,8 @@ impl<'a> Watch<'a> {
     pub fn did_cell(&self, rest: f64) {
         let mut state = self.state();
         state.done += rest;
-        state.cells += 1;
-        if state.noted.elapsed() >= PAUSE && state.cells < self.cells {
+        state.cells.0 += 1;
+        if state.noted.elapsed() >= PAUSE && state.cells.0 < state.cells.1 {
             state.noted = Instant::now();
             self.progress.note(&self.place(&state));
         }
@@ -74,7 +81,7 @@ impl<'a> Watch<'a> {
 
     /// Whether more time is needed, as it goes, than the budget leaves.
     pub fn is_behind(&self) -> bool {
-        let left = left(self.began.elapsed(), &self.state(), self.total);
+        let left = left(self.began.elapsed(), &self.state());
         let most = self.end.map(|end| end.saturating_duration_since(Instant::now()));
         matches!((left, most), (Some(left), Some(most)) if left > most)
     }
@@ -91,9 +98,9 @@ impl<'a> Watch<'a> {
     }
 
     fn place(&self, state: &State) -> String {
-        let left = left(self.began.elapsed(), state, self.total);
+        let left = left(self.began.elapsed(), state);
         let left = left.map_or_else(String::new, |left| format!(", {} left", about(left)));
-        format!("{} of {} cells{left}", state.cells, self.cells)
+        format!("{} of {} cells{left}", state.cells.0, state.cells.1)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -103,9 +110,9 @@ impl<'a> Watch<'a> {
 }
 
 /// The rest takes as long as what is done has, in proportion.
-fn left(elapsed: Duration, state: &State, total: f64) -> Option<Duration> {
-    let enough = state.done > total / 100.0;
-    let share = ((total - state.done) / state.done).max(0.0);
+fn left(elapsed: Duration, state: &State) -> Option<Duration> {
+    let enough = state.done > state.total / 100.0;
+    let share = ((state.total - state.done) / state.done).max(0.0);
     enough.then(|| Duration::try_from_secs_f64(elapsed.as_secs_f64() * share).ok()).flatten()
 }
 
@@ -137,8 +144,9 @@ mod tests {
 
     #[test]
     fn what_is_left_follows_from_what_was_done() {
-        let state = |done| State { done, cells: 0, has_compared: false, noted: Instant::now() };
-        let left = |done| left(Duration::from_secs(30), &state(done), 100.0);
+        let (total, noted) = (100.0, Instant::now());
+        let state = |done| State { total, done, cells: (0, 0), has_compared: false, noted };
+        let left = |done| left(Duration::from_secs(30), &state(done));
         assert_eq!(left(0.0), None, "nothing is known yet");
         assert_eq!(left(25.0), Some(Duration::from_secs(90)));
         assert_eq!(left(100.0), Some(Duration::ZERO));
@@ -158,6 +166,9 @@ mod tests {
         assert!(!watch.is_over() && !watch.is_behind());
         watch.did_cell(5.0);
         assert!(watch.place(&watch.state()).starts_with("1 of 2 cells, about 1 s left"));
+        watch.goes_on(10.0, 1);
+        let state = watch.state();
+        assert_eq!((state.total, state.cells), (20.0, (0, 1)));
     }
 
     #[test]
