@@ -95,7 +95,7 @@ struct Ready<'w, 'a> {
     contenders: Vec<Contender<'a>>,
     /// What that took.
     verified: Duration,
-    /// What the fewest launches will take, by the time of the reference's trace.
+    /// What the fewest launches will take, by the times of the reference's trace and of verifying.
     need: Duration,
 }
 
@@ -155,12 +155,15 @@ impl<'a> Runner<'a> {
             self.stage.progress.warn(&format!("{}: {warning}", workload.name));
         }
         let contenders = self.verify(&lane, &reference)?;
-        let launches = self.plan.effort.launches.0 * u32::try_from(contenders.len())?;
+        let cells = u32::try_from(contenders.len())?;
+        let verified = began.elapsed();
+        // Verifying starts a child and runs the trace, as a launch does.
+        let launch = trace * TRACES + verified / cells.max(1);
         Ok(Some(Ready {
             workload,
             index,
-            need: trace * TRACES * launches,
-            verified: began.elapsed(),
+            need: launch * self.plan.effort.launches.0 * cells,
+            verified,
             staged,
             contenders,
         }))

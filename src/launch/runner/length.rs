@@ -22,6 +22,10 @@ const KEPT: u32 = 4;
 /// The part of a launch's time, one in so many, that contenders may take to become steady.
 const SETTLING_SHARE: u32 = 2;
 
+/// The part of what a launch takes until it is steady, one in so many, that its rounds take at least. Rounds are what tells
+/// strategies apart, and where starting and settling take most of a launch they cost little.
+const ROUNDS_SHARE: u32 = 2;
+
 /// Launches that have a counter pass: what is counted hardly differs between launches.
 const COUNTED: u32 = 1;
 
@@ -72,6 +76,7 @@ impl<'a> Runner<'a> {
             self.startup(lane, contenders)?;
             let settling = began + (until - began) / SETTLING_SHARE;
             let steady = self.settle(lane, contenders, settling)?;
+            let until = until.max(Instant::now() + began.elapsed() / ROUNDS_SHARE);
             self.rounds(lane, contenders, &steady, until)?;
             if done < COUNTED {
                 self.count(lane, contenders)?;
