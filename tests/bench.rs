@@ -4,6 +4,7 @@ mod common;
 #[path = "../benches/common/counted.rs"]
 mod counted;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use common::Run;
 use counted::Counted;
 use criterion::{Criterion, SamplingMode};
 use reset_strategies::registry;
+use resetbench::analyse::evidence::{SETTLED, SETTLING, TIME, UNSETTLED};
 use resetbench::analyse::summary::{Cell, Verdict};
 use resetbench::launch::bench::{Bench, Setting, Starter};
 use resetbench::launch::plan::{AGAIN, Contender, Plan, Profile};
@@ -67,6 +69,12 @@ fn cell<'a>(saved: &'a Saved, strategy: &str) -> &'a Cell {
     saved.summary.cells.iter().find(|cell| cell.strategy == strategy).expect(strategy)
 }
 
+/// The launches of a strategy that have a row of one of these metrics.
+fn launches(saved: &Saved, strategy: &str, metrics: &[&str]) -> BTreeSet<u32> {
+    let rows = saved.rows.iter().filter(|row| row.strategy == strategy && row.phase == Phase::Cycle);
+    rows.filter(|row| metrics.contains(&row.metric.as_str())).map(|row| row.launch).collect()
+}
+
 #[test]
 fn benches_of_one_cargo_lead_to_one_report_with_startup_overhead_and_memory() {
     let parent = tempfile::tempdir().unwrap();
@@ -103,8 +111,11 @@ fn benches_of_one_cargo_lead_to_one_report_with_startup_overhead_and_memory() {
         let ratio = cell.ratio_to_baseline.unwrap();
         assert_eq!(cell.verdict == Verdict::Baseline, strategy == registry::BASELINE);
         assert!(strategy == registry::BASELINE || ratio.low < ratio.high, "{strategy}: {ratio:?}");
-        // Three launches with three rounds each, and three with four.
-        assert_eq!((cell.launches, cell.rounds), (6, 21), "{strategy}");
+        // Three launches with three rounds each, and three with four; who did not become steady in one does without it.
+        let steady = launches(&saved, strategy, &[SETTLED]);
+        let rounds: u32 = steady.iter().map(|launch| if *launch < 3 { 3 } else { 4 }).sum();
+        assert_eq!(launches(&saved, strategy, &[TIME]), (0..6).collect(), "{strategy}");
+        assert_eq!((cell.launches as usize, cell.rounds), (steady.len(), rounds), "{strategy}");
         assert!(cell.overhead_ns.is_some() && cell.rss_bytes.is_some() && cell.minor_faults.is_some());
         assert_eq!(cell.startup.iter().map(|stage| stage.n).min(), Some(7), "{strategy}: {:?}", cell.startup);
     }
@@ -114,7 +125,7 @@ fn benches_of_one_cargo_lead_to_one_report_with_startup_overhead_and_memory() {
     assert!(times.clone().count() == 4 * 21 && times.clone().all(|row| row.samples.len() % trace == 0));
 
     Command::cargo_bin("resetbench").unwrap().arg("report").arg(&folder).assert().success();
-    for figure in ["startup", "overhead", "rss"] {
+    for figure in ["startup", "overhead", "rss", "settling"] {
         assert!(folder.join(format!("{figure}-stress-touch.svg")).exists(), "{figure}");
     }
     for page in ["report.md", "report.html"] {
@@ -134,6 +145,23 @@ fn benches_of_one_cargo_lead_to_one_report_with_startup_overhead_and_memory() {
     let compared =
         Command::cargo_bin("resetbench").unwrap().arg("compare").args([kept, other]).assert().success();
     assert!(String::from_utf8_lossy(&compared.get_output().stdout).contains(STRATEGY));
+}
+
+#[test]
+fn every_process_of_a_bench_is_taken_to_its_steady_state_and_says_what_that_took() {
+    let parent = tempfile::tempdir().unwrap();
+    let workload = touch(8);
+    let mut bench = Bench::open(&setting(parent.path(), "per_block", None)).unwrap();
+    samples(&mut bench, &workload, 1);
+    let folder = bench.close().unwrap().folder;
+    let saved = Saved::read(&folder).unwrap();
+    for strategy in [STRATEGY, registry::BASELINE, registry::FLOOR, AGAIN] {
+        let launches = |metrics: &[&str]| launches(&saved, strategy, metrics);
+        assert_eq!(launches(&[SETTLING]), launches(&[TIME]), "{strategy}: all that were timed have a way");
+        assert_eq!(launches(&[SETTLED, UNSETTLED]), launches(&[TIME]), "{strategy}: each way has an end");
+        assert_eq!(cell(&saved, strategy).launches as usize, launches(&[SETTLED]).len(), "{strategy}");
+        assert_eq!(cell(&saved, strategy).settling.is_some(), !launches(&[SETTLED]).is_empty(), "{strategy}");
+    }
 }
 
 #[test]
@@ -176,7 +204,8 @@ fn a_bench_that_ends_early_keeps_its_rows_and_is_said_to_have_been_interrupted()
     let saved = Saved::read(&bench.close().unwrap().folder).unwrap();
     assert!(saved.record.interrupted && saved.record.finished.is_some());
     let cell = cell(&saved, registry::BASELINE);
-    assert_eq!((cell.rounds, cell.startup[0].n), (1, 4));
+    let steady = launches(&saved, registry::BASELINE, &[SETTLED]).contains(&0);
+    assert_eq!((cell.rounds, cell.startup[0].n), (u32::from(steady), 4));
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod record;
 pub mod rows;
 pub mod runner;
 pub mod saved;
+pub mod settling;
 pub mod stage;
 
 use std::ffi::OsStr;

@@ -1,22 +1,25 @@
-//! A cell under criterion's clock: several processes that take its samples in turns.
+//! A cell under criterion's clock: several processes that take its samples in turns, once each is steady.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
 
 use super::{Bench, Course};
 use crate::analyse::bootstrap::MIN_ROUNDS;
 use crate::launch::plan::Contender;
-use crate::launch::process::{Cell, Ended};
+use crate::launch::process::Cell;
 use crate::launch::rows;
 use crate::launch::runner::SAMPLE_EVERY;
+use crate::launch::settling::{Approach, Turn};
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::Sampler;
 use crate::protocol::{Answer, Count, Request, Timed};
 
-use anyhow::Result;
-
 /// Blocks of one sample that are kept in a row, in whole traces: the last, when caches hold what they need again.
 const MOST_KEPT: usize = 512;
 
-/// Whole traces that each process runs before criterion is told of any.
-const WARM_UP: u32 = 2;
+/// The time that a process may take to become steady; it may take the fewest steps whatever they take.
+const SETTLING_TIME: Duration = Duration::from_secs(1);
 
 /// A verified cell, ready to be timed.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ struct Launch {
     number: u32,
     /// Samples so far, each of which is a round.
     rounds: u32,
-    /// How often it was asked, the warm-up included.
+    /// How often criterion had it run, its warm-up included.
     asked: u32,
 }
 
@@ -51,8 +54,9 @@ impl Subject {
 }
 
 impl Bench {
-    /// Verifies a cell and starts its processes; `None` where this machine or this module does not allow the strategy. Either
-    /// is in the rows, and so is what the startups took.
+    /// Verifies a cell, starts its processes and takes each to its steady state before criterion is told of any block; `None`
+    /// where this machine or this module does not allow the strategy. Either is in the rows, and so is what the startups and
+    /// the ways to the steady state took.
     ///
     /// # Errors
     /// When it is not equal to a fresh instance: a wrong reset has no time.
@@ -63,8 +67,7 @@ impl Bench {
             let (mut cell, stages) = self.start(course, contender, &verified)?;
             let row = Row { launch: number, ..self.row(course, contender, Phase::Startup) };
             self.results.rows.write_all(rows::stages(&row, &stages))?;
-            let warmed: Result<Timed, Ended> = cell.ask(&Request::Time { passes: WARM_UP });
-            self.told(&row, warmed)?;
+            self.settle(&mut cell, &Row { phase: Phase::Cycle, ..row })?;
             launches.push(Launch { cell, number, rounds: 0, asked: 0 });
         }
         // In one of them, as `run` does: each sampler is a thread that is woken.
@@ -82,6 +85,19 @@ impl Bench {
         let trace = course.workload.trace.len().max(1) * course.workload.threads.max(1) as usize;
         let row = self.row(course, contender, Phase::Cycle);
         Ok(Some(Subject { launches, trace, row, pending: None, passes: 1, sampler }))
+    }
+
+    /// Takes a process to its steady state, and writes what the way took. One that does not become steady takes part in
+    /// criterion's samples all the same, and its rows say that they do not count.
+    fn settle(&mut self, cell: &mut Cell, row: &Row) -> Result<()> {
+        let until = Instant::now() + SETTLING_TIME;
+        let mut approach = Approach::default();
+        while !approach.is_over(until) {
+            let passes = approach.passes();
+            let timed = cell.ask(&Request::Time { passes });
+            approach.add(Turn { order: 0, passes, timed: self.told(row, timed)? });
+        }
+        self.results.rows.write_all(approach.rows(row))
     }
 
     /// Runs at least so many blocks, in whole traces, in the process whose turn it is.
