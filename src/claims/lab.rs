@@ -9,6 +9,7 @@ use crate::determinism::runner::Runner;
 use crate::determinism::{Case, Cell, Environment, Guest, Kind, Mitigation};
 use crate::launch::process;
 use crate::launch::runner::REFERENCE;
+use crate::launch::settling::Approach;
 use crate::launch::stage::Stage;
 use crate::machine::group::Version;
 use crate::machine::pace::patience;
@@ -84,13 +85,13 @@ impl<'a> Lab<'a> {
         Ok(cell)
     }
 
-    /// Times some passes of a workload under a strategy, after one that warms up.
+    /// Times some passes of a workload under a strategy, from where it is steady or has had its time to become so.
     ///
     /// # Errors
     /// When the cell fails.
     pub fn times(&mut self, strategy: &str, workload: &str, params: &[(&str, u64)]) -> Result<Timed> {
         let mut cell = self.start(strategy, workload, params)?;
-        let _warm_up: Timed = cell.ask(&Request::Time { passes: 1 })?;
+        let _way = Approach::alone(|passes| cell.ask(&Request::Time { passes }))?;
         Ok(cell.ask(&Request::Time { passes: 3 })?)
     }
 

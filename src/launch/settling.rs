@@ -29,6 +29,9 @@ const MOST_PASSES: u32 = 16;
 /// The time that a longer step should take.
 const LONG: Duration = Duration::from_micros(500);
 
+/// The time that a child which is on its way alone may take; it may take the fewest steps whatever they take.
+const ALONE: Duration = Duration::from_secs(1);
+
 /// A child on its way.
 #[derive(Debug, Default)]
 pub struct Approach {
@@ -48,6 +51,20 @@ pub struct Turn {
 }
 
 impl Approach {
+    /// The way of a child that is asked for nothing else meanwhile; `time` has it run so many whole traces.
+    ///
+    /// # Errors
+    /// Those of `time`.
+    pub fn alone<E>(mut time: impl FnMut(u32) -> Result<Timed, E>) -> Result<Self, E> {
+        let until = Instant::now() + ALONE;
+        let mut approach = Self::default();
+        while !approach.is_over(until) {
+            let passes = approach.passes();
+            approach.add(Turn { order: 0, passes, timed: time(passes)? });
+        }
+        Ok(approach)
+    }
+
     /// Whole traces of the next step.
     pub fn passes(&self) -> u32 {
         let trace = self.trace().unwrap_or(u64::MAX).max(1);

@@ -1,7 +1,5 @@
 //! A cell under criterion's clock: several processes that take its samples in turns, once each is steady.
 
-use std::time::{Duration, Instant};
-
 use anyhow::Result;
 
 use super::{Bench, Course};
@@ -10,16 +8,13 @@ use crate::launch::plan::Contender;
 use crate::launch::process::Cell;
 use crate::launch::rows;
 use crate::launch::runner::SAMPLE_EVERY;
-use crate::launch::settling::{Approach, Turn};
+use crate::launch::settling::Approach;
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::Sampler;
 use crate::protocol::{Answer, Count, Request, Timed};
 
 /// Blocks of one sample that are kept in a row, in whole traces: the last, when caches hold what they need again.
 const MOST_KEPT: usize = 512;
-
-/// The time that a process may take to become steady; it may take the fewest steps whatever they take.
-const SETTLING_TIME: Duration = Duration::from_secs(1);
 
 /// A verified cell, ready to be timed.
 #[derive(Debug)]
@@ -90,13 +85,10 @@ impl Bench {
     /// Takes a process to its steady state, and writes what the way took. One that does not become steady takes part in
     /// criterion's samples all the same, and its rows say that they do not count.
     fn settle(&mut self, cell: &mut Cell, row: &Row) -> Result<()> {
-        let until = Instant::now() + SETTLING_TIME;
-        let mut approach = Approach::default();
-        while !approach.is_over(until) {
-            let passes = approach.passes();
+        let approach = Approach::alone(|passes| {
             let timed = cell.ask(&Request::Time { passes });
-            approach.add(Turn { order: 0, passes, timed: self.told(row, timed)? });
-        }
+            self.told(row, timed)
+        })?;
         self.results.rows.write_all(approach.rows(row))
     }
 
