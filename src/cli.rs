@@ -49,7 +49,17 @@ pub enum Verb {
     Recommend(RecommendArgs),
     /// Say what changed from one run to another.
     Compare(CompareArgs),
-    /// Judge a night against its baseline: exit 0 fine, 1 regression, 2 noisy, 3 unusable.
+    /// Judge a night: what the new build does worse than the old one.
+    ///
+    /// A run that was measured with `--against PROGRAM` holds both builds, and each strategy is held against itself in the
+    /// same rounds. With `--baseline FOLDER` a run of one build is held against another run instead.
+    ///
+    /// Exits with
+    /// 0 where nothing is worse, as far as the stated resolution goes;
+    /// 1 where something is: slower, more memory, more faults or system calls, or a reset that is no longer sound;
+    /// 2 where nothing was found, but `--resolve` asked for more than could be seen (with `--baseline`: the A/A pair moved);
+    /// 3 where the run cannot be judged.
+    #[command(verbatim_doc_comment)]
     Check(CheckArgs),
     /// Print a run in the format of someone else's dashboard.
     Export(ExportArgs),

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use super::Facts;
 use super::bootstrap::{Estimate, MIN_ROUNDS, Seed, estimate, over_launches, preview};
+use super::counterpart;
 use super::evidence::{Evidence, Group, Times};
 use super::figures;
 use super::growth;
 use super::learned::Learned;
 use super::paired::{Paired, totals};
 use super::spent::settling;
-use super::summary::{Cell, Equivalence, More, Quantiles, Ratio, Verdict};
+use super::summary::{Cell, Counterpart, Equivalence, More, Quantiles, Ratio, Verdict};
 use super::verdict;
 use crate::measure::row::{Phase, canonical};
 
@@ -63,6 +64,7 @@ pub fn cells(group: &Group, facts: &Facts) -> Vec<Cell> {
 struct Bench<'a> {
     group: &'a Group,
     facts: &'a Facts,
+    contenders: &'a [Contender<'a>],
     baseline: Option<&'a Contender<'a>>,
     /// The floor, if it is sound.
     floor: Option<&'a Contender<'a>>,
@@ -79,6 +81,7 @@ impl<'a> Bench<'a> {
         Self {
             group,
             facts,
+            contenders,
             baseline: named(&facts.baseline),
             floor: named(&facts.floor).filter(|floor| floor.equivalence == Equivalence::Equivalent),
             best: best(group, timed().collect()),
@@ -108,6 +111,7 @@ impl<'a> Bench<'a> {
                 .zip(self.floor)
                 .and_then(|(cell, floor)| figures::overhead(cell, floor.evidence)),
             ratio_to_baseline: ratio,
+            counterpart: self.counterpart(contender),
             regret: self.regret(contender),
             regret_by_mean: self.regret_by_mean(contender),
             verdict,
@@ -126,6 +130,23 @@ impl<'a> Bench<'a> {
             rounds,
             ended: cycle.and_then(|_| evidence.ended()),
         }
+    }
+
+    /// Against the same strategy in another build, if the run holds two.
+    fn counterpart(&self, contender: &Contender) -> Option<Counterpart> {
+        let other = counterpart::of(contender.strategy, self.contenders.iter().map(|other| other.strategy))?;
+        let other = self.contenders.iter().find(|contender| contender.strategy == other)?;
+        let timed = contender.cycle.is_some() && other.cycle.is_some();
+        let (group, seed) = (self.group, self.facts.seed);
+        let change = |phase| {
+            counterpart::change(group, seed, phase, contender.strategy, other.strategy).filter(|_| timed)
+        };
+        Some(Counterpart {
+            contender: other.strategy.to_owned(),
+            cycle: change(Phase::Cycle),
+            execute: change(Phase::Execute),
+            reset: change(Phase::Reset),
+        })
     }
 
     /// Cycle over the best strategy's cycle; exactly 1 for the best itself.

@@ -11,6 +11,7 @@
 //! | how the blocks ended | [`outcomes`] |
 //! | whether memory grows in a long run | [`growth`], [`student`] |
 //! | ratios of two contenders within the same round | [`paired`] |
+//! | a strategy against itself in another build | [`counterpart`] |
 //! | interval of a ratio, launches being the unit | [`bootstrap`], [`student`] |
 //! | from which step on a launch is steady | [`steady`] |
 //! | what becoming steady takes, and when it has paid | [`spent`] |
@@ -37,6 +38,7 @@
 
 pub mod bootstrap;
 pub mod cells;
+pub mod counterpart;
 pub mod crossover;
 pub mod distribution;
 pub mod ending;

@@ -41,6 +41,18 @@ pub fn two_sided(level: f64, df: u32) -> f64 {
     low.tan() * f64::from(df).sqrt()
 }
 
+/// The probability that a `t` with `df` degrees of freedom is at least this large; 1 for what is no number.
+///
+/// Without degrees of freedom anything may be: 1.
+pub fn above(t: f64, df: u32) -> f64 {
+    if df == 0 || t.is_nan() {
+        return 1.0;
+    }
+    let within = central((t.abs() / f64::from(df).sqrt()).atan(), df);
+    let tail = ((1.0 - within) / 2.0).max(0.0);
+    if t < 0.0 { 1.0 - tail } else { tail }
+}
+
 /// The mean of some values, and half of Student's interval around it at `level`; neither is a number for fewer than two.
 pub fn mean_and_half(values: &[f64], level: f64) -> (f64, f64) {
     let n = values.len() as f64;
@@ -70,6 +82,20 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_tail_is_what_the_quantile_leaves() {
+        for df in [1, 2, 5, 7, 30] {
+            for level in [0.5, 0.99, 0.9999] {
+                let tail = above(two_sided(level, df), df);
+                assert!((tail / ((1.0 - level) / 2.0) - 1.0).abs() < 1e-6, "{df}, {level}: {tail}");
+            }
+            assert!((above(0.0, df) - 0.5).abs() < 1e-12);
+            assert!((above(-2.0, df) + above(2.0, df) - 1.0).abs() < 1e-12);
+            assert!(above(f64::INFINITY, df) < 1e-12);
+        }
+        assert_eq!([above(9.0, 0), above(f64::NAN, 7)], [1.0; 2]);
     }
 
     #[test]

@@ -96,6 +96,9 @@ pub struct Cell {
     pub overhead_ns: Option<Overhead>,
     /// Cycle over the baseline's cycle in the same round.
     pub ratio_to_baseline: Option<Ratio>,
+    /// The same strategy in another build, in the same rounds. Absent from runs that hold one build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counterpart: Option<Counterpart>,
     /// Cycle over the cycle of the best sound strategy of this workload in the same round. The best is no control; controls may
     /// come out below 1.
     pub regret: Option<Ratio>,
@@ -181,6 +184,30 @@ pub struct Ratio {
     pub value: f64,
     pub low: f64,
     pub high: f64,
+}
+
+/// A contender held against the one that should take the same, within the same rounds.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Counterpart {
+    /// `strategy@NAME` is the strategy in the other build, the old one; of `strategy#2`, which makes an A/A pair, it is
+    /// the strategy itself.
+    pub contender: String,
+    /// Cycle over the counterpart's. Absent where either is not sound, or too few of their rounds are paired; so are
+    /// the parts.
+    pub cycle: Option<Change>,
+    pub execute: Option<Change>,
+    pub reset: Option<Change>,
+}
+
+/// A ratio to the counterpart.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Change {
+    #[serde(flatten)]
+    pub ratio: Ratio,
+    /// Launches behind the interval.
+    pub launches: u32,
+    /// Paired rounds in these launches.
+    pub rounds: u32,
 }
 
 /// How a cell compares with the baseline strategy.

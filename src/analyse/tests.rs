@@ -1,5 +1,6 @@
 //! The step as a whole: literal rows in, a summary out.
 
+mod counterpart;
 mod over_traces;
 mod settling;
 

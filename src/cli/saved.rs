@@ -101,15 +101,25 @@ pub struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The folder of the run to judge, measured with `--aa`.
+    /// The folder of the run to judge: measured with `--against`, or with `--aa` where there is a `--baseline`.
     pub folder: PathBuf,
 
-    /// The folder of the run that was accepted, on the same class of machine.
-    #[arg(long, value_name = "FOLDER")]
-    pub baseline: PathBuf,
+    /// Hold the run against this one, which was accepted on the same class of machine, rather than against the old build
+    /// that it holds.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["resolve", "acknowledged"])]
+    pub baseline: Option<PathBuf>,
+
+    /// Exit with 2 where nothing was found, but a change of this size could have gone unseen, such as `5%`.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub resolve: Option<f64>,
+
+    /// Findings that are accepted: a TOML file of `[[acknowledged]]` with `series` (a pattern, such as
+    /// `dirty/* on indexer/lru, time`), `reason` and `until` (a date).
+    #[arg(long, value_name = "FILE")]
+    pub acknowledged: Option<PathBuf>,
 
     /// Past nights, from whose wobble the thresholds are made.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "baseline")]
     pub history: Option<PathBuf>,
 
     /// Append this night to the history.
@@ -121,12 +131,21 @@ pub struct CheckArgs {
     pub figure: Option<PathBuf>,
 
     /// Measure what looks like a regression once more, and report it only if it shows again.
-    #[arg(long)]
+    #[arg(long, requires = "baseline")]
     pub rerun: bool,
 
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A share such as `5%` or `2.5 %`.
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').map(|number| number.trim().parse::<f64>());
+    match number {
+        Some(Ok(per_cent)) if per_cent > 0.0 && per_cent.is_finite() => Ok(per_cent / 100.0),
+        _ => Err(format!("`{text}` is no share above 0, such as 5%")),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@
 //! | two runs | [`compare`] |
 //! | the file of past nights, and what their wobble allows | [`history`], [`threshold`] |
 //! | how a series went over the nights, and where it changed | [`course`] |
+//! | a run that holds two builds: the new one against the old one | [`builds`] |
 //! | a night: fine, regression, noisy, or unusable | [`check`] |
 //! | the command that measures a suspect once more | [`rerun`] |
 //! | many machines in one report | [`fleet`] |
@@ -15,6 +16,7 @@
 //! Everything here is a function of saved files. Absolute times are never compared between runs: what is compared is each
 //! strategy's ratio to the baseline strategy of its own run.
 
+pub mod builds;
 pub mod check;
 pub mod compare;
 pub mod course;

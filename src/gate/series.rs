@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::MARGIN;
+use crate::analyse::counterpart::split;
 use crate::analyse::summary::{Cell, Ratio, Summary, Verdict};
 use crate::measure::row::{Params, canonical};
 
@@ -79,10 +80,12 @@ pub fn place(workload: &str, params: &Params) -> String {
 
 /// The ratios of a summary; the baseline itself has none.
 ///
-/// A ratio of memory has no interval: its ends are the value.
+/// A ratio of memory has no interval: its ends are the value. Contenders of an old build have none either: they are there to
+/// be held against those of the new one, within their run.
 pub fn ratios(summary: &Summary) -> BTreeMap<Series, Ratio> {
     let mut ratios = BTreeMap::new();
-    for cell in summary.cells.iter().filter(|cell| cell.verdict != Verdict::Baseline) {
+    let told = |cell: &&Cell| cell.verdict != Verdict::Baseline && split(&cell.strategy).is_none();
+    for cell in summary.cells.iter().filter(told) {
         if let Some(ratio) = cell.ratio_to_baseline {
             ratios.insert(Series::of(cell, Metric::Cycle), ratio);
         }

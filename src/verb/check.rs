@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use super::tell;
 use crate::cli::CheckArgs;
 use crate::files;
+use crate::gate::builds;
+use crate::gate::builds::acknowledged::Acknowledgements;
 use crate::gate::check::check;
 use crate::gate::course::{Course, courses};
 use crate::gate::history::{History, Night, append};
@@ -22,7 +24,7 @@ use crate::prose::markdown::escape;
 /// The exit code of input that cannot be judged.
 const UNUSABLE: u8 = 3;
 
-/// Judges a night and says so by the exit code: 0 fine, 1 regression, 2 noisy, 3 unusable.
+/// Judges a night and says so by the exit code: 0 fine, 1 a finding, 2 it could not have been seen, 3 unusable.
 ///
 /// # Errors
 /// Never: what goes wrong makes the night unusable, which is an exit code of its own.
@@ -34,7 +36,26 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
 }
 
 fn judge(args: &CheckArgs) -> Result<u8> {
-    let baseline = Saved::read(&args.baseline).context("the baseline")?;
+    match &args.baseline {
+        Some(baseline) => against_baseline(args, baseline),
+        None => of_two_builds(args),
+    }
+}
+
+/// Judges a run that holds two builds.
+fn of_two_builds(args: &CheckArgs) -> Result<u8> {
+    let acknowledgements = match &args.acknowledged {
+        Some(file) => Acknowledgements::read(file)?,
+        None => Acknowledgements::default(),
+    };
+    let report = builds::judge(&Saved::read(&args.folder)?, &acknowledgements, args.resolve)?;
+    tell(args.json, &report, || report.markdown())?;
+    Ok(report.code())
+}
+
+/// Judges a run of one build by an earlier one.
+fn against_baseline(args: &CheckArgs, baseline: &Path) -> Result<u8> {
+    let baseline = Saved::read(baseline).context("the baseline")?;
     let night = Saved::read(&args.folder).context("the night")?;
     let history = match &args.history {
         Some(file) => History::read(file)?,

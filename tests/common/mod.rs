@@ -10,7 +10,7 @@ use assert_cmd::Command;
 use reset_strategies::registry;
 use resetbench::gate::history::Night;
 use resetbench::launch::plan::{AGAIN, Contender, Plan, Profile};
-use resetbench::launch::record::{Record, WorkloadRecord};
+use resetbench::launch::record::{Record, StrategyRecord, WorkloadRecord};
 use resetbench::machine;
 use resetbench::measure::row::{Params, Phase, Row, Status, Unit};
 
@@ -38,6 +38,12 @@ pub struct Run {
     /// Relative distance of the rounds from their middle.
     pub wobble: f64,
     pub diverged: bool,
+    /// Contenders of an old build, with their ratios to the baseline.
+    pub old: Vec<(String, f64)>,
+    /// Blocks of the counter pass: contender, phase, metric.
+    pub counts: Vec<(String, Phase, String, Vec<u64>)>,
+    /// Resident memory of contenders that differ from the others.
+    pub resident: Vec<(String, u64)>,
     pub record: Record,
 }
 
@@ -72,7 +78,33 @@ impl Run {
             trace_bytes: 1,
         });
         let pair = Some(1.001);
-        Self { name: name.into(), strategy: RATIO, pair, wobble: 0.002, diverged: false, record }
+        let (old, counts, resident) = (Vec::new(), Vec::new(), Vec::new());
+        let (name, strategy) = (name.into(), RATIO);
+        Self { name, strategy, pair, wobble: 0.002, diverged: false, old, counts, resident, record }
+    }
+
+    /// A run that holds two builds, which differ in nothing: the old one is called `old`.
+    pub fn of_two_builds(name: &str) -> Self {
+        let mut run = Self::new(name);
+        for (strategy, ratio) in [(registry::BASELINE, 1.0), (STRATEGY, RATIO)] {
+            let contender = format!("{strategy}@old");
+            let known = run.record.strategies.iter().find(|known| known.name == strategy).expect("it runs");
+            let record = StrategyRecord { name: contender.clone(), control: true, ..known.clone() };
+            run.record.strategies.push(record);
+            for contender in [strategy, &contender] {
+                let restored = ("bytes_restored".to_owned(), vec![1 << 20, 3 << 20]);
+                run.counts.push((contender.to_owned(), Phase::Reset, restored.0, restored.1));
+            }
+            run.old.push((contender, ratio));
+        }
+        run.record.command = "resetbench run --aa --against target/old=old -p dirty=256".into();
+        run
+    }
+
+    /// The counts of a contender.
+    pub fn counts_of(&mut self, contender: &str) -> &mut Vec<u64> {
+        let of = self.counts.iter_mut().find(|(of, ..)| of == contender);
+        &mut of.expect("it has counts").3
     }
 
     /// Writes the folder of the run.
@@ -92,9 +124,9 @@ impl Run {
 
     fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
-        let contenders =
-            [(registry::BASELINE, Some(1.0)), (STRATEGY, Some(self.strategy)), (AGAIN, self.pair)];
-        for (place, (strategy, ratio)) in (0..).zip(contenders) {
+        let own = [(registry::BASELINE, Some(1.0)), (STRATEGY, Some(self.strategy)), (AGAIN, self.pair)];
+        let old = self.old.iter().map(|(contender, ratio)| (contender.as_str(), Some(*ratio)));
+        for (place, (strategy, ratio)) in (0..).zip(own.into_iter().chain(old)) {
             let Some(ratio) = ratio else { continue };
             let row = |launch, phase, metric: &str, unit| Row {
                 run: self.record.run.clone(),
@@ -136,9 +168,14 @@ impl Run {
                     }
                 }
             }
+            for (_, phase, metric, blocks) in self.counts.iter().filter(|(of, ..)| of == strategy) {
+                let row = row(0, *phase, metric, Unit::Count);
+                rows.push(Row { value: blocks.first().copied(), samples: blocks.clone(), ..row });
+            }
+            let resident = self.resident.iter().find(|(of, _)| of == strategy).map(|(_, bytes)| *bytes);
             for at in 0..4 {
                 let mut row = row(4, Phase::Memory, "rss", Unit::Bytes);
-                (row.value, row.at_ns) = (Some(50 << 20), Some(at * 1_000_000));
+                (row.value, row.at_ns) = (Some(resident.unwrap_or(50 << 20)), Some(at * 1_000_000));
                 rows.push(row);
             }
         }

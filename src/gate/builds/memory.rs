@@ -1,0 +1,35 @@
+//! What is resident, in both builds.
+//!
+//! It is sampled from outside while blocks run, so that the figure depends on when the samples fall: a build against itself
+//! differs by up to a quarter. Only what lies beyond that is told.
+
+use super::cells::Both;
+use super::{Ground, Told};
+use crate::units;
+
+/// Changes up to this share are not told.
+pub const BAND: f64 = 0.3;
+
+/// Nor are those of fewer bytes: a few pages of code more or less.
+pub const FEWEST: u64 = 1 << 20;
+
+/// What is more, and what is less, as a predicate.
+pub fn compare(both: &Both) -> (Option<Told>, Option<String>) {
+    let (Some(new), Some(old)) = (both.new.rss_bytes, both.old.rss_bytes) else { return (None, None) };
+    let figures = [("steadily", new.steady, old.steady), ("at its peak", new.peak, old.peak)];
+    let told = |more: bool| {
+        let of = |&(what, new, old): &(&str, u64, u64)| {
+            let (low, high) = (new.min(old), new.max(old));
+            let is_told =
+                (new > old) == more && high - low >= FEWEST && high as f64 > low as f64 * (1.0 + BAND);
+            let words = format!("{} {what}, after {}", units::bytes(new), units::bytes(old));
+            is_told.then(|| (words, high as f64 / low.max(1) as f64))
+        };
+        let told: Vec<(String, f64)> = figures.iter().filter_map(of).collect();
+        let size = told.iter().map(|(_, size)| *size).fold(1.0, f64::max);
+        let words: Vec<String> = told.into_iter().map(|(words, _)| words).collect();
+        (!words.is_empty()).then(|| (format!("holds {}", words.join(", and ")), size))
+    };
+    let more = told(true).map(|(words, size)| Told { ground: Ground::Memory, words, size });
+    (more, told(false).map(|(words, _)| words))
+}
