@@ -31,6 +31,9 @@ pub const RSS: &str = "rss";
 /// High-water mark of the resident set, in the memory phase.
 pub const PEAK_RSS: &str = "peak_rss";
 
+/// The metric of the exact resident set between blocks, one sample per reading.
+pub const REST_RSS: &str = "rest_rss";
+
 /// Resident set at the ends of the windows of the long run, in the memory phase: the samples of one row.
 pub const LONG_RSS: &str = "long_rss";
 /// Blocks in each of these windows.
@@ -70,6 +73,8 @@ pub struct Evidence {
     /// Resident set by launch: nanoseconds since the pass began, and bytes.
     pub rss: BTreeMap<u32, Vec<(u64, u64)>>,
     pub peak_rss: Option<u64>,
+    /// Between blocks, in bytes.
+    pub rest_rss: Vec<u64>,
     /// Long runs by launch.
     pub long_runs: BTreeMap<u32, LongRun>,
 }
@@ -233,6 +238,7 @@ impl Evidence {
                 series.extend(row.value.map(|bytes| (row.at_ns.unwrap_or(0), bytes)));
             }
             (Phase::Memory, PEAK_RSS) => self.peak_rss = self.peak_rss.max(row.value),
+            (Phase::Memory, REST_RSS) => self.rest_rss.extend(samples()),
             (Phase::Memory, LONG_RSS) => {
                 self.long_runs.entry(row.launch).or_default().rss = row.samples.clone();
             }

@@ -113,7 +113,8 @@ pub fn minor_faults(cell: &Evidence) -> Option<f64> {
 }
 
 /// Resident set: steady is the median over the second half of each launch's memory pass (by time), then over launches;
-/// peak is the highest mark of any launch, or the largest sample where the kernel gave no mark.
+/// peak is the highest mark of any launch, or the largest sample where the kernel gave no mark; rest is the median of the exact
+/// readings between blocks.
 pub fn residency(cell: &Evidence) -> Option<Residency> {
     let steady = |series: &Vec<(u64, u64)>| {
         let (first, last) = (series.iter().min()?.0, series.iter().max()?.0);
@@ -126,6 +127,7 @@ pub fn residency(cell: &Evidence) -> Option<Residency> {
     Some(Residency {
         steady: median(&mut cell.rss.values().filter_map(steady).collect::<Vec<u64>>())?,
         peak: cell.peak_rss.or(largest)?,
+        rest: median(&mut cell.rest_rss.clone()),
     })
 }
 

@@ -242,6 +242,9 @@ pub struct Residency {
     pub steady: u64,
     /// High-water mark of the memory pass (`VmHWM` after `clear_refs` 5), or the largest sample where there is no mark.
     pub peak: u64,
+    /// Median of exact readings while the process waited between blocks (`smaps_rollup`): what can be compared to the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<u64>,
 }
 
 /// Change of the resident set in the long run, with its confidence interval (see [`super::growth`]).

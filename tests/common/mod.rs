@@ -173,11 +173,13 @@ impl Run {
                 rows.push(Row { value: blocks.first().copied(), samples: blocks.clone(), ..row });
             }
             let resident = self.resident.iter().find(|(of, _)| of == strategy).map(|(_, bytes)| *bytes);
+            let resident = Some(resident.unwrap_or(50 << 20));
             for at in 0..4 {
-                let mut row = row(4, Phase::Memory, "rss", Unit::Bytes);
-                (row.value, row.at_ns) = (Some(resident.unwrap_or(50 << 20)), Some(at * 1_000_000));
-                rows.push(row);
+                let row = row(4, Phase::Memory, "rss", Unit::Bytes);
+                rows.push(Row { value: resident, at_ns: Some(at * 1_000_000), ..row });
             }
+            let row = row(4, Phase::Memory, "rest_rss", Unit::Bytes);
+            rows.push(Row { value: resident, samples: resident.into_iter().collect(), ..row });
         }
         rows
     }

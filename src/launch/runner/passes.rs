@@ -6,12 +6,16 @@ use anyhow::Result;
 
 use super::settling::Steady;
 use super::{Contender, Lane, Runner, SAMPLE_EVERY};
+use crate::analyse::evidence::{REST_RSS, RSS};
 use crate::analyse::paired::Round;
 use crate::launch::plan::Drawn;
 use crate::launch::rows;
 use crate::measure::row::{Phase, Row, Status, Unit};
-use crate::measure::sampler::Sampler;
+use crate::measure::sampler::{self, Sampler};
 use crate::protocol::{Count, Request, Timed};
+
+/// Readings of memory between blocks: strategies that keep house do not hold as much after each.
+const READINGS: usize = 5;
 
 /// Most whole traces that a contender runs in one round.
 const MAX_PASSES: u32 = 1_000;
@@ -116,7 +120,8 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// The memory pass: each contender runs alone while its residency is sampled from here.
+    /// The memory pass: each contender runs alone while its residency is sampled from here, and is then read exactly while it
+    /// waits between blocks.
     pub(super) fn memory(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>]) -> Result<()> {
         let millis = u64::try_from(self.plan.effort.memory_pass.as_millis())?;
         for contender in contenders {
@@ -132,15 +137,41 @@ impl<'a> Runner<'a> {
             if ran.is_none() {
                 continue;
             }
-            let row = self.row(lane, contender.strategy(), Phase::Memory);
+            let row = Row { unit: Unit::Bytes, ..self.row(lane, contender.strategy(), Phase::Memory) };
             match samples {
                 Ok(samples) => self.results.rows.write_all(rows::residency(&row, &samples))?,
                 Err(error) => {
                     let (status, error) = (Status::Failed, Some(error));
-                    self.write(Row { metric: "rss".into(), unit: Unit::Bytes, status, error, ..row })?;
+                    self.write(Row { metric: RSS.into(), status, error, ..row.clone() })?;
                 }
+            }
+            let row = Row { metric: REST_RSS.into(), ..row };
+            match self.at_rest(lane, contender)? {
+                Some(Ok(readings)) => self.write(rows::sampled(row, readings))?,
+                Some(Err(error)) => {
+                    self.write(Row { status: Status::Failed, error: Some(error), ..row })?;
+                }
+                None => {}
             }
         }
         Ok(())
+    }
+
+    /// What is resident after each of some traces; `None` where the contender ended, which is written already.
+    fn at_rest(
+        &mut self,
+        lane: &Lane<'_>,
+        contender: &mut Contender<'a>,
+    ) -> Result<Option<Result<Vec<u64>, String>>> {
+        let mut readings = Vec::new();
+        while readings.len() < READINGS {
+            let ran: Option<u64> = self.ask(lane, contender, &Request::Run { millis: 0, blocks: 1 })?;
+            let Some(cell) = contender.cell.as_ref().filter(|_| ran.is_some()) else { return Ok(None) };
+            match sampler::resident(cell.pid()) {
+                Ok(bytes) => readings.push(bytes),
+                Err(why) => return Ok(Some(Err(why))),
+            }
+        }
+        Ok(Some(Ok(readings)))
     }
 }
