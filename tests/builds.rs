@@ -100,6 +100,13 @@ fn soundness_that_was_lost_is_a_finding_on_any_night() {
     checked(&[], broken)
         .code(1)
         .stdout(contains("is equivalent in `old` and diverged now: memory 0 differs at 0x40."));
+    checked(&[], |run| run.diverged_before = true)
+        .code(0)
+        .stdout(contains("Better than before"))
+        .stdout(contains("is diverged in `old` and equivalent now."));
+    checked(&[], |run| (run.diverged, run.diverged_before) = (true, true))
+        .code(0)
+        .stdout(contains("is not equal to a fresh instance in either build."));
 }
 
 #[test]

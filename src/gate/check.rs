@@ -1,8 +1,11 @@
 //! A night against its baseline: fine, regression, or noisy.
 //!
-//! Three things make a finding: a change beyond the series' own [`threshold`](super::threshold), an A/A pair that held still
-//! meanwhile, and, where it was asked for, a second run that shows the same. A reset that is no longer equal to a fresh
-//! instance is a regression on any night: noise does not do that.
+//! Three things make a finding: a change beyond the series' own [`threshold`](super::threshold), an A/A pair of its workload
+//! that held still meanwhile or does not reach as far, and, where it was asked for, a second run that shows the same. A pair
+//! judges its own workload only. A reset that is no longer equal to a fresh instance is a regression on any night: noise does
+//! not do that.
+
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use schemars::JsonSchema;
@@ -25,7 +28,7 @@ pub const SCHEMA: u32 = 1;
 pub enum Outcome {
     Fine,
     Regression,
-    /// The baseline differed from itself: nothing can be said of the others.
+    /// Nothing was found, but somewhere the baseline differed from itself, and what lies within that could not be told there.
     Noisy,
 }
 
@@ -49,6 +52,8 @@ pub enum Kind {
     /// Looked dearer, and did not when it was run again.
     NotSeenAgain,
     Improvement,
+    /// Beyond its threshold, but the A/A pair of its workload moved and reaches as far.
+    WithinNoise,
     /// Beyond its threshold, but too vague to tell and without a history that says how vague it is.
     Unsure,
     /// Within its threshold.
@@ -87,7 +92,7 @@ pub fn check(baseline: &Saved, night: &Saved, history: &History) -> Result<Repor
         "the baseline is of machine class `{accepted}` and this night of `{class}`: a class needs a baseline of its own"
     );
     let common = likeness::common(baseline, night)?;
-    let (pair, noisy) = pair(night, history)?;
+    let (pair, moved) = pair(night, history)?;
     let mut notes = common.notes.clone();
     notes.extend(history.notes.iter().cloned());
     let (noisy_ones, quiet): (Vec<_>, Vec<_>) = history.alike(night).partition(|night| night.noisy);
@@ -110,7 +115,7 @@ pub fn check(baseline: &Saved, night: &Saved, history: &History) -> Result<Repor
         .filter_map(|(series, before)| {
             let after = after.get(&series)?;
             let threshold = threshold(series.metric, &history.of(night, &series));
-            Some(Finding::judge(series, &before, after, threshold))
+            Some(Finding::judge(series, &before, after, threshold).within(&moved))
         })
         .collect();
     findings.sort_by(|a, b| {
@@ -130,7 +135,7 @@ pub fn check(baseline: &Saved, night: &Saved, history: &History) -> Result<Repor
         findings,
         notes,
         confirmed: false,
-        noisy,
+        noisy: !moved.is_empty(),
     };
     report.settle();
     Ok(report)
@@ -149,24 +154,30 @@ fn unsound(baseline: &Saved, night: &Saved) -> Vec<String> {
     night.summary.cells.iter().filter(diverged).map(sentence).collect()
 }
 
-/// What the A/A pair did on each workload, and whether it moved on any.
+/// How far the A/A pair reaches from 1 on those workloads, with their parameters, on which it moved.
+type Moved = BTreeMap<(String, String), f64>;
+
+/// What the A/A pair did on each workload, and where it moved.
 ///
 /// It moved where it left the wobble of its own past nights, which is at least the margin.
-fn pair(night: &Saved, history: &History) -> Result<(Vec<String>, bool)> {
+fn pair(night: &Saved, history: &History) -> Result<(Vec<String>, Moved)> {
     let none = || {
         let run = &night.record.run;
         format!("`{run}` has no A/A pair, so that its noise is unknown: measure with `resetbench run --aa`")
     };
     let again = night.record.again.as_ref().with_context(none)?;
     let mut sentences = Vec::new();
-    let mut noisy = false;
+    let mut reaches = Moved::new();
     for (series, ratio) in ratios(&night.summary) {
         if series.strategy != *again || series.metric != Metric::Cycle {
             continue;
         }
         let threshold = threshold(series.metric, &history.of(night, &series));
         let moved = beyond(ratio.value, threshold.share);
-        noisy |= moved;
+        if moved {
+            let reach = ratio.high.max(1.0 / ratio.low);
+            reaches.insert((series.workload.clone(), series.params.clone()), reach);
+        }
         sentences.push(format!(
             "on `{}` the baseline takes {} of its own cycle ({} to {}): {} {:.1} %.",
             series.place(),
@@ -178,7 +189,7 @@ fn pair(night: &Saved, history: &History) -> Result<(Vec<String>, bool)> {
         ));
     }
     ensure!(!sentences.is_empty(), none());
-    Ok((sentences, noisy))
+    Ok((sentences, reaches))
 }
 
 /// Whether a change leaves the share on either side.
@@ -199,6 +210,19 @@ pub(super) fn judge(change: &Ratio, threshold: &Threshold) -> Kind {
 }
 
 impl Finding {
+    /// No finding after all, if the A/A pair of its workload moved and reaches as far. The pair says nothing about memory.
+    fn within(mut self, moved: &Moved) -> Self {
+        let workload = (self.series.workload.clone(), self.series.params.clone());
+        let Some(share) = moved.get(&workload).map(|reach| reach - 1.0) else { return self };
+        let told = matches!(self.kind, Kind::Regression | Kind::Improvement);
+        if told && self.series.metric == Metric::Cycle && !beyond(self.change.value, share) {
+            self.kind = Kind::WithinNoise;
+            self.sentence +=
+                &format!(" The baseline differs from itself by up to {:.1} % there.", share * 100.0);
+        }
+        self
+    }
+
     fn judge(series: Series, before: &Ratio, after: &Ratio, threshold: Threshold) -> Self {
         let change = change(before, after);
         let kind = judge(&change, &threshold);
@@ -234,28 +258,31 @@ impl Report {
         }
     }
 
-    /// Holds the suspects against a second run: what does not show there again is no regression. A series that the second
-    /// run lacks stays a suspect, and a second run that was noisy makes the night noisy.
+    /// Holds the suspects against a second run: what does not show there again is no regression, nor is what lies within the
+    /// noise of its workload there. A series that the second run lacks stays a suspect.
     ///
     /// # Errors
     /// When the second run cannot be compared with the baseline.
     pub fn confirm(&mut self, baseline: &Saved, again: &Saved, history: &History) -> Result<()> {
         let common = likeness::common(baseline, again)?;
-        let (sentences, noisy) = pair(again, history)?;
+        let (sentences, moved) = pair(again, history)?;
         self.pair.extend(sentences.into_iter().map(|sentence| format!("run again, {sentence}")));
-        self.noisy |= noisy;
+        self.noisy |= !moved.is_empty();
         let (before, after) = (ratios(&baseline.summary), ratios(&again.summary));
         for finding in self.findings.iter_mut().filter(|finding| finding.kind == Kind::Regression) {
             let ends = (before.get(&finding.series), after.get(&finding.series));
             let ((Some(before), Some(after)), true) = (ends, common.holds(&finding.series)) else { continue };
-            let second = Finding::judge(finding.series.clone(), before, after, finding.threshold);
-            if second.kind != Kind::Regression {
-                finding.kind = Kind::NotSeenAgain;
-            }
+            let second =
+                Finding::judge(finding.series.clone(), before, after, finding.threshold).within(&moved);
+            let (kind, words) = match second.kind {
+                kind @ Kind::Regression => (kind, "seen twice"),
+                kind @ Kind::WithinNoise => (kind, "within the noise of that run"),
+                _ => (Kind::NotSeenAgain, "not seen again"),
+            };
+            finding.kind = kind;
             finding.sentence += &format!(
-                " Run again, it changed by {:+.1} %: {}.",
+                " Run again, it changed by {:+.1} %: {words}.",
                 (second.change.value - 1.0) * 100.0,
-                if second.kind == Kind::Regression { "seen twice" } else { "not seen again" },
             );
         }
         self.confirmed = true;
@@ -263,14 +290,14 @@ impl Report {
         Ok(())
     }
 
-    /// A wrong reset is told on any night, a slow one on quiet nights only.
+    /// What was found is told on any night; one on which nothing was found may have been too noisy somewhere.
     fn settle(&mut self) {
-        let slower = self.suspects().next().is_some();
-        self.outcome = match (self.unsound.is_empty(), self.noisy) {
-            (false, _) => Outcome::Regression,
-            (true, true) => Outcome::Noisy,
-            (true, false) if slower => Outcome::Regression,
-            (true, false) => Outcome::Fine,
+        self.outcome = if !self.unsound.is_empty() || self.suspects().next().is_some() {
+            Outcome::Regression
+        } else if self.noisy {
+            Outcome::Noisy
+        } else {
+            Outcome::Fine
         };
     }
 
@@ -280,15 +307,17 @@ impl Report {
         let headline = match self.outcome {
             Outcome::Fine => "fine",
             Outcome::Regression => "**regression**",
-            Outcome::Noisy => "noisy, so that nothing is said about times",
+            Outcome::Noisy => "nothing found, but noisy on some workloads",
         };
         let mut out = format!(
-            "# Night `{}`: {headline}\n\nAgainst `{}`, on `{}`: {} regressed, {} improved, {} unsure, {} steady.\n\n",
+            "# Night `{}`: {headline}\n\nAgainst `{}`, on `{}`: {} regressed, {} improved, {} within the noise, {} unsure, {} \
+             steady.\n\n",
             self.run,
             self.baseline,
             self.class,
             count(Kind::Regression),
             count(Kind::Improvement),
+            count(Kind::WithinNoise),
             count(Kind::Unsure),
             count(Kind::Steady) + count(Kind::NotSeenAgain),
         );
@@ -299,6 +328,7 @@ impl Report {
         list(&mut out, if self.confirmed { "Seen twice" } else { "Seen once" }, &of(Kind::Regression));
         list(&mut out, "Not seen again", &of(Kind::NotSeenAgain));
         list(&mut out, "Improved", &of(Kind::Improvement));
+        list(&mut out, "Within the noise of their workload", &of(Kind::WithinNoise));
         list(&mut out, "Unsure", &of(Kind::Unsure));
         list(&mut out, "The baseline against itself", &self.pair);
         list(&mut out, "Notes", &self.notes);

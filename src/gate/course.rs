@@ -116,7 +116,7 @@ pub fn courses(night: &Saved, report: &Report, history: &History) -> Result<Vec<
         let rerun = finding.filter(|_| report.confirmed).and_then(|finding| match finding.kind {
             Kind::Regression => Some(true),
             Kind::NotSeenAgain => Some(false),
-            Kind::Improvement | Kind::Unsure | Kind::Steady => None,
+            Kind::Improvement | Kind::WithinNoise | Kind::Unsure | Kind::Steady => None,
         });
         courses.push(Course::new(point.series.clone(), nights, rerun));
     }

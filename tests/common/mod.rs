@@ -38,6 +38,8 @@ pub struct Run {
     /// Relative distance of the rounds from their middle.
     pub wobble: f64,
     pub diverged: bool,
+    /// Whether it did so in the old build.
+    pub diverged_before: bool,
     /// Contenders of an old build, with their ratios to the baseline.
     pub old: Vec<(String, f64)>,
     /// Blocks of the counter pass: contender, phase, metric.
@@ -80,7 +82,8 @@ impl Run {
         let pair = Some(1.001);
         let (old, counts, resident) = (Vec::new(), Vec::new(), Vec::new());
         let (name, strategy) = (name.into(), RATIO);
-        Self { name, strategy, pair, wobble: 0.002, diverged: false, old, counts, resident, record }
+        let (diverged, diverged_before) = (false, false);
+        Self { name, strategy, pair, wobble: 0.002, diverged, diverged_before, old, counts, resident, record }
     }
 
     /// A run that holds two builds, which differ in nothing: the old one is called `old`.
@@ -146,7 +149,8 @@ impl Run {
                 error: None,
             };
             let mut verified = row(0, Phase::Verify, "equivalence", Unit::Count);
-            if self.diverged && strategy == STRATEGY {
+            let before = strategy.strip_suffix("@old");
+            if (self.diverged && strategy == STRATEGY) || (self.diverged_before && before == Some(STRATEGY)) {
                 verified.status = Status::Diverged;
                 verified.error = Some("memory 0 differs at 0x40".into());
             }

@@ -148,6 +148,9 @@ pub fn judge(saved: &Saved, acknowledgements: &Acknowledgements, asked: Option<f
     };
     for (index, both) in cells.both.iter().enumerate() {
         report.add(&cells, both, sound::worse(both, &cells.build).into_iter().collect());
+        let better = sound::better(both, &cells.build);
+        report.better.extend(better.map(|words| cells.sentence(both, &words)));
+        notes.extend(sound::wrong_in_both(both).map(|words| cells.sentence(both, words)));
         let series: Vec<_> =
             report.times.series.iter().filter(|series| series.cell == index).cloned().collect();
         for series in series {

@@ -26,6 +26,19 @@ pub fn worse(both: &Both, build: &str) -> Option<Told> {
     })
 }
 
+/// What there is to say where it was gained, as a predicate.
+pub fn better(both: &Both, build: &str) -> Option<String> {
+    let (new, old) = (both.new.equivalence, both.old.equivalence);
+    let gained = new == Equivalence::Equivalent && old != new;
+    gained.then(|| format!("is {} in `{build}` and {} now", word(old), word(new)))
+}
+
+/// What there is to say where a reset is wrong in both, as a predicate: nobody broke it tonight.
+pub fn wrong_in_both(both: &Both) -> Option<&'static str> {
+    let wrong = [both.new, both.old].iter().all(|cell| cell.equivalence == Equivalence::Diverged);
+    wrong.then_some("is not equal to a fresh instance in either build")
+}
+
 /// Reasons may be a page long; the summary has them in full.
 pub fn shortened(reason: &str) -> String {
     const MOST: usize = 160;
