@@ -1,6 +1,5 @@
 //! The parent's hold on one child: started, asked, and watched for a sudden end.
 
-use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -8,6 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout};
 use std::thread::JoinHandle;
 
 use super::child;
+use super::program::Program;
 use crate::analyse::summary::Equivalence;
 use crate::machine::clock;
 use crate::measure::row::Status;
@@ -74,10 +74,10 @@ impl Cell {
     ///
     /// # Errors
     /// When no process can be started, or it ends before it is ready.
-    pub fn start(binary: &OsStr, mut spec: Spec) -> Result<(Self, Stages), Ended> {
+    pub fn start(program: &Program, mut spec: Spec) -> Result<(Self, Stages), Ended> {
         spec.started_ns = clock::monotonic_ns();
-        let mut child = child(binary, CHILD_VERB, &spec)
-            .map_err(|e| Ended::broken("the child's task", e))?
+        let mut child = child(program, CHILD_VERB, &spec)
+            .map_err(|e| Ended::broken("cannot start a child process", format_args!("{e:#}")))?
             .spawn()
             .map_err(|e| Ended::broken("cannot start a child process", e))?;
         let (requests, replies, mut errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());

@@ -10,6 +10,7 @@ mod length;
 mod list;
 mod names;
 mod outcomes;
+mod program;
 mod recommend;
 mod run;
 mod schemas;
