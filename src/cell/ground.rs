@@ -13,9 +13,9 @@ use super::ticker::{self, Threads};
 use super::times::Stages;
 use crate::files;
 use crate::measure::warm;
-use crate::protocol::Spec;
 use crate::protocol::schedule::Schedule;
 use crate::protocol::staging;
+use crate::protocol::{Spec, lacks};
 use crate::workload::host::{self, TICKS};
 
 /// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
@@ -26,7 +26,7 @@ pub type Find = fn(&str) -> Option<&'static Strategy>;
 
 /// A strategy that this build does not have.
 #[derive(Debug, thiserror::Error)]
-#[error("this build has no strategy `{0}`")]
+#[error("{}", lacks(_0))]
 pub(super) struct Lacking(String);
 
 /// What the sessions of a process share: the blocks, the engine and the compiled module.

@@ -2,8 +2,10 @@
 //!
 //! What a child needs is on disk first (see [`crate::protocol::staging`]), so that any single cell can be run again by hand.
 
+pub mod about;
 pub mod batch;
 pub mod bench;
+pub mod build;
 pub mod folder;
 pub mod harness;
 pub mod landscape;

@@ -129,6 +129,11 @@ pub fn misunderstood(who: &str, other: Option<u64>) -> String {
     }
 }
 
+/// Why a build does not run a strategy that it does not know.
+pub fn lacks(strategy: &str) -> String {
+    format!("this build has no strategy `{strategy}`")
+}
+
 /// What the child answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cli::ChildArgs;
+use crate::launch::about::About;
 use crate::protocol::{Refusal, Reply, Spec, VERSION, misunderstood, say};
 use crate::{cell, determinism, startup};
 
@@ -30,6 +31,14 @@ pub fn child(args: &ChildArgs) -> Result<()> {
         return say(&Reply::Failed { refusal: Refusal::Error, reason });
     }
     spec.map(|_| ())
+}
+
+/// Says what this build is, for `run --against` of another one.
+///
+/// # Errors
+/// When the pipe is broken.
+pub fn about() -> Result<()> {
+    say(&About::own())
 }
 
 /// Is one startup, for the parent to measure.
