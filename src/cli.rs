@@ -81,6 +81,9 @@ pub enum Verb {
     Completions(CompletionsArgs),
     /// Print the manual page.
     Man,
+    /// Say what this build is (asked by `run --against` of another one).
+    #[command(hide = true)]
+    About,
     /// Be one startup (started by `startup`).
     #[command(hide = true)]
     Start(ChildArgs),

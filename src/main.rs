@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     inherited::restore();
     let cli = Cli::parse();
     // A child starts what it needs, where it is measured.
-    let is_child = matches!(cli.verb, Verb::Start(_) | Verb::Cell(_) | Verb::Child(_));
+    let is_child = matches!(cli.verb, Verb::Start(_) | Verb::Cell(_) | Verb::Child(_) | Verb::About);
     let started = if is_child { Ok(()) } else { inherited::start_threads() };
     let fine = |()| ExitCode::SUCCESS;
     let result = started.and_then(|()| match cli.verb {
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Verb::Kernels(args) => verb::kernels::run(&args),
         Verb::Completions(args) => verb::manual::completions(&args).map(fine),
         Verb::Man => verb::manual::man().map(fine),
+        Verb::About => verb::child::about().map(fine),
         Verb::Start(args) => verb::child::start(&args).map(fine),
         Verb::Cell(args) => verb::child::cell(&args),
         Verb::Child(args) => verb::child::child(&args).map(fine),

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use reset_strategies::Error;
 
 use super::crew::Crew;
-use super::ground::{Find, Ground};
+use super::ground::{Find, Ground, Lacking};
 use super::times::Stages;
-use crate::protocol::{Refusal, Reply, Request, Spec, say};
+use crate::protocol::{Ready, Refusal, Reply, Request, Spec, say};
 
 /// Serves the parent until it closes the pipe.
 ///
@@ -22,7 +22,7 @@ pub fn serve(spec: &Spec, find: Find) -> Result<()> {
         Ok(crew) => crew,
         Err(error) => return say(&failed(&error)),
     };
-    say(&Reply::Ready(stages.done()))?;
+    say(&Reply::Ready(Ready::new(stages.done())))?;
     for line in io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line?).context("a request of the parent")?;
         say(&crew.handle(&request).unwrap_or_else(|error| failed(&error)))?;
@@ -31,6 +31,9 @@ pub fn serve(spec: &Spec, find: Find) -> Result<()> {
 }
 
 fn failed(error: &anyhow::Error) -> Reply {
+    if let Some(lacking) = error.downcast_ref::<Lacking>() {
+        return Reply::Failed { refusal: Refusal::Unavailable, reason: lacking.to_string() };
+    }
     let (refusal, reason) = match error.downcast_ref::<Error>() {
         Some(Error::Unavailable { reason, .. }) => (Refusal::Unavailable, reason.clone()),
         Some(Error::Refused { reason, .. }) => (Refusal::Refused, reason.clone()),

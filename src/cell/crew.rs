@@ -12,7 +12,7 @@ use super::ground::Ground;
 use super::requests::handle;
 use super::session::Cell;
 use super::times::Stages;
-use crate::protocol::{Reply, Request};
+use crate::protocol::{Ready, Reply, Request};
 
 /// The sessions of a child.
 pub struct Crew {
@@ -71,7 +71,7 @@ impl Mate {
             let (mut cell, mut heard) = match Cell::on(&ground, &mut Stages::here()) {
                 Ok(cell) => {
                     cell.set_busy(false);
-                    (cell, answers.send(Ok(Reply::Ready(Vec::new()))).is_ok())
+                    (cell, answers.send(Ok(Reply::Ready(Ready::new(Vec::new())))).is_ok())
                 }
                 Err(error) => return drop(answers.send(Err(error))),
             };

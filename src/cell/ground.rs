@@ -13,9 +13,9 @@ use super::ticker::{self, Threads};
 use super::times::Stages;
 use crate::files;
 use crate::measure::warm;
-use crate::protocol::Spec;
 use crate::protocol::schedule::Schedule;
 use crate::protocol::staging;
+use crate::protocol::{Spec, lacks};
 use crate::workload::host::{self, TICKS};
 
 /// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
@@ -23,6 +23,11 @@ const ALLOWANCE: u64 = 3;
 
 /// Finds a strategy by its name.
 pub type Find = fn(&str) -> Option<&'static Strategy>;
+
+/// A strategy that this build does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", lacks(_0))]
+pub(super) struct Lacking(String);
 
 /// What the sessions of a process share: the blocks, the engine and the compiled module.
 pub struct Ground {
@@ -46,8 +51,8 @@ impl Ground {
             std::fs::write(group, std::process::id().to_string())
                 .with_context(|| format!("cannot join {}", group.display()))?;
         }
-        let strategy =
-            find(&spec.strategy).with_context(|| format!("there is no strategy `{}`", spec.strategy))?;
+        // The parent may be another build, which has strategies that this one has not.
+        let strategy = find(&spec.strategy).ok_or_else(|| Lacking(spec.strategy.clone()))?;
         let trace = staging::read_trace(&spec.trace)?;
         let wasm = files::read(&spec.module)?;
         warm::warm(spec.warm_bytes)?;

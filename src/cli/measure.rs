@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::groups::{Filter, Output, Own};
+use crate::launch::build::Against;
 use crate::launch::plan::Profile;
 use crate::protocol::policy::Policy;
 use crate::recommend::limits;
@@ -50,6 +52,14 @@ pub struct RunArgs {
     /// know how much of it there was.
     #[arg(long)]
     pub aa: bool,
+
+    /// Run another build of this program in the same shuffled rounds, such as one of an earlier commit or with another
+    /// wasmtime: machine and night then cancel in the ratio of the two. Its strategies are verified as all are and named
+    /// `strategy@NAME`, `other` unless a name is given; they are never recommended. Controls other than the baseline and the
+    /// floor are left to this build. Takes about twice as long: give a --budget, or fewer strategies. Both programs are held
+    /// open, so that either can be built anew meanwhile.
+    #[arg(long, value_name = "PROGRAM[=NAME]", value_parser = OsStringValueParser::new().try_map(Against::parse))]
+    pub against: Option<Against>,
 
     /// Say by what figures the adaptive strategy decided, and how.
     #[arg(long, conflicts_with = "json")]

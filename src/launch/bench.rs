@@ -23,6 +23,7 @@ pub use self::subject::Subject;
 use super::folder;
 use super::plan::{AGAIN, Contender, Plan, Profile};
 use super::process::{Cell, Ended};
+use super::program::Program;
 use super::record::{Record, StrategyRecord, WorkloadRecord};
 use super::rows;
 use super::runner::REFERENCE;
@@ -64,7 +65,7 @@ pub struct Bench {
     parent: PathBuf,
     results: Results,
     record: Record,
-    binary: OsString,
+    binary: Program,
     staging: tempfile::TempDir,
     timeout: Duration,
     /// Processes per cell.
@@ -112,7 +113,7 @@ impl Bench {
             sitting,
             parent: parent.clone(),
             record,
-            binary: binary.clone(),
+            binary: Program::open(Path::new(binary))?,
             staging: folder::staging()?,
             timeout: Duration::from_secs(60),
             launches: *launches,

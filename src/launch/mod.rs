@@ -2,13 +2,16 @@
 //!
 //! What a child needs is on disk first (see [`crate::protocol::staging`]), so that any single cell can be run again by hand.
 
+pub mod about;
 pub mod batch;
 pub mod bench;
+pub mod build;
 pub mod folder;
 pub mod harness;
 pub mod landscape;
 pub mod plan;
 pub mod process;
+pub mod program;
 pub mod record;
 pub mod rows;
 pub mod runner;
@@ -16,13 +19,13 @@ pub mod saved;
 pub mod settling;
 pub mod stage;
 
-use std::ffi::OsStr;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+
+use self::program::Program;
 
 /// This program, to be started again as a child.
 ///
@@ -36,18 +39,15 @@ pub fn program() -> Result<PathBuf> {
     if running.exists() {
         return Ok(running);
     }
-    std::env::current_exe().context("cannot find this program: is /proc mounted?")
+    program::executed().context("cannot find this program: is /proc mounted?")
 }
 
-/// This program as a child with pipes, to do what a hidden verb does with a task.
+/// A program as a child with pipes, to do what a hidden verb does with a task.
 ///
 /// # Errors
-/// When the task cannot be JSON.
-pub fn child(binary: &OsStr, verb: &str, task: &impl Serialize) -> Result<Command, serde_json::Error> {
-    let mut command = Command::new(binary);
+/// When the task cannot be JSON, or the program is no longer what it was.
+pub fn child(program: &Program, verb: &str, task: &impl Serialize) -> Result<Command> {
+    let mut command = program.command()?;
     command.arg(verb).arg(serde_json::to_string(task)?);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A Ctrl-C on the terminal is the parent's to handle: it ends its children when their rows are safe.
-    command.process_group(0);
     Ok(command)
 }

@@ -1,5 +1,6 @@
 //! What a run measures, how long, and in which order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -10,6 +11,7 @@ use reset_strategies::{Strategy, registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::build::Build;
 use crate::protocol::Planted;
 use crate::workload::Workload;
 
@@ -78,16 +80,24 @@ impl Profile {
 pub struct Contender {
     pub name: String,
     pub strategy: &'static Strategy,
-    /// Whether it may be recommended: controls, a second baseline and one that was slowed down may not.
+    /// Whether it may be recommended: controls, a second baseline, one that was slowed down and one of another build may not.
     pub control: bool,
     /// Time that its child wastes on purpose.
     pub planted: Option<Planted>,
+    /// The build whose program runs it; `None` where it is this one.
+    pub build: Option<Arc<Build>>,
 }
 
 impl Contender {
     /// A strategy under its own name.
     pub fn new(strategy: &'static Strategy) -> Self {
-        Self { name: strategy.name().into(), strategy, control: strategy.is_control(), planted: None }
+        Self {
+            name: strategy.name().into(),
+            strategy,
+            control: strategy.is_control(),
+            planted: None,
+            build: None,
+        }
     }
 
     /// The baseline.
@@ -100,6 +110,18 @@ impl Contender {
         Self { name: AGAIN.into(), control: true, ..Self::baseline() }
     }
 
+    /// A strategy as another build has it.
+    pub fn of(strategy: &'static Strategy, build: &Arc<Build>) -> Self {
+        let name = twin(strategy.name(), &build.name);
+        Self { name, control: true, build: Some(build.clone()), ..Self::new(strategy) }
+    }
+
+    /// Whether one of the two is the other as another build has it.
+    pub fn is_twin(&self, other: &Self) -> bool {
+        let of = |one: &Self, build: &Self| build.build.is_some() && one.name == build.strategy.name();
+        of(self, other) || of(other, self)
+    }
+
     /// The baseline a second time, slowed down.
     pub fn planted(planted: Planted) -> Self {
         let Planted { phase, per_mille } = planted;
@@ -110,6 +132,11 @@ impl Contender {
 
 /// The strategies that others are held against, and so have to run beside them.
 pub const YARDSTICKS: [&str; 2] = [registry::BASELINE, registry::FLOOR];
+
+/// The name of a strategy as another build has it.
+pub fn twin(strategy: &str, build: &str) -> String {
+    format!("{strategy}@{build}")
+}
 
 /// The name of the baseline's second contender, which makes an A/A pair with the first.
 pub const AGAIN: &str = "fresh/relink#2";
@@ -135,6 +162,25 @@ impl Plan {
             }
         }
         strategies.into_iter().map(Contender::new).collect()
+    }
+
+    /// Those of these contenders that another build runs as well, as it does: strategies that can be chosen, and the
+    /// yardsticks. Other controls are there to be caught, and a second baseline shows noise that a build has no part in.
+    pub fn with_build(mut contenders: Vec<Contender>, build: &Arc<Build>) -> Vec<Contender> {
+        let chosen =
+            |contender: &&Contender| !contender.control || YARDSTICKS.contains(&contender.name.as_str());
+        let twins: Vec<_> = contenders
+            .iter()
+            .filter(chosen)
+            .map(|contender| Contender::of(contender.strategy, build))
+            .collect();
+        contenders.extend(twins);
+        contenders
+    }
+
+    /// The other build, if one takes part.
+    pub fn build(&self) -> Option<&Arc<Build>> {
+        self.contenders.iter().find_map(|contender| contender.build.as_ref())
     }
 
     /// The random order of what is shuffled in a launch of a workload.
@@ -208,6 +254,26 @@ mod tests {
         let chosen = vec![registry::find("copy/full").unwrap()];
         let names: Vec<_> = Plan::with_yardsticks(chosen).into_iter().map(|c| c.name).collect();
         assert_eq!(names, ["copy/full", "fresh/relink", "control/oracle"]);
+    }
+
+    #[test]
+    fn another_build_has_a_twin_of_what_can_be_chosen_and_of_the_yardsticks() {
+        let find = |name| registry::find(name).unwrap();
+        let own = Plan::with_yardsticks(vec![find("copy/full"), find("control/none")]);
+        let own = [own, vec![Contender::again()]].concat();
+        let contenders = Plan::with_build(own, &Build::own("old").unwrap());
+        let twins: Vec<_> = contenders.iter().filter(|contender| contender.build.is_some()).collect();
+        let names: Vec<_> = twins.iter().map(|twin| twin.name.as_str()).collect();
+        assert_eq!(names, ["copy/full@old", "fresh/relink@old", "control/oracle@old"]);
+        assert!(twins.iter().all(|twin| twin.control));
+        let pairs = |one: &str| -> Vec<_> {
+            let one = contenders.iter().find(|contender| contender.name == one).unwrap();
+            contenders.iter().filter(|other| one.is_twin(other)).map(|other| other.name.as_str()).collect()
+        };
+        assert_eq!(pairs("copy/full"), ["copy/full@old"]);
+        assert_eq!(pairs("copy/full@old"), ["copy/full"]);
+        assert_eq!(pairs("fresh/relink@old"), ["fresh/relink"], "and not its second contender");
+        assert!(pairs("control/none").is_empty() && pairs(AGAIN).is_empty());
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! The parent's hold on one child: started, asked, and watched for a sudden end.
 
-use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout};
 use std::thread::JoinHandle;
 
+use serde_json::Value;
+
 use super::child;
+use super::program::Program;
 use crate::analyse::summary::Equivalence;
 use crate::machine::clock;
 use crate::measure::row::Status;
-use crate::protocol::{Answer, Refusal, Reply, Request, Spec, Stages};
+use crate::protocol::{Answer, Ready, Refusal, Reply, Request, Spec, Stages, VERSION, misunderstood};
 
 /// A running child. Dropping it kills the process.
 #[derive(Debug)]
@@ -73,11 +75,11 @@ impl Cell {
     /// Starts a child and waits until its first block has run.
     ///
     /// # Errors
-    /// When no process can be started, or it ends before it is ready.
-    pub fn start(binary: &OsStr, mut spec: Spec) -> Result<(Self, Stages), Ended> {
+    /// When no process can be started, it ends before it is ready, or speaks another protocol.
+    pub fn start(program: &Program, mut spec: Spec) -> Result<(Self, Stages), Ended> {
         spec.started_ns = clock::monotonic_ns();
-        let mut child = child(binary, CHILD_VERB, &spec)
-            .map_err(|e| Ended::broken("the child's task", e))?
+        let mut child = child(program, CHILD_VERB, &spec)
+            .map_err(|e| Ended::broken("cannot start a child process", format_args!("{e:#}")))?
             .spawn()
             .map_err(|e| Ended::broken("cannot start a child process", e))?;
         let (requests, replies, mut errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -93,7 +95,7 @@ impl Cell {
             replies: BufReader::new(replies.expect("standard output is piped")),
             errors: Some(errors),
         };
-        let stages = cell.receive()?;
+        let stages = greeting(&cell.line()?)?;
         Ok((cell, stages))
     }
 
@@ -114,13 +116,14 @@ impl Cell {
         self.receive()
     }
 
-    fn receive<T: Answer>(&mut self) -> Result<T, Ended> {
+    fn line(&mut self) -> Result<String, Ended> {
         let mut line = String::new();
         let read = self.replies.read_line(&mut line).map_err(|e| Ended::broken("a reply", e))?;
-        if read == 0 {
-            return Err(self.ended());
-        }
-        match serde_json::from_str(&line) {
+        if read == 0 { Err(self.ended()) } else { Ok(line) }
+    }
+
+    fn receive<T: Answer>(&mut self) -> Result<T, Ended> {
+        match serde_json::from_str(&self.line()?) {
             Ok(Reply::Failed { refusal, reason }) => Err(Ended::Failed(refusal, reason)),
             Ok(reply) => {
                 T::of(reply).map_err(|other| Ended::broken("an unexpected reply", format_args!("{other:?}")))
@@ -154,6 +157,18 @@ impl Drop for Cell {
     }
 }
 
+/// What a child says first, if it speaks as we do.
+fn greeting(line: &str) -> Result<Stages, Ended> {
+    match serde_json::from_str(line) {
+        Ok(Reply::Ready(Ready { protocol: VERSION, stages })) => return Ok(stages),
+        Ok(Reply::Failed { refusal, reason }) => return Err(Ended::Failed(refusal, reason)),
+        _ => {}
+    }
+    let said = serde_json::from_str::<Value>(line).ok();
+    let other = said.as_ref().and_then(|said| said["ready"]["protocol"].as_u64());
+    Err(Ended::Failed(Refusal::Error, misunderstood("the child", other)))
+}
+
 /// Signals by which a process ends itself.
 const FAULTS: [i32; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
@@ -166,5 +181,27 @@ fn describe(signal: i32) -> String {
         libc::SIGABRT => "killed by SIGABRT".into(),
         libc::SIGTERM => "killed by SIGTERM: from outside".into(),
         other => format!("killed by signal {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_of_another_protocol_or_of_none_is_told_from_ours() {
+        let ready = |protocol| Reply::Ready(Ready { protocol, stages: vec![("process".into(), 1)] });
+        let line = |reply| serde_json::to_string(&reply).unwrap();
+        assert_eq!(greeting(&line(ready(VERSION))), Ok(vec![("process".into(), 1)]));
+        let refused = Reply::Failed { refusal: Refusal::Refused, reason: "no".into() };
+        assert_eq!(greeting(&line(refused)), Err(Ended::Failed(Refusal::Refused, "no".into())));
+        let said = |line: &str| greeting(line).unwrap_err().to_string();
+        assert!(said(&line(ready(VERSION + 1))).contains("the child speaks protocol 2"));
+        // As builds spoke before there were versions.
+        let before = said(r#"{"ready":[["process",1]]}"#);
+        assert!(before.contains("the child does not say which protocol it speaks"), "{before}");
+        for none in ["hello", "{}", "[]", r#"{"ran":3}"#] {
+            assert!(said(none).contains("does not say which protocol"), "{none}");
+        }
     }
 }

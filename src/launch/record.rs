@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use anyhow::Result;
-use reset_strategies::module::Facts;
-use reset_strategies::{Availability, Lifecycle, Strategy, registry};
+use reset_strategies::registry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use wasmtime::Engine;
 
+use super::about::Has;
+pub use super::about::{unavailable, wasmtime_version};
+use super::build::BuildRecord;
 use super::harness::Harness;
 use super::plan::{AGAIN, Contender, Plan, Profile};
 use crate::files;
@@ -17,7 +18,6 @@ use crate::machine::{Machine, Noise};
 use crate::measure::row::Params;
 use crate::prose::printable;
 use crate::protocol::Planted;
-use crate::workload::host::options;
 use crate::workload::{Heights, Workload, host};
 
 /// Version of `run.json`. Keys may be added freely; renaming one raises it.
@@ -50,6 +50,12 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
     pub wasmtime: String,
+    /// SHA-256 of this program's executable file; absent where it cannot be read, and from records older than this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable_sha256: Option<String>,
+    /// Another build whose children ran beside this one's, as contenders named `strategy@name`; absent from other runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<BuildRecord>,
     pub machine: Machine,
     /// How noisy the machine was just before.
     pub noise: Noise,
@@ -117,6 +123,8 @@ impl Record {
             floor: registry::FLOOR.into(),
             again: plan.contenders.iter().find(|contender| contender.name == AGAIN).map(|c| c.name.clone()),
             wasmtime: wasmtime_version().into(),
+            executable_sha256: None,
+            against: plan.build().map(|build| build.record()),
             machine: Machine::read(),
             noise,
             harness: None,
@@ -153,13 +161,17 @@ impl StrategyRecord {
     /// Describes a contender.
     pub fn new(contender: &Contender) -> Self {
         let strategy = contender.strategy;
+        let Has { unavailable, configuration, .. } = match &contender.build {
+            None => Has::new(strategy),
+            Some(build) => build.has(strategy.name()),
+        };
         Self {
             name: contender.name.clone(),
             family: strategy.family().into(),
             control: contender.control,
             summary: strategy.summary().into(),
-            unavailable: unavailable(strategy),
-            configuration: configuration(strategy),
+            unavailable,
+            configuration,
             planted: contender.planted,
         }
     }
@@ -190,53 +202,10 @@ impl WorkloadRecord {
     }
 }
 
-/// Why this machine does not allow a strategy; `None` where it does.
-pub fn unavailable(strategy: &Strategy) -> Option<String> {
-    match strategy.availability() {
-        Availability::Available => None,
-        Availability::Unavailable { reason } => Some(reason),
-    }
-}
-
-/// What wasmtime says of a strategy's configuration, rather than what we believe to have set.
-fn configuration(strategy: &Strategy) -> String {
-    let engine = match Engine::new(&strategy.config(&Facts::default(), &options())) {
-        Ok(engine) => engine,
-        Err(error) => return format!("no engine: {error}"),
-    };
-    let mut text = format!(
-        "memory_init_cow={} reservation={} guard={} epochs={}",
-        engine.get_memory_init_cow(),
-        engine.get_memory_reservation(),
-        engine.get_memory_guard_size(),
-        engine.get_epoch_interruption(),
-    );
-    match (engine.get_pooling_config(), strategy.lifecycle()) {
-        (Some(pool), _) => text.push_str(&format!(
-            " allocator=pooling keep_resident={} pagemap_scan={:?} max_memory={}",
-            pool.get_memory_keep_resident(),
-            pool.get_pagemap_scan(),
-            pool.get_max_memory_size(),
-        )),
-        (None, Lifecycle::Fresh(fresh)) => {
-            text.push_str(&format!(" allocator=on-demand link={:?}", fresh.link));
-        }
-        (None, Lifecycle::InPlace(parts)) => {
-            text.push_str(&format!(" allocator=on-demand memory=own backing={:?}", parts.backing));
-        }
-    }
-    text
-}
-
 /// What was typed, without the path of the program. Of names that are not UTF-8, what cannot be shown is lost.
 pub fn command_line() -> String {
     let words = std::env::args_os().skip(1).map(|word| printable(&word.to_string_lossy()));
     ["resetbench".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
-}
-
-/// The version of wasmtime that is linked in.
-pub fn wasmtime_version() -> &'static str {
-    env!("RESETBENCH_WASMTIME_VERSION")
 }
 
 fn now() -> String {

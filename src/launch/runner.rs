@@ -25,7 +25,7 @@ use crate::analyse::summary::Ending;
 use crate::machine;
 use crate::measure::row::{Phase, Row, Status};
 use crate::protocol::staging::{self, Staged};
-use crate::protocol::{Answer, Request, Spec, Stages, Verified};
+use crate::protocol::{Answer, Refusal, Request, Spec, Stages, Verified};
 use crate::workload::Workload;
 
 /// Where the strategies' own comparison comes from: the plainest way to have a fresh instance.
@@ -70,6 +70,11 @@ impl<'a> Contender<'a> {
     /// Whether it is to have another launch.
     fn goes_on(&self) -> bool {
         !self.out && self.ended.is_none()
+    }
+
+    /// Whether the two are one strategy as two builds have it, of which the other is still there.
+    fn is_twin(&self, other: &Self) -> bool {
+        !other.out && self.plan.is_twin(other.plan)
     }
 
     /// Whether others are held against it.
@@ -205,10 +210,13 @@ impl<'a> Runner<'a> {
 
     /// All contenders at once where memory allows, else in batches whose launches are numbered on.
     fn batches(&self, lane: &Lane<'_>, contenders: Vec<Contender<'a>>) -> Vec<Vec<Contender<'a>>> {
-        let needs: Vec<_> = contenders.iter().map(|contender| contender.verified.peak_rss).collect();
+        // One strategy of two builds is compared round by round, as is everything with the yardsticks.
+        let groups = groups(&contenders);
+        let need = |group: &Vec<usize>| group.iter().map(|&index| contenders[index].verified.peak_rss).sum();
+        let needs: Vec<u64> = groups.iter().map(need).collect();
         // A quarter is left to the parent, its sampler and whoever else is on the machine.
         let room = machine::room_bytes().map_or(u64::MAX, |room| room / 4 * 3);
-        let batches = batch::batches(&needs, |index| contenders[index].is_yardstick(), room);
+        let batches = batch::batches(&needs, |group| contenders[groups[group][0]].is_yardstick(), room);
         if let [_, _, ..] = batches[..] {
             self.stage.progress.note(&format!(
                 "{}: {} batches, since all contenders at once do not fit into {} MiB",
@@ -218,8 +226,11 @@ impl<'a> Runner<'a> {
             ));
         }
         let contender =
-            |index: usize| Contender::new(contenders[index].plan, contenders[index].verified.clone());
-        batches.into_iter().map(|batch| batch.into_iter().map(contender).collect()).collect()
+            |&index: &usize| Contender::new(contenders[index].plan, contenders[index].verified.clone());
+        batches
+            .into_iter()
+            .map(|batch| batch.into_iter().flat_map(|group| &groups[group]).map(contender).collect())
+            .collect()
     }
 
     /// Starts the child of a contender.
@@ -229,8 +240,17 @@ impl<'a> Runner<'a> {
         contender: &plan::Contender,
         warm_bytes: u64,
     ) -> Result<(Cell, Stages), Ended> {
-        let cell = Spec::new(contender.strategy.name(), lane.workload, lane.staged, self.plan.timeout);
-        Cell::start(&self.stage.binary, Spec { planted: contender.planted, warm_bytes, ..cell })
+        let spec = |staged| Spec {
+            planted: contender.planted,
+            warm_bytes,
+            ..Spec::new(contender.strategy.name(), lane.workload, staged, self.plan.timeout)
+        };
+        let Some(build) = &contender.build else {
+            return Cell::start(&self.stage.binary, spec(lane.staged));
+        };
+        let staged = lane.staged.of_build(&build.name);
+        let staged = staged.map_err(|error| Ended::Failed(Refusal::Error, format!("{error:#}")))?;
+        Cell::start(&build.program, spec(&staged))
     }
 
     /// Asks a contender that is still in the race; one that ends instead of answering drops out.
@@ -285,6 +305,22 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// Contenders by their places: each strategy with its twin, and the yardsticks alone.
+fn groups(contenders: &[Contender<'_>]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (index, contender) in contenders.iter().enumerate() {
+        let fellow = |group: &&mut Vec<usize>| {
+            let first = &contenders[group[0]];
+            !first.is_yardstick() && contender.is_twin(first)
+        };
+        match groups.iter_mut().find(fellow) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    groups
+}
+
 /// The share of the time that is left for the first of these workloads, given what each needs: so much, and an equal part of
 /// what there is beyond; where there is not as much, its part of what there is.
 fn share(left: Duration, needs: &[Duration]) -> Duration {
@@ -311,6 +347,25 @@ fn overrun(budget: Duration, took: Duration) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_strategy_and_its_twin_are_in_one_batch_and_yardsticks_alone() {
+        use reset_strategies::registry::find;
+        let own = Plan::with_yardsticks(vec![find("copy/full").unwrap(), find("dirty/pagemap").unwrap()]);
+        let plans = Plan::with_build(own, &super::super::build::Build::own("old").unwrap());
+        let contenders: Vec<_> = plans.iter().map(|plan| Contender::new(plan, Verified::default())).collect();
+        let names = |group: Vec<usize>| group.into_iter().map(|index| contenders[index].strategy()).collect();
+        let groups: Vec<Vec<&str>> = groups(&contenders).into_iter().map(names).collect();
+        let expected: [&[&str]; 6] = [
+            &["copy/full", "copy/full@old"],
+            &["dirty/pagemap", "dirty/pagemap@old"],
+            &["fresh/relink"],
+            &["control/oracle"],
+            &["fresh/relink@old"],
+            &["control/oracle@old"],
+        ];
+        assert_eq!(groups, expected);
+    }
 
     #[test]
     fn each_workload_has_what_it_needs_and_an_equal_part_of_the_rest() {

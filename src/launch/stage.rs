@@ -1,6 +1,5 @@
 //! What every verb that starts children has at hand, and the folder that it writes into.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +8,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::folder;
+use super::program::Program;
 use crate::files;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
@@ -20,7 +20,7 @@ pub const INTERRUPTED: u8 = 130;
 #[derive(Debug)]
 pub struct Stage {
     /// This program, to be started as children.
-    pub binary: OsString,
+    pub binary: Program,
     /// Where children find their files; it goes when this is dropped.
     pub staging: TempDir,
     pub progress: Progress,
@@ -29,13 +29,25 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A stage that says nothing and that nobody interrupts.
+    /// A stage for the program at a path, that says nothing and that nobody interrupts.
     ///
     /// # Errors
-    /// When there is no room for the children's files.
-    pub fn silent(binary: impl Into<OsString>) -> Result<Self> {
+    /// When there is no such program, or no room for the children's files.
+    pub fn silent(binary: impl AsRef<Path>) -> Result<Self> {
+        Self::of(Program::open(binary.as_ref())?)
+    }
+
+    /// The same for this program.
+    ///
+    /// # Errors
+    /// When it cannot be found, or there is no room for the children's files.
+    pub fn own() -> Result<Self> {
+        Self::of(Program::own()?)
+    }
+
+    fn of(binary: Program) -> Result<Self> {
         let staging = folder::staging()?;
-        Ok(Self { binary: binary.into(), staging, progress: Progress::Quiet, interrupted: Arc::default() })
+        Ok(Self { binary, staging, progress: Progress::Quiet, interrupted: Arc::default() })
     }
 
     /// A stage that the first Ctrl-C ends in order; a second one ends the program at once.
@@ -43,7 +55,7 @@ impl Stage {
     /// # Errors
     /// When there is no room for the children's files, or this program cannot be found.
     pub fn new(quiet: bool) -> Result<Self> {
-        let stage = Self::silent(super::program()?)?;
+        let stage = Self::own()?;
         let interrupted = stage.interrupted.clone();
         ctrlc::set_handler(move || {
             if interrupted.swap(true, Ordering::Relaxed) {

@@ -107,8 +107,13 @@ pub struct Chapter<'a> {
 
 /// The command that measures one cell again, with the baseline and the floor beside it.
 pub fn again(facts: &Facts, group: &Group, strategy: &str) -> String {
-    // The baseline's second contender is no strategy of its own.
-    let contender = if strategy == AGAIN { "--aa".into() } else { format!("-s {}", shell(strategy)) };
+    // The baseline's second contender is no strategy of its own, nor is what another build has; where that is now, nothing
+    // says.
+    let contender = match strategy.rsplit_once('@') {
+        _ if strategy == AGAIN => "--aa".into(),
+        Some((own, build)) => format!("-s {} --against PROGRAM={}", shell(own), shell(build)),
+        None => format!("-s {}", shell(strategy)),
+    };
     // Where a module of one's own is now, only the command of the run can say.
     if group.workload.starts_with("user/") {
         return format!("{} {contender}", facts.command);

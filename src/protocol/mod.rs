@@ -1,4 +1,7 @@
 //! What parent and child say to each other: a [`Spec`] as the child's argument, then one JSON line per message.
+//!
+//! The two may be different builds (`run --against`). Both say the [`VERSION`] that they speak, the parent in the [`Spec`] and
+//! the child in what it says [first](Ready), and each refuses another one.
 
 pub mod policy;
 pub mod schedule;
@@ -19,9 +22,15 @@ use crate::measure::row::{Phase, Unit};
 use crate::workload::Workload;
 use crate::workload::host::{self, Outcome};
 
+/// The version of all that is said here. Raised whenever a message changes its meaning, or one side would misread the other;
+/// a field that may be absent does not raise it.
+pub const VERSION: u32 = 1;
+
 /// Which cell a child runs, and where its files are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spec {
+    /// The [`VERSION`] that the parent speaks.
+    pub protocol: u32,
     /// The strategy's name.
     pub strategy: String,
     /// Time to waste on purpose.
@@ -54,6 +63,7 @@ impl Spec {
     /// A cell of a workload whose files are in place: nothing planted, no group, no warming.
     pub fn new(strategy: &str, workload: &Workload, staged: &Staged, timeout: Duration) -> Self {
         Self {
+            protocol: VERSION,
             strategy: strategy.into(),
             planted: None,
             module: staged.module.clone(),
@@ -91,12 +101,45 @@ pub enum Request {
 /// Stages of startup and their nanoseconds, in the order in which they happened.
 pub type Stages = Vec<(String, u64)>;
 
+/// What a child says first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ready {
+    /// The [`VERSION`] that the child speaks.
+    pub protocol: u32,
+    /// What its startup took.
+    pub stages: Stages,
+}
+
+impl Ready {
+    /// What a child of this build says.
+    pub fn new(stages: Stages) -> Self {
+        Self { protocol: VERSION, stages }
+    }
+}
+
+/// Why two builds do not understand each other: which protocol the other one, so called, speaks if it says so at all.
+pub fn misunderstood(who: &str, other: Option<u64>) -> String {
+    let remedy =
+        "run two builds that speak the same, commits between which `protocol::VERSION` has not changed";
+    match other {
+        Some(version) => format!("{who} speaks protocol {version}, and this program {VERSION}: {remedy}"),
+        None => format!(
+            "{who} does not say which protocol it speaks, and this program speaks {VERSION}: {remedy}"
+        ),
+    }
+}
+
+/// Why a build does not run a strategy that it does not know.
+pub fn lacks(strategy: &str) -> String {
+    format!("this build has no strategy `{strategy}`")
+}
+
 /// What the child answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
     /// The first block has run.
-    Ready(Stages),
+    Ready(Ready),
     Observed(Reference),
     Verified(Verified),
     Timed(Timed),
@@ -132,7 +175,7 @@ macro_rules! answers {
 }
 
 answers! {
-    Stages: Ready;
+    Ready: Ready;
     Reference: Observed;
     Verified: Verified;
     Timed: Timed;

@@ -18,6 +18,21 @@ pub struct Staged {
     pub cache: PathBuf,
 }
 
+impl Staged {
+    /// The same files for another build, with a folder of its own for what that compiles: an artifact is of one wasmtime and
+    /// one compiler, and no name of its own tells it from another one's.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn of_build(&self, build: &str) -> Result<Self> {
+        let mut cache = self.cache.clone().into_os_string();
+        cache.push(format!("@{build}"));
+        let cache = PathBuf::from(cache);
+        files::make_folder(&cache)?;
+        Ok(Self { cache, ..self.clone() })
+    }
+}
+
 /// Writes a workload's files into `folder`.
 ///
 /// # Errors
@@ -60,4 +75,20 @@ pub fn read_trace(path: &Path) -> Result<Vec<Arc<[u8]>>> {
         rest = tail;
     }
     Ok(trace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_share_files_and_no_artifacts() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("compiled");
+        let own = Staged { module: "module.wasm".into(), trace: "trace.bin".into(), cache };
+        let other = own.of_build("other").unwrap();
+        assert_eq!((&other.module, &other.trace), (&own.module, &own.trace));
+        assert!(other.cache.is_dir() && other.cache != own.cache);
+        assert_ne!(other.cache, own.of_build("third").unwrap().cache);
+    }
 }

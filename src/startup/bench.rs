@@ -1,7 +1,5 @@
 //! What is launched in a round, and the files that launches need.
 
-use std::ffi::OsString;
-
 use anyhow::Result;
 use reset_strategies::commit;
 use serde_json::Value;
@@ -11,6 +9,7 @@ use super::{PATHS, Path, generate};
 use crate::determinism::environment::size;
 use crate::determinism::word;
 use crate::launch::plan::Profile;
+use crate::launch::program::Program;
 use crate::launch::stage::Stage;
 use crate::measure::row::{Phase, Row, Status, Unit};
 
@@ -69,7 +68,7 @@ pub fn turns(sizes: &[u64], round: u32) -> [Vec<Job>; 2] {
 
 /// What launches need, made ahead.
 pub struct Bench {
-    binary: OsString,
+    binary: Program,
     /// The size of the large module.
     pub module_bytes: u64,
     large: Files,

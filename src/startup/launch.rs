@@ -1,6 +1,5 @@
 //! The parent's side: files made ahead of time, and one child per startup.
 
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
@@ -16,6 +15,7 @@ use super::child::{Spec, Started};
 use super::{Path, snapshot};
 use crate::cell::cache;
 use crate::determinism::Environment;
+use crate::launch::program::Program;
 use crate::machine::clock;
 use crate::workload::host::options;
 
@@ -142,9 +142,9 @@ fn outline(wasm: &[u8]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When no child can be started, or it fails; with its own words.
-pub fn launch(binary: &OsStr, mut spec: Spec) -> Result<Launched> {
+pub fn launch(program: &Program, mut spec: Spec) -> Result<Launched> {
     spec.started_ns = clock::monotonic_ns();
-    let mut command = crate::launch::child(binary, START_VERB, &spec)?;
+    let mut command = crate::launch::child(program, START_VERB, &spec)?;
     // Without a limit: what is wanted is that the OOM killer takes the child and not the suite.
     Environment::AS_FOUND.confine(&mut command)?;
     let mut child = command.spawn().context("cannot start a child")?;

@@ -5,16 +5,40 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use reset_strategies::registry;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::cli::ChildArgs;
+use crate::launch::about::About;
+use crate::protocol::{Refusal, Reply, Spec, VERSION, misunderstood, say};
 use crate::{cell, determinism, startup};
 
 /// Is one cell of a run.
 ///
 /// # Errors
-/// When the task or the pipe is broken.
+/// When the task or the pipe is broken; that the parent speaks another protocol is told to it.
 pub fn child(args: &ChildArgs) -> Result<()> {
-    cell::child::serve(&task(args, "run")?, registry::find)
+    let spec = task::<Spec>(args, "run");
+    if let Ok(spec) = &spec
+        && spec.protocol == VERSION
+    {
+        return cell::child::serve(spec, registry::find);
+    }
+    // Looked at only now: a startup is measured.
+    let said: Value = task(args, "run")?;
+    let other = said.get("protocol").and_then(Value::as_u64);
+    if said.is_object() && other != Some(VERSION.into()) {
+        let reason = misunderstood("the parent", other);
+        return say(&Reply::Failed { refusal: Refusal::Error, reason });
+    }
+    spec.map(|_| ())
+}
+
+/// Says what this build is, for `run --against` of another one.
+///
+/// # Errors
+/// When the pipe is broken.
+pub fn about() -> Result<()> {
+    say(&About::own())
 }
 
 /// Is one startup, for the parent to measure.

@@ -13,6 +13,7 @@ use super::select::{matching, pairs, workloads};
 use super::{tell, unequal};
 use crate::analyse::summary::{Cell, Equivalence};
 use crate::cli::{RunArgs, Suite};
+use crate::launch::build::Build;
 use crate::launch::harness;
 use crate::launch::landscape;
 use crate::launch::plan::{Contender, Effort, Plan};
@@ -48,6 +49,9 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
     let mut contenders = Plan::with_yardsticks(strategies);
     contenders.extend(args.aa.then(Contender::again));
+    if let Some(against) = &args.against {
+        contenders = Plan::with_build(contenders, &Build::ask(against)?);
+    }
     let wanted = (args.suite == Suite::Landscape).then(|| part(args)).transpose()?;
     let effort = args.profile.effort();
     let budget = args.budget.unwrap_or(effort.budget);
@@ -62,9 +66,14 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let mut results = Results::new(args.output.out.as_deref())?;
     let folder = results.folder.clone();
     announce(&stage.progress, &plan, &folder);
+    let executable_sha256 = stage.binary.sha256().ok();
+    if let Some(build) = plan.build() {
+        stage.progress.note(&beside(build, executable_sha256.as_deref()));
+    }
 
     let noise = machine::noise(WATCH);
     let mut record = Record::new(&results.run, args.profile, &plan, command_line(), noise);
+    record.executable_sha256 = executable_sha256;
     record.write(&folder)?;
     let mut runner = Runner { plan: &plan, stage: &stage, results: &mut results };
     let outcome = match &wanted {
@@ -114,6 +123,14 @@ fn present(args: &RunArgs, folder: &Path, stopped: bool) -> Result<ExitCode> {
         let reason = cell.reason.as_deref().unwrap_or_default();
         unequal(&cell.strategy, &cell.workload, reason);
     }
+    for cell in cells.iter().filter(|cell| cell.control && cell.equivalence == Equivalence::Diverged) {
+        if let (Some((_, build)), Some(reason)) = (cell.strategy.split_once('@'), &cell.reason) {
+            eprintln!(
+                "warning: {} on {} is not equal to a fresh instance, which is a fault of `{build}`: {reason}",
+                cell.strategy, cell.workload
+            );
+        }
+    }
     let measured = cells.iter().any(|cell| cell.cycle_ns.is_some());
     if !measured {
         let reason = cells.iter().find_map(|cell| cell.reason.as_deref());
@@ -142,6 +159,16 @@ fn announce(progress: &Progress, plan: &Plan, folder: &Path) {
         plan.seed,
         folder.display()
     ));
+}
+
+/// Which build runs beside this one, whose file has that hash.
+fn beside(build: &Build, own: Option<&str>) -> String {
+    let same =
+        if own == Some(&build.sha256) { ": the same file, so that all that differs is noise" } else { "" };
+    format!(
+        "beside it runs `{}`, resetbench {} with wasmtime {}, sha256 {:.12}{same}",
+        build.name, build.about.version, build.about.wasmtime, build.sha256
+    )
 }
 
 /// The part of the landscape that is asked for: each parameter has one of the values given for it.

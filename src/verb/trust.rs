@@ -154,7 +154,7 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
         seed: rand::random(),
         timeout: pace::seconds(None, 10),
     };
-    let stage = Stage::silent(crate::launch::program()?)?;
+    let stage = Stage::own()?;
     let mut results = Results::new(Some(&stage.staging.path().join("trust")))?;
     Runner { plan: &plan, stage: &stage, results: &mut results }.workload(workload, 0)?;
     let rows = rows_file::read(&results.folder.join("rows.ndjson"))?.rows;

@@ -234,6 +234,24 @@ fn a_proc_that_shows_processes_only_is_enough() {
 }
 
 #[test]
+fn without_a_proc_children_are_started_by_path_and_a_warning_says_so() {
+    let prepare = || mounted(c"tmpfs", c"/proc", c"size=64k");
+    if !can(prepare) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = ["run", "--profile", "smoke", "-q", "-w", "stress/noop", "-s", "copy/full", "--out"];
+    let output = after(prepare, &[&run[..], &[out.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(
+        told(&output).contains("/proc is not mounted, so that children are started by path"),
+        "{}",
+        told(&output)
+    );
+}
+
+#[test]
 fn a_full_disk_is_an_error_that_says_what_is_kept() {
     let prepare = || mounted(c"tmpfs", c"/mnt", c"size=64k");
     if !can(prepare) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use reset_strategies::registry;
 use resetbench::analyse::rows_file;
 use resetbench::analyse::summary::Ending;
-use resetbench::launch::plan::{Effort, Plan, Profile};
+use resetbench::launch::build::{Against, Build};
+use resetbench::launch::plan::{Contender, Effort, Plan, Profile};
 use resetbench::launch::runner::Runner;
 use resetbench::launch::stage::{Results, Stage};
 use resetbench::measure::row::{Params, Phase, Row};
@@ -17,9 +18,12 @@ const STRATEGY: &str = "copy/full";
 
 /// Measures a strategy and the yardsticks with two to four launches, in so much time.
 fn measure(time: Duration) -> Vec<Row> {
-    let effort = Effort { launches: (2, 4), rounds: (3, 3), cell: time, ..Profile::Smoke.effort() };
     let strategy = registry::find(STRATEGY).expect(STRATEGY);
-    let contenders = Plan::with_yardsticks(vec![strategy]);
+    rows_of(Plan::with_yardsticks(vec![strategy]), time)
+}
+
+fn rows_of(contenders: Vec<Contender>, time: Duration) -> Vec<Row> {
+    let effort = Effort { launches: (2, 4), rounds: (3, 3), cell: time, ..Profile::Smoke.effort() };
     let timeout = Duration::from_secs(60);
     let plan = Plan { contenders, workloads: Vec::new(), effort, seed: 1, timeout };
     let noop = bundled::named("stress/noop", &Params::new()).unwrap();
@@ -69,4 +73,15 @@ fn cells_that_have_time_go_on_until_they_are_narrow_or_have_the_most_launches() 
     let sampled: BTreeSet<u32> =
         rows.iter().filter(|row| row.phase == Phase::Memory).map(|row| row.launch).collect();
     assert_eq!(sampled, BTreeSet::from([1]), "memory is read in the last launch that all cells have");
+}
+
+#[test]
+fn a_strategy_and_its_twin_end_together() {
+    let against = Against::parse(env!("CARGO_BIN_EXE_resetbench").into()).unwrap();
+    let own = Plan::with_yardsticks(vec![registry::find(STRATEGY).expect(STRATEGY)]);
+    let rows = rows_of(Plan::with_build(own, &Build::ask(&against).unwrap()), Duration::from_secs(3_600));
+    let endings = endings(&rows);
+    let (_, launches, timed) = &endings[STRATEGY];
+    let (_, twins, with) = &endings["copy/full@other"];
+    assert_eq!((launches, timed), (twins, with), "{endings:?}");
 }

@@ -1,5 +1,6 @@
 //! The binary as people use it, one file per verb. One test program: each would link the whole engine again.
 
+mod against;
 mod bad_input;
 mod blocks;
 mod common;
@@ -10,6 +11,7 @@ mod length;
 mod list;
 mod names;
 mod outcomes;
+mod program;
 mod recommend;
 mod run;
 mod schemas;

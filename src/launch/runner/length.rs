@@ -1,7 +1,8 @@
 //! The launches of a batch: as many as its cells need, or as their time allows.
 //!
 //! The rule is [`crate::analyse::ending`]; here is how it is applied while others are still measured, and how the time is
-//! cut into launches.
+//! cut into launches. A strategy that two builds run is no less interesting for being slow: it is not given up where it is
+//! beaten, the ratio of the two has to be narrow as well, and both end together.
 
 use std::time::{Duration, Instant};
 
@@ -111,9 +112,26 @@ impl<'a> Runner<'a> {
         let yardsticks = contenders.iter().filter(|contender| contender.is_yardstick() && !contender.out);
         let yardsticks: Vec<_> = yardsticks.map(|c| (c.strategy(), c.cycles.clone())).collect();
         let best = leader(contenders);
-        for contender in contenders.iter_mut().filter(|contender| !contender.is_yardstick()) {
-            let ending = self.ending(lane, contender, &yardsticks, best.as_ref(), done, spent);
-            self.end(lane, contender, ending, done)?;
+        let ending = |contender: &Contender<'a>| {
+            if contender.is_yardstick() || !contender.goes_on() {
+                return None;
+            }
+            let twin = contenders.iter().find(|other| contender.is_twin(other));
+            let best = best.as_ref().filter(|_| twin.is_none());
+            // The baseline and the floor are there already.
+            let twin = twin.filter(|twin| !twin.is_yardstick()).map(|c| (c.strategy(), c.cycles.clone()));
+            let others: Vec<_> = yardsticks.iter().cloned().chain(twin).collect();
+            self.ending(lane, contender, &others, best, done, spent)
+        };
+        let endings: Vec<_> = contenders.iter().map(ending).collect();
+        let waits = |contender: &Contender<'a>| {
+            let twins = contenders.iter().zip(&endings).filter(|(other, _)| contender.is_twin(other));
+            let mut racing = twins.filter(|(other, _)| other.goes_on() && !other.is_yardstick());
+            racing.any(|(_, ending)| ending.is_none())
+        };
+        let waits: Vec<_> = contenders.iter().map(waits).collect();
+        for ((contender, ending), waits) in contenders.iter_mut().zip(endings).zip(waits) {
+            self.end(lane, contender, ending.filter(|_| !waits), done)?;
         }
         let alone = contenders.iter().all(|contender| contender.is_yardstick() || !contender.goes_on());
         let ending = match self.stage.stopped() {
@@ -126,13 +144,13 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Whether a contender that is no yardstick ends now, and why. Its ratio to the baseline is as narrow in the summary,
-    /// which makes the same estimate of the same rounds.
+    /// Whether a contender that is no yardstick ends now, and why: held against these others, to each of which its ratio has
+    /// to be narrow. That to the baseline is as narrow in the summary, which makes the same estimate of the same rounds.
     fn ending(
         &self,
         lane: &Lane<'_>,
         contender: &Contender<'a>,
-        yardsticks: &[(&'a str, Rounds)],
+        others: &[(&'a str, Rounds)],
         best: Option<&Rounds>,
         done: u32,
         spent: bool,
@@ -141,20 +159,20 @@ impl<'a> Runner<'a> {
             return Some(Ending::Interrupted);
         }
         let params = canonical(&lane.workload.params);
-        let comparison = |(yardstick, cycles): &(&'a str, Rounds)| {
-            let name = [lane.workload.name.as_str(), &params, contender.strategy(), *yardstick];
+        let comparison = |(other, cycles): &(&'a str, Rounds)| {
+            let name = [lane.workload.name.as_str(), &params, contender.strategy(), *other];
             (Paired::new(&contender.cycles, cycles), name)
         };
         // Without the baseline there is no ratio that could be narrow.
-        let baseline = yardsticks.iter().find(|(yardstick, _)| *yardstick == registry::BASELINE);
+        let baseline = others.iter().find(|(other, _)| *other == registry::BASELINE);
         let narrow = || {
-            let comparisons: Vec<_> = yardsticks.iter().map(comparison).collect();
+            let comparisons: Vec<_> = others.iter().map(comparison).collect();
             baseline.is_some() && are_narrow(&comparisons, Seed(SEED))
         };
         // Controls are in no race.
         let beaten = || {
-            let others = best.zip(baseline).filter(|_| !contender.plan.control);
-            others.is_some_and(|(best, (_, baseline))| is_beaten(&contender.cycles, best, baseline))
+            let race = best.zip(baseline).filter(|_| !contender.plan.control);
+            race.is_some_and(|(best, (_, baseline))| is_beaten(&contender.cycles, best, baseline))
         };
         ending::ending(self.plan.effort.launches, done, beaten, narrow, spent)
     }

@@ -326,6 +326,8 @@ fn a_cell_is_measured_again_by_a_command_that_a_shell_takes() {
         "resetbench run --profile full --seed 42 -w indexer/tiny-block -p blocks=200 -p trace=regtest -s copy/full"
     );
     assert!(again(&fixture::facts(), &group, AGAIN).ends_with("-p trace=regtest --aa"));
+    let twin = again(&fixture::facts(), &group, "copy/full@main-1.0");
+    assert!(twin.ends_with(" -s copy/full --against PROGRAM=main-1.0"), "{twin}");
     group.workload = "user/mine";
     assert_eq!(
         again(&fixture::facts(), &group, "it's/*"),
