@@ -1,6 +1,6 @@
 //! Time wasted on purpose, to see whether a slow-down of a known size is found.
 //!
-//! Only a contender whose name and record say so is started with it (see [`crate::launch::plan::Contender::planted`]).
+//! Only a contender whose record says so is started with it (see [`crate::launch::plan::Contender::planted`] and `run --plant`).
 
 use std::hint::spin_loop;
 use std::time::{Duration, Instant};

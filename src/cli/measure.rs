@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::groups::{Filter, Output, Own};
 use crate::launch::build::Against;
-use crate::launch::plan::Profile;
+use crate::launch::plan::{Plant, Profile};
 use crate::protocol::policy::Policy;
 use crate::recommend::limits;
 
@@ -60,6 +60,11 @@ pub struct RunArgs {
     /// open, so that either can be built anew meanwhile.
     #[arg(long, value_name = "PROGRAM[=NAME]", value_parser = OsStringValueParser::new().try_map(Against::parse))]
     pub against: Option<Against>,
+
+    /// Waste time in a strategy of this build, in thousandths of its own cycle, to see whether a gate finds it; what comes
+    /// out is no result, and says so. Can be repeated.
+    #[arg(long = "plant", value_name = "STRATEGY:reset|execute:PER_MILLE", hide = true)]
+    pub plants: Vec<Plant>,
 
     /// Say by what figures the adaptive strategy decided, and how.
     #[arg(long, conflicts_with = "json")]

@@ -1,8 +1,10 @@
 //! What a run measures, how long, and in which order.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -12,7 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::build::Build;
-use crate::protocol::Planted;
+use crate::prose::printable;
+use crate::protocol::{Planted, PlantedIn};
 use crate::workload::Workload;
 
 /// How thorough a run is.
@@ -130,6 +133,51 @@ impl Contender {
     }
 }
 
+/// Time to waste in a strategy of this build under its own name, as it is typed: `STRATEGY:PHASE:PER_MILLE`. With another build
+/// beside it, the same program plays a slower one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plant {
+    pub strategy: String,
+    pub planted: Planted,
+}
+
+impl FromStr for Plant {
+    type Err = String;
+
+    fn from_str(typed: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{typed}` is not like `copy/full:reset:20`: a strategy, `reset` or `execute`, thousandths"
+            )
+        };
+        let [strategy, phase, per_mille] = typed.split(':').collect::<Vec<_>>()[..] else {
+            return Err(wrong());
+        };
+        let phase = match phase {
+            "execute" => PlantedIn::Execute,
+            "reset" => PlantedIn::Reset,
+            _ => return Err(wrong()),
+        };
+        let per_mille = per_mille.parse().map_err(|_| wrong())?;
+        Ok(Self { strategy: strategy.into(), planted: Planted { phase, per_mille } })
+    }
+}
+
+impl Plant {
+    /// Has that strategy's child waste the time, where it is among these.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn within(&self, contenders: &mut [Contender]) -> Result<()> {
+        let own = contenders.iter_mut().find(|contender| contender.name == self.strategy);
+        let own = own.with_context(|| {
+            format!("--plant: `{}` does not run here: choose it with --strategy", printable(&self.strategy))
+        })?;
+        own.planted = Some(self.planted);
+        Ok(())
+    }
+}
+
 /// The strategies that others are held against, and so have to run beside them.
 pub const YARDSTICKS: [&str; 2] = [registry::BASELINE, registry::FLOOR];
 
@@ -221,7 +269,6 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::PlantedIn;
 
     fn plan(seed: u64) -> Plan {
         Plan {
@@ -274,6 +321,26 @@ mod tests {
         assert_eq!(pairs("copy/full@old"), ["copy/full"]);
         assert_eq!(pairs("fresh/relink@old"), ["fresh/relink"], "and not its second contender");
         assert!(pairs("control/none").is_empty() && pairs(AGAIN).is_empty());
+    }
+
+    #[test]
+    fn what_is_planted_is_planted_in_this_builds_strategy_alone() {
+        let plant: Plant = "copy/full:reset:20".parse().unwrap();
+        let own = Plan::with_yardsticks(vec![registry::find("copy/full").unwrap()]);
+        let mut contenders = Plan::with_build(own, &Build::own("old").unwrap());
+        plant.within(&mut contenders).unwrap();
+        let slow: Vec<_> = contenders.iter().filter(|contender| contender.planted.is_some()).collect();
+        assert_eq!((slow.len(), slow[0].name.as_str(), slow[0].control), (1, "copy/full", false));
+        assert_eq!(slow[0].planted, Some(Planted { phase: PlantedIn::Reset, per_mille: 20 }));
+        let absent: Plant = "copy/none:execute:20".parse().unwrap();
+        assert!(
+            absent.within(&mut contenders).unwrap_err().to_string().contains("`copy/none` does not run here")
+        );
+        for wrong in
+            ["", "copy/full", "copy/full:reset", "copy/full:start:20", "copy/full:reset:-1", "a:reset:2:3"]
+        {
+            assert!(wrong.parse::<Plant>().unwrap_err().contains("is not like"), "{wrong}");
+        }
     }
 
     #[test]

@@ -305,8 +305,8 @@ pub const COMPILE: &str = "compile";
 /// The stage of startup in which a compiled module is mapped.
 pub const LOAD: &str = "load";
 
-/// Time wasted on purpose, to see whether it is found. Its share and phase are part of the contender's name and of
-/// `run.json`, so that no result can carry it unseen.
+/// Time wasted on purpose, to see whether it is found. Its share and phase are part of `run.json`, so that no result can
+/// carry it unseen.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Planted {
     pub phase: PlantedIn,

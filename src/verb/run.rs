@@ -52,6 +52,9 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     if let Some(against) = &args.against {
         contenders = Plan::with_build(contenders, &Build::ask(against)?);
     }
+    for plant in &args.plants {
+        plant.within(&mut contenders)?;
+    }
     let wanted = (args.suite == Suite::Landscape).then(|| part(args)).transpose()?;
     let effort = args.profile.effort();
     let budget = args.budget.unwrap_or(effort.budget);

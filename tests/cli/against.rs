@@ -160,6 +160,31 @@ fn a_build_that_lacks_a_strategy_has_that_cell_unavailable_and_the_run_goes_on()
     assert_eq!(text(planned, "unavailable"), "this build has no strategy `copy/full`");
 }
 
+#[test]
+fn a_slower_build_can_be_played_and_is_no_result() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("run");
+    run(&out, BINARY, &["--plant", "copy/full:reset:500"]).assert().success();
+    let planted: Vec<_> = list(&read(&out.join("run.json")), "strategies")
+        .iter()
+        .filter(|strategy| !strategy["planted"].is_null())
+        .map(|strategy| (text(strategy, "name").to_owned(), strategy["planted"].clone()))
+        .collect();
+    let expected = serde_json::json!({"phase": "reset", "per_mille": 500});
+    assert_eq!(planted, [("copy/full".to_owned(), expected)]);
+    let page = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(page.contains("`copy/full` was slowed down on purpose"), "{page}");
+    for verb in [&["recommend"][..], &["export", "--format", "bencher"]] {
+        let assert = resetbench().args(verb).arg(&out).assert().failure();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(said.contains("slowed down on purpose"), "{said}");
+    }
+    let absent = ["run", "--profile", "smoke", "-s", "copy/full", "--plant", "dirty/pagemap:reset:20"];
+    let assert = resetbench().args(absent).assert().failure();
+    let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(said.contains("`dirty/pagemap` does not run here"), "{said}");
+}
+
 /// Nothing is measured, and the error names the file, what is wrong with it, and what to do.
 fn refused(against: impl AsRef<std::ffi::OsStr>, reasons: &[&str]) {
     let temporary = tempfile::tempdir().unwrap();
