@@ -11,7 +11,7 @@ use crate::units::several;
 /// Most findings that are told one by one: two lines each, so that a bad night stays within forty lines.
 const TOLD: usize = 12;
 
-/// Most notes in front of the fold.
+/// Most warnings in front of the fold.
 const NOTED: usize = 4;
 
 impl Report {
@@ -36,8 +36,8 @@ impl Report {
         if accepted > 0 {
             out += &format!("{} acknowledged, below.\n", several(accepted, "finding"));
         }
-        let told: Vec<&String> = self.notes.iter().filter(|note| note.contains("acknowledgement")).collect();
-        out.extend(told.iter().take(NOTED).map(|note| format!("Note: {}.\n", markdown::sentence(note))));
+        let warnings = self.warnings.iter().take(NOTED);
+        out.extend(warnings.map(|warning| format!("Note: {}.\n", markdown::sentence(warning))));
         out + "\n" + &self.folded()
     }
 
@@ -110,11 +110,13 @@ impl Report {
                 Some(format!("{} Until {}: {}", finding.sentence, accepted.until, accepted.reason))
             })
             .collect();
+        let further: Vec<String> = self.warnings.iter().skip(NOTED).cloned().collect();
         let lists = [
             ("Further findings", &others),
             ("Acknowledged", &accepted),
             ("Within the noise of its workload", &unclear),
             ("Better than before", &self.better),
+            ("Further warnings", &further),
             ("Notes", &self.notes),
         ];
         let mut out = fold("Workloads", &places);
@@ -194,7 +196,8 @@ mod tests {
             },
             findings: (0..findings).map(finding).collect(),
             better: vec!["`a/b` on `c/d` takes less.".into(); 75],
-            notes: vec!["the acknowledgement of `x` expired on 2026-01-01".into(); 9],
+            notes: vec!["the run was interrupted".into(); 9],
+            warnings: vec!["the acknowledgement of `x` expired on 2026-01-01".into(); 9],
             asked: None,
         };
         report.settle();
