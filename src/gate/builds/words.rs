@@ -131,6 +131,9 @@ impl Report {
 
 /// A share with the digits that matter, rounded up: it must not promise more than was so.
 fn digits(share: f64) -> String {
+    if share >= 10.0 {
+        return "more than 1,000\u{a0}%".into();
+    }
     let scale = if share < 0.1 { 1e3 } else { 1e2 };
     percent((share * scale - 1e-9).ceil() / scale)
 }
@@ -276,6 +279,7 @@ mod tests {
 
     #[test]
     fn a_resolution_is_rounded_up() {
+        assert_eq!(digits(104.2), "more than 1,000\u{a0}%");
         assert_eq!(
             [0.0201, 0.021, 0.131, 0.14].map(digits),
             ["2.1\u{a0}%", "2.1\u{a0}%", "14\u{a0}%", "14\u{a0}%"]
