@@ -8,6 +8,7 @@ use assert_cmd::assert::Assert;
 use common::{Run, STRATEGY, resetbench};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
+use resetbench::protocol::{Planted, PlantedIn};
 
 const OLD: &str = "dirty/uffd-wp@old";
 
@@ -38,6 +39,20 @@ fn a_slower_build_is_a_finding_with_its_effect_and_a_command() {
         .stdout(contains(format!(
             "`resetbench run --aa --against target/old=old --profile smoke -w stress/touch -p dirty=256 -s {STRATEGY}`"
         )));
+}
+
+/// So that the gate can be tried.
+#[test]
+fn what_was_slowed_down_on_purpose_is_judged_and_said_to_be_no_result() {
+    let planted = |run: &mut Run| {
+        run.strategy *= 1.05;
+        let record =
+            run.record.strategies.iter_mut().find(|record| record.name == STRATEGY).expect("it runs");
+        record.planted = Some(Planted { phase: PlantedIn::Reset, per_mille: 50 });
+    };
+    checked(&[], planted)
+        .code(1)
+        .stdout(contains(format!("Note: `{STRATEGY}` was slowed down on purpose: this is no result.")));
 }
 
 #[test]

@@ -49,6 +49,8 @@ struct Contender<'a> {
     cell: Option<Cell>,
     /// The cycles so far: the median of each round.
     cycles: Rounds,
+    /// Whether it decides by what it has learnt, so that other launches may count otherwise.
+    learns: bool,
     /// Whether it became steady in this launch.
     settled: bool,
     /// Set once: a cell that failed is not started again.
@@ -59,7 +61,16 @@ struct Contender<'a> {
 
 impl<'a> Contender<'a> {
     fn new(plan: &'a plan::Contender, verified: Verified) -> Self {
-        Self { plan, verified, cell: None, cycles: Rounds::new(), settled: false, out: false, ended: None }
+        Self {
+            plan,
+            verified,
+            cell: None,
+            cycles: Rounds::new(),
+            learns: false,
+            settled: false,
+            out: false,
+            ended: None,
+        }
     }
 
     /// As rows name it.

@@ -8,7 +8,8 @@
 //! A guest is deterministic, and so is a strategy that does not decide by times. Where each launch of a build counted the
 //! same, block by block, any difference between the builds is one. Where there is one launch of each, that cannot be seen:
 //! a difference then has to be there in most blocks. Elsewhere, and in whatever the A/A pair of the workload differs, all
-//! launches of the new build have to be beyond all of the old one by [`BAND`], and by one event or page a block.
+//! launches of the new build have to be beyond all of the old one by [`BAND`], and by one event or page a block; with fewer
+//! than [`FEWEST`] launches of each, nothing is said: a strategy that decides by times may have decided otherwise once.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,10 @@ use crate::units;
 
 /// What counts that vary have to differ by, as a share.
 pub const BAND: f64 = 0.1;
+
+/// Launches of each build without which counts that vary are not compared: of 12 that differ by chance, the six of one build
+/// lie above or below all others once in 462 times.
+pub const FEWEST: usize = 6;
 
 /// A count of which more is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +178,9 @@ fn differ(old: &Launches, new: &Launches, varies: bool, unit: f64) -> Option<(f6
         let told = old_mean != new_mean && (in_most || (old.len() > 1 && new.len() > 1));
         return told.then_some((old_mean, new_mean, true));
     }
+    if old.len().min(new.len()) < FEWEST {
+        return None;
+    }
     let means = |launches: &Launches| -> Vec<f64> { launches.values().map(|blocks| mean(blocks)).collect() };
     let (before, after) = (means(old), means(new));
     let least = |means: &[f64]| means.iter().copied().fold(f64::INFINITY, f64::min);
@@ -249,15 +257,21 @@ mod tests {
 
     #[test]
     fn what_varies_has_to_be_clear_of_the_band() {
-        let old: &[&[u64]] = &[&[20, 20], &[22, 22], &[20, 22]];
-        assert_eq!(of(old, &[&[23, 23], &[25, 25], &[24, 24]], false), None);
-        assert_eq!(of(old, &[&[25, 25], &[27, 27], &[26, 26]], false), Some((21.0, 26.0, false)));
+        let twice = |launches: [&'static [u64]; 3]| [launches, launches].concat();
+        let old = &twice([&[20, 20], &[22, 22], &[20, 22]])[..];
+        assert_eq!(of(old, &twice([&[23, 23], &[25, 25], &[24, 24]]), false), None);
+        assert_eq!(of(old, &twice([&[25, 25], &[27, 27], &[26, 26]]), false), Some((21.0, 26.0, false)));
         assert_eq!(
-            of(&[&[1]], &[&[2]], true),
+            of(&[&[1][..]; 6], &[&[2][..]; 6], true),
             None,
-            "it decides by times, and one is no more than the least that counts"
+            "one is no more than the least that counts"
         );
-        assert_eq!(of(&[&[10]], &[&[12]], true), Some((10.0, 12.0, false)));
+        assert_eq!(of(&[&[10][..]; 6], &[&[12][..]; 6], true), Some((10.0, 12.0, false)));
+        assert_eq!(
+            of(&[&[10][..]; 5], &[&[99][..]; 5], true),
+            None,
+            "it may have decided otherwise by chance"
+        );
     }
 
     #[test]

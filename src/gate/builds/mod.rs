@@ -23,7 +23,7 @@ pub mod memory;
 pub mod moderated;
 pub mod sound;
 pub mod times;
-mod words;
+pub mod words;
 
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
@@ -32,7 +32,6 @@ use serde::Serialize;
 use self::acknowledged::{Acknowledged, Acknowledgements};
 use self::cells::{Both, Cells};
 use self::times::{Kind, Times};
-use super::likeness;
 use crate::launch::saved::Saved;
 
 /// Version of the report's JSON.
@@ -113,6 +112,8 @@ pub struct Report {
     /// What is better than in the old build, as sentences.
     pub better: Vec<String>,
     pub notes: Vec<String>,
+    /// Notes that nobody should miss: what was slowed down on purpose, and acknowledgements that are of no use any more.
+    pub warnings: Vec<String>,
     /// What the resolution should be at most, as a share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<f64>,
@@ -121,9 +122,9 @@ pub struct Report {
 /// Judges a run that holds two builds. `asked` is what the resolution should be at most, as a share.
 ///
 /// # Errors
-/// When it holds one build or several old ones, was slowed down on purpose, or nothing in it can be compared.
+/// When it holds one build or several old ones, or nothing in it can be compared. A strategy that was slowed down on purpose
+/// is judged like any other, and a warning says so: that is how the gate itself is tried.
 pub fn judge(saved: &Saved, acknowledgements: &Acknowledgements, asked: Option<f64>) -> Result<Report> {
-    likeness::unplanted(saved)?;
     let cells = Cells::of(saved)?;
     let times = times::judge(&cells);
     ensure!(
@@ -144,6 +145,7 @@ pub fn judge(saved: &Saved, acknowledgements: &Acknowledgements, asked: Option<f
         findings: Vec::new(),
         better: Vec::new(),
         notes: Vec::new(),
+        warnings: planted(saved),
         asked,
     };
     for (index, both) in cells.both.iter().enumerate() {
@@ -172,10 +174,18 @@ pub fn judge(saved: &Saved, acknowledgements: &Acknowledgements, asked: Option<f
     report.findings.sort_by(|a, b| a.ground.cmp(&b.ground).then(b.size.total_cmp(&a.size)));
     notes.extend(cells.notes.iter().cloned());
     notes.extend(report.times.unjudged.iter().cloned());
-    notes.extend(acknowledgements.apply(&mut report.findings, &saved.record.started));
     report.notes = notes;
+    report.warnings.extend(acknowledgements.apply(&mut report.findings, &saved.record.started));
     report.settle();
     Ok(report)
+}
+
+/// What was slowed down on purpose.
+fn planted(saved: &Saved) -> Vec<String> {
+    let planted = saved.record.strategies.iter().filter(|strategy| strategy.planted.is_some());
+    planted
+        .map(|strategy| format!("`{}` was slowed down on purpose: this is no result", strategy.name))
+        .collect()
 }
 
 impl Report {

@@ -11,7 +11,7 @@ use crate::units::several;
 /// Most findings that are told one by one: two lines each, so that a bad night stays within forty lines.
 const TOLD: usize = 12;
 
-/// Most notes in front of the fold.
+/// Most warnings in front of the fold.
 const NOTED: usize = 4;
 
 impl Report {
@@ -36,8 +36,8 @@ impl Report {
         if accepted > 0 {
             out += &format!("{} acknowledged, below.\n", several(accepted, "finding"));
         }
-        let told: Vec<&String> = self.notes.iter().filter(|note| note.contains("acknowledgement")).collect();
-        out.extend(told.iter().take(NOTED).map(|note| format!("Note: {}.\n", markdown::sentence(note))));
+        let warnings = self.warnings.iter().take(NOTED);
+        out.extend(warnings.map(|warning| format!("Note: {}.\n", markdown::sentence(warning))));
         out + "\n" + &self.folded()
     }
 
@@ -110,11 +110,13 @@ impl Report {
                 Some(format!("{} Until {}: {}", finding.sentence, accepted.until, accepted.reason))
             })
             .collect();
+        let further: Vec<String> = self.warnings.iter().skip(NOTED).cloned().collect();
         let lists = [
             ("Further findings", &others),
             ("Acknowledged", &accepted),
             ("Within the noise of its workload", &unclear),
             ("Better than before", &self.better),
+            ("Further warnings", &further),
             ("Notes", &self.notes),
         ];
         let mut out = fold("Workloads", &places);
@@ -129,6 +131,9 @@ impl Report {
 
 /// A share with the digits that matter, rounded up: it must not promise more than was so.
 fn digits(share: f64) -> String {
+    if share >= 10.0 {
+        return "more than 1,000\u{a0}%".into();
+    }
     let scale = if share < 0.1 { 1e3 } else { 1e2 };
     percent((share * scale - 1e-9).ceil() / scale)
 }
@@ -194,7 +199,8 @@ mod tests {
             },
             findings: (0..findings).map(finding).collect(),
             better: vec!["`a/b` on `c/d` takes less.".into(); 75],
-            notes: vec!["the acknowledgement of `x` expired on 2026-01-01".into(); 9],
+            notes: vec!["the run was interrupted".into(); 9],
+            warnings: vec!["the acknowledgement of `x` expired on 2026-01-01".into(); 9],
             asked: None,
         };
         report.settle();
@@ -273,6 +279,7 @@ mod tests {
 
     #[test]
     fn a_resolution_is_rounded_up() {
+        assert_eq!(digits(104.2), "more than 1,000\u{a0}%");
         assert_eq!(
             [0.0201, 0.021, 0.131, 0.14].map(digits),
             ["2.1\u{a0}%", "2.1\u{a0}%", "14\u{a0}%", "14\u{a0}%"]

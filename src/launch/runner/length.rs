@@ -27,7 +27,8 @@ const SETTLING_SHARE: u32 = 2;
 /// strategies apart, and where starting and settling take most of a launch they cost little.
 const ROUNDS_SHARE: u32 = 2;
 
-/// Launches that have a counter pass: what is counted hardly differs between launches.
+/// Launches that have a counter pass: what is counted hardly differs between launches. Where two builds are compared, a second
+/// one shows that, and those who decide by what they learn are counted in all.
 const COUNTED: u32 = 1;
 
 /// How the time of a batch is cut into launches.
@@ -79,9 +80,10 @@ impl<'a> Runner<'a> {
             let steady = self.settle(lane, contenders, settling)?;
             let until = until.max(Instant::now() + began.elapsed() / ROUNDS_SHARE);
             self.rounds(lane, contenders, &steady, until)?;
-            if done < COUNTED {
-                self.count(lane, contenders)?;
-            }
+            let counted = COUNTED + u32::from(self.plan.build().is_some());
+            self.count(lane, contenders, |contender| {
+                done < counted || counted > COUNTED && contender.learns
+            })?;
             done += 1;
             self.judge(lane, contenders, done, began.elapsed() >= left)?;
             left = left.saturating_sub(began.elapsed());

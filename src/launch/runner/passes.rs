@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::settling::Steady;
 use super::{Contender, Lane, Runner, SAMPLE_EVERY};
 use crate::analyse::evidence::{REST_RSS, RSS};
+use crate::analyse::learned::Learned;
 use crate::analyse::paired::Round;
 use crate::launch::plan::Drawn;
 use crate::launch::rows;
@@ -105,14 +106,21 @@ impl<'a> Runner<'a> {
         self.results.rows.write_all(times)
     }
 
-    /// The counter pass: faults, system calls and interrupts per block, in one pass of the trace after a pass that warms up.
-    pub(super) fn count(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>]) -> Result<()> {
-        for contender in contenders {
+    /// The counter pass of those whose turn it is: faults, system calls and interrupts per block, in one pass of the trace after
+    /// a pass that warms up.
+    pub(super) fn count(
+        &mut self,
+        lane: &Lane<'_>,
+        contenders: &mut [Contender<'a>],
+        is_due: impl Fn(&Contender<'a>) -> bool,
+    ) -> Result<()> {
+        for contender in contenders.iter_mut().filter(|contender| is_due(contender)) {
             if self.stage.stopped() {
                 return Ok(());
             }
             let counts: Option<Vec<Count>> = self.ask(lane, contender, &Request::Count { passes: 1 })?;
             for Count { phase, metric, unit, samples } in counts.into_iter().flatten() {
+                contender.learns |= phase == Phase::Reset && Learned::has(&metric);
                 let row = Row { metric, unit, ..self.row(lane, contender.strategy(), phase) };
                 self.write(rows::sampled(row, samples))?;
             }
