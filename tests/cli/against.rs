@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use resetbench::measure::row::Params;
+use resetbench::protocol::Spec;
+use resetbench::protocol::staging::Staged;
+use resetbench::workload::bundled;
 use serde_json::Value;
 
 use crate::common::{list, read, resetbench, text};
@@ -113,7 +117,7 @@ fn two_builds_are_verified_and_measured_in_the_same_rounds() {
 
     // Nobody is advised to use the other build.
     let standings = serde_json::to_string(&summary["standings"]).unwrap();
-    assert!(standings.contains("copy/full") && !standings.contains('@'), "{standings}");
+    assert!(standings.contains("best") && !standings.contains('@'), "{standings}");
     let folder = out.to_str().unwrap();
     let printed = |arguments: &[&str]| {
         let assert = resetbench().args(arguments).assert().success();
@@ -127,7 +131,7 @@ fn two_builds_are_verified_and_measured_in_the_same_rounds() {
     assert!(html.contains("-s copy/full --against PROGRAM=other"), "how to have the cell again");
     for format in ["text", "json"] {
         let said = printed(&["recommend", folder, "--format", format]);
-        assert!(said.contains("copy/full") && !said.contains("@other"), "{said}");
+        assert!(said.contains("stress/noop") && !said.contains("@other"), "{said}");
     }
     printed(&["compare", folder, folder]);
     for format in ["bencher", "gh-action", "openmetrics", "junit", "markdown"] {
@@ -272,6 +276,12 @@ fn a_child_refuses_a_task_of_another_protocol() {
     assert!(
         said(r#"{"strategy": "copy/full"}"#).contains("the parent does not say which protocol it speaks")
     );
+    // One that could be read as ours.
+    let noop = bundled::named("stress/noop", &Params::new()).unwrap();
+    let staged = Staged { module: "absent".into(), trace: "absent".into(), cache: "absent".into() };
+    let spec = Spec::new("copy/full", &noop, &staged, Duration::from_secs(1));
+    let task = serde_json::to_string(&Spec { protocol: 999, ..spec }).unwrap();
+    assert!(said(&task).contains("the parent speaks protocol 999"), "{}", said(&task));
     resetbench().args(["child", "hello"]).write_stdin("").assert().failure();
 }
 
