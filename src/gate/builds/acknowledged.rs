@@ -14,20 +14,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use toml::value::Datetime;
 use wildmatch::WildMatch;
 
-use super::{Finding, Ground};
-
-/// Why a finding is accepted, and for how long.
-#[derive(Clone, Debug, Serialize, JsonSchema, PartialEq, Eq)]
-pub struct Acknowledged {
-    pub reason: String,
-    /// The last night, as a date.
-    pub until: String,
-}
+use super::finding::{Acknowledged, Finding, Ground};
 
 /// A line of the file.
 #[derive(Clone, Debug, Deserialize)]

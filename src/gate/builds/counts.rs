@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use super::cells::{Both, Cells};
-use super::{Ground, Told};
+use super::finding::{Ground, Told};
 use crate::analyse::counterpart::repeated;
 use crate::analyse::evidence::MINOR_FAULTS;
 use crate::analyse::learned::Learned;

@@ -5,7 +5,7 @@
 //! hold the program's own pages as well, which is the same in both builds but for some code.
 
 use super::cells::Both;
-use super::{Ground, Told};
+use super::finding::{Ground, Told};
 use crate::units;
 
 /// Changes up to this share are not told: twice what a build differs from itself.

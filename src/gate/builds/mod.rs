@@ -9,6 +9,7 @@
 //! | what is counted, compared exactly | [`counts`] |
 //! | what is resident | [`memory`] |
 //! | soundness lost | [`sound`] |
+//! | what a finding is | [`finding`] |
 //! | findings that somebody has accepted, with a reason and an end | [`acknowledged`] |
 //! | the text | [`words`] |
 //!
@@ -18,6 +19,7 @@
 pub mod acknowledged;
 pub mod cells;
 pub mod counts;
+pub mod finding;
 pub mod holm;
 pub mod memory;
 pub mod moderated;
@@ -29,8 +31,9 @@ use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use self::acknowledged::{Acknowledged, Acknowledgements};
+use self::acknowledged::Acknowledgements;
 use self::cells::{Both, Cells};
+use self::finding::{Finding, Told};
 use self::times::{Kind, Times};
 use crate::launch::saved::Saved;
 
@@ -47,52 +50,6 @@ pub enum Outcome {
     Finding,
     /// Nothing was found, and what was asked to be seen could not have been.
     Coarse,
-}
-
-/// What a finding rests on.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ground {
-    Soundness,
-    Time,
-    Counts,
-    Memory,
-}
-
-impl Ground {
-    /// As patterns of acknowledgements spell it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Soundness => "soundness",
-            Self::Time => "time",
-            Self::Counts => "counts",
-            Self::Memory => "memory",
-        }
-    }
-}
-
-/// What a strategy does worse on a workload.
-#[derive(Clone, Debug, Serialize, JsonSchema, PartialEq)]
-pub struct Finding {
-    pub strategy: String,
-    /// With those parameters that tell it from others of its name.
-    pub workload: String,
-    pub ground: Ground,
-    pub sentence: String,
-    /// What shows it again.
-    pub command: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub acknowledged: Option<Acknowledged>,
-    /// How much worse, to sort by.
-    #[serde(skip)]
-    pub size: f64,
-}
-
-/// What is said of one strategy on one workload: a predicate and how bad it is.
-pub struct Told {
-    pub ground: Ground,
-    pub words: String,
-    pub size: f64,
 }
 
 /// The judgement of a run that holds two builds.

@@ -1,7 +1,7 @@
 //! Soundness that was lost from one build to the next, which is a finding on any night: noise does not do that.
 
 use super::cells::Both;
-use super::{Ground, Told};
+use super::finding::{Ground, Told};
 use crate::analyse::summary::Equivalence;
 use crate::gate::compare::word;
 

@@ -23,10 +23,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::cells::{Both, Cells};
+use super::finding::{Ground, Told};
 use super::holm::rejected;
 use super::moderated::{Common, Error};
 use super::sound::shortened;
-use super::{Ground, Told};
 use crate::analyse::LEVEL;
 use crate::analyse::quantile::median;
 use crate::analyse::student::{above, two_sided};

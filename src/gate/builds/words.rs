@@ -3,8 +3,9 @@
 //! What anybody has to read comes first and is short: the verdict, a sentence and a command for each finding, what could
 //! have been seen. All else is folded.
 
+use super::finding::Finding;
 use super::times::{Kind, signed};
-use super::{Finding, Outcome, Report};
+use super::{Outcome, Report};
 use crate::prose::{markdown, percent};
 use crate::units::several;
 
@@ -144,9 +145,10 @@ fn fold(summary: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::acknowledged::Acknowledged;
+    use super::super::SCHEMA;
+    use super::super::finding::{Acknowledged, Ground};
     use super::super::times::{Place, Series, Times};
-    use super::super::{Ground, SCHEMA};
+
     use super::*;
     use crate::analyse::summary::{Change, Ratio};
 
