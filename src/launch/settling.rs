@@ -14,7 +14,7 @@ use crate::analyse::steady::{Step, steady_from};
 use crate::measure::row::{Row, Unit};
 use crate::protocol::Timed;
 
-/// Steps that a child may take, whatever the time: enough for huge pages, of which a reset makes a quarter.
+/// Steps that a child may take, whatever the time: enough for huge pages, of which a reset makes an eighth.
 const FEWEST: usize = 16;
 
 /// Most steps that a child takes.
