@@ -107,7 +107,7 @@ pub fn merge(runs: &[Saved]) -> Result<Fleet> {
 impl Fleet {
     /// The fleet for a page: a column per machine.
     pub fn markdown(&self) -> String {
-        let mut out = format!("# {} machines\n\n", self.machines.len());
+        let mut out = format!("# {}\n\n", units::several(self.machines.len(), "machine"));
         for (class, machine) in &self.machines {
             out += &format!(
                 "- `{class}`: {}, wasmtime {}, run `{}`\n",
