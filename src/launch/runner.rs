@@ -190,7 +190,8 @@ impl<'a> Runner<'a> {
         let Ready { workload, index, staged, contenders, verified, .. } = ready;
         let began = Instant::now();
         let mut lane = Lane { workload, index, staged: &staged, launch: 0 };
-        let memory = self.plan.effort.memory_pass * u32::try_from(contenders.len())?;
+        // Sampled, and then read between blocks.
+        let memory = 2 * self.plan.effort.memory_pass * u32::try_from(contenders.len())?;
         let mut batches = self.batches(&lane, contenders);
         let mut left = share.map_or(self.plan.effort.cell, |share| share.saturating_sub(memory));
         for (to_come, contenders) in (1..=u32::try_from(batches.len())?).rev().zip(&mut batches) {

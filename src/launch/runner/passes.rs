@@ -15,7 +15,7 @@ use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::{self, Sampler};
 use crate::protocol::{Count, Request, Timed};
 
-/// Readings of memory between blocks: strategies that keep house do not hold as much after each.
+/// Most readings of memory between blocks: strategies that keep house do not hold as much after each.
 const READINGS: usize = 5;
 
 /// Most whole traces that a contender runs in one round.
@@ -165,14 +165,16 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// What is resident after each of some traces; `None` where the contender ended, which is written already.
+    /// What is resident after each of some traces, as many as there is time for in another memory pass, and one at least; `None`
+    /// where the contender ended, which is written already.
     fn at_rest(
         &mut self,
         lane: &Lane<'_>,
         contender: &mut Contender<'a>,
     ) -> Result<Option<Result<Vec<u64>, String>>> {
+        let until = Instant::now() + self.plan.effort.memory_pass;
         let mut readings = Vec::new();
-        while readings.len() < READINGS {
+        while readings.is_empty() || readings.len() < READINGS && Instant::now() < until {
             let ran: Option<u64> = self.ask(lane, contender, &Request::Run { millis: 0, blocks: 1 })?;
             let Some(cell) = contender.cell.as_ref().filter(|_| ran.is_some()) else { return Ok(None) };
             match sampler::resident(cell.pid()) {
