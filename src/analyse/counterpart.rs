@@ -10,6 +10,11 @@ use super::paired::Paired;
 use super::summary::Change;
 use crate::measure::row::{Phase, canonical};
 
+/// The name of a strategy as another build has it.
+pub fn twin(strategy: &str, build: &str) -> String {
+    format!("{strategy}@{build}")
+}
+
 /// The strategy and the build of a contender of the old build.
 pub fn split(contender: &str) -> Option<(&str, &str)> {
     contender.rsplit_once('@').filter(|(strategy, build)| !strategy.is_empty() && !build.is_empty())
@@ -50,7 +55,7 @@ mod tests {
 
     #[test]
     fn names_tell_build_and_repetition() {
-        assert_eq!(split("dirty/uffd-wp@old"), Some(("dirty/uffd-wp", "old")));
+        assert_eq!(split(&twin("dirty/uffd-wp", "old")), Some(("dirty/uffd-wp", "old")));
         assert_eq!(split("a/b@c@48.0.7"), Some(("a/b@c", "48.0.7")), "the last one divides");
         assert_eq!([split("a/b"), split("@old"), split("a/b@")], [None; 3]);
         assert_eq!(repeated("fresh/relink#2"), Some(("fresh/relink", 2)));

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::build::Build;
+use crate::analyse::counterpart::twin;
 use crate::prose::printable;
 use crate::protocol::{Planted, PlantedIn};
 use crate::workload::Workload;
@@ -180,11 +181,6 @@ impl Plant {
 
 /// The strategies that others are held against, and so have to run beside them.
 pub const YARDSTICKS: [&str; 2] = [registry::BASELINE, registry::FLOOR];
-
-/// The name of a strategy as another build has it.
-pub fn twin(strategy: &str, build: &str) -> String {
-    format!("{strategy}@{build}")
-}
 
 /// The name of the baseline's second contender, which makes an A/A pair with the first.
 pub const AGAIN: &str = "fresh/relink#2";

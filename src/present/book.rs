@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::figures::Figure;
 use super::view::{Group, plain};
+use crate::analyse::counterpart::split;
 use crate::analyse::crossover::Landscape;
 use crate::analyse::distribution::Distribution;
 use crate::analyse::summary::Summary;
@@ -109,7 +110,7 @@ pub struct Chapter<'a> {
 pub fn again(facts: &Facts, group: &Group, strategy: &str) -> String {
     // The baseline's second contender is no strategy of its own, nor is what another build has; where that is now, nothing
     // says.
-    let contender = match strategy.rsplit_once('@') {
+    let contender = match split(strategy) {
         _ if strategy == AGAIN => "--aa".into(),
         Some((own, build)) => format!("-s {} --against PROGRAM={}", shell(own), shell(build)),
         None => format!("-s {}", shell(strategy)),

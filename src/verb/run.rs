@@ -11,6 +11,7 @@ use reset_strategies::registry;
 use super::report::Files;
 use super::select::{matching, pairs, workloads};
 use super::{tell, unequal};
+use crate::analyse::counterpart::split;
 use crate::analyse::summary::{Cell, Equivalence};
 use crate::cli::{RunArgs, Suite};
 use crate::launch::build::Build;
@@ -127,7 +128,7 @@ fn present(args: &RunArgs, folder: &Path, stopped: bool) -> Result<ExitCode> {
         unequal(&cell.strategy, &cell.workload, reason);
     }
     for cell in cells.iter().filter(|cell| cell.control && cell.equivalence == Equivalence::Diverged) {
-        if let (Some((_, build)), Some(reason)) = (cell.strategy.split_once('@'), &cell.reason) {
+        if let (Some((_, build)), Some(reason)) = (split(&cell.strategy), &cell.reason) {
             eprintln!(
                 "warning: {} on {} is not equal to a fresh instance, which is a fault of `{build}`: {reason}",
                 cell.strategy, cell.workload
