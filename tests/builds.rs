@@ -8,7 +8,7 @@ use assert_cmd::assert::Assert;
 use common::{Run, STRATEGY, resetbench};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
-use resetbench::protocol::{Planted, PlantedIn};
+use resetbench::protocol::{Planted, Wasted};
 
 const OLD: &str = "dirty/uffd-wp@old";
 
@@ -41,18 +41,30 @@ fn a_slower_build_is_a_finding_with_its_effect_and_a_command() {
         )));
 }
 
+#[test]
+fn a_finding_is_drawn_and_annotated() {
+    let slower = |run: &mut Run| (run.pair, run.strategy) = (Some(1.001), run.strategy * 1.05);
+    checked(&["--annotate"], slower)
+        .code(1)
+        .stdout(contains(format!("```text\n{STRATEGY} on stress/touch  old  ")))
+        .stderr(predicates::str::starts_with(format!(
+            "::error title={STRATEGY} on stress/touch::`{STRATEGY}` on `stress/touch` takes 5.0 %25 more than in `old` (+4."
+        )));
+    checked(&["--annotate"], |_| {}).code(0).stderr("");
+}
+
 /// So that the gate can be tried.
 #[test]
-fn what_was_slowed_down_on_purpose_is_judged_and_said_to_be_no_result() {
+fn what_was_made_worse_on_purpose_is_judged_and_said_to_be_no_result() {
     let planted = |run: &mut Run| {
         run.strategy *= 1.05;
         let record =
             run.record.strategies.iter_mut().find(|record| record.name == STRATEGY).expect("it runs");
-        record.planted = Some(Planted { phase: PlantedIn::Reset, per_mille: 50 });
+        record.planted = Some(Planted { what: Wasted::Reset, amount: 50 });
     };
     checked(&[], planted)
         .code(1)
-        .stdout(contains(format!("Note: `{STRATEGY}` was slowed down on purpose: this is no result.")));
+        .stdout(contains(format!("Note: `{STRATEGY}` was made worse on purpose: this is no result.")));
 }
 
 #[test]

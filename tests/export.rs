@@ -84,10 +84,9 @@ fn markdown_has_a_table() {
 fn a_planted_run_is_no_result() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new("planted");
-    let planted =
-        resetbench::protocol::Planted { phase: resetbench::protocol::PlantedIn::Reset, per_mille: 20 };
+    let planted = resetbench::protocol::Planted { what: resetbench::protocol::Wasted::Reset, amount: 20 };
     run.record.strategies[1].planted = Some(planted);
     let run = run.write(folder.path());
     let refused = resetbench().args(["export", "--format", "junit"]).arg(run).assert().failure();
-    refused.stderr(predicates::str::contains("slowed down on purpose"));
+    refused.stderr(predicates::str::contains("made worse on purpose"));
 }

@@ -17,7 +17,7 @@ use super::times::{Stages, nanos};
 use super::waste::Waste;
 use crate::machine::group::Joined;
 use crate::protocol::schedule::Schedule;
-use crate::protocol::{Observed, PlantedIn, Spec, Timed};
+use crate::protocol::{Observed, Spec, Timed, Wasted};
 use crate::workload::host::{self, BlockState, Outcome, Shared, Store, TICKS};
 
 /// A session with its blocks.
@@ -76,10 +76,10 @@ impl Cell {
         self.each_block(passes, |cell, block| {
             let started = Instant::now();
             let outcome = cell.call();
-            cell.waste.spin(PlantedIn::Execute);
+            cell.waste.spin(Wasted::Execute);
             let executed = Instant::now();
             let reset = cell.session.reset()?;
-            cell.waste.spin(PlantedIn::Reset);
+            cell.waste.spin(Wasted::Reset);
             let done = Instant::now();
             timed.execute.push(nanos(executed - started));
             timed.reset.push(nanos(done - executed));
@@ -87,7 +87,7 @@ impl Cell {
             timed.learning.regions += reset.regions;
             cell.check(block, outcome)
         })?;
-        self.waste.settle(&timed);
+        self.waste.settle(&timed, resident().unwrap_or_default());
         let learnt = self.session.learned();
         timed.learning.regions /= (timed.reset.len() as u64).max(1);
         timed.learning.hot = learnt.iter().map(|memory| memory.hot as u64).sum();
@@ -106,6 +106,7 @@ impl Cell {
             self.rewind();
             for block in 0..self.trace().len() {
                 self.prepare(block)?;
+                self.waste.dirty(&mut self.session)?;
                 run(self, block)?;
             }
         }

@@ -1,30 +1,42 @@
-//! Time wasted on purpose, to see whether a slow-down of a known size is found.
+//! What is wasted on purpose, to see whether a change for the worse of a known size is found.
 //!
 //! Only a contender whose record says so is started with it (see [`crate::launch::plan::Contender::planted`] and `run --plant`).
 
-use std::hint::spin_loop;
+use std::hint::{black_box, spin_loop};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
+use reset_strategies::Session;
+
+use super::state::memories;
 use crate::analyse::quantile::median;
 use crate::analyse::steady::WARM_UP;
-use crate::protocol::{Planted, PlantedIn, Timed};
+use crate::protocol::{Planted, Timed, Wasted};
+use crate::workload::host::BlockState;
 
-/// What to waste, and how long once that is known.
+/// What to waste, and how much once that is known.
 pub struct Waste {
     planted: Option<Planted>,
-    /// Requests to come before the one whose times decide.
+    /// Requests to come before the one that decides how much.
     earlier: usize,
+    /// Of each execute or reset.
     length: Duration,
+    held: Vec<u8>,
 }
 
 impl Waste {
     pub fn new(planted: Option<Planted>) -> Self {
-        Self { planted, earlier: WARM_UP - 1, length: Duration::ZERO }
+        Self { planted, earlier: WARM_UP - 1, length: Duration::ZERO, held: Vec::new() }
     }
 
-    /// Spins if this is the phase to do so in.
-    pub fn spin(&self, phase: PlantedIn) {
-        if self.length.is_zero() || self.planted.is_none_or(|planted| planted.phase != phase) {
+    /// How much of this there is to waste.
+    fn amount(&self, what: Wasted) -> Option<u32> {
+        self.planted.filter(|planted| planted.what == what).map(|planted| planted.amount)
+    }
+
+    /// Spins if this is the time to do so.
+    pub fn spin(&self, what: Wasted) {
+        if self.length.is_zero() || self.amount(what).is_none() {
             return;
         }
         let until = Instant::now() + self.length;
@@ -33,15 +45,41 @@ impl Waste {
         }
     }
 
-    /// Takes the share of the median cycle of the last step that never counts: whatever is kept has the waste in it.
-    pub fn settle(&mut self, timed: &Timed) {
+    /// Dirties the last pages of the first memory, which few guests use, and leaves them as they are.
+    ///
+    /// # Errors
+    /// When the session is unusable, or its memory has fewer pages.
+    pub fn dirty(&self, session: &mut Session<BlockState>) -> Result<()> {
+        let Some(pages) = self.amount(Wasted::Pages) else { return Ok(()) };
+        let page = usize::try_from(procfs::page_size())?;
+        let memory =
+            memories(session)?.first().copied().context("there is no memory whose pages could be dirtied")?;
+        let bytes = memory.data_mut(session.store_mut()?);
+        let mut last = bytes.rchunks_exact_mut(page);
+        for _ in 0..pages {
+            let page = last.next().context("the memory has fewer pages than are to be dirtied")?;
+            page[0] = black_box(page[0]);
+        }
+        Ok(())
+    }
+
+    /// Decides by the last step that never counts, so that the waste is in whatever is kept: by its median cycle, or by how
+    /// many bytes are resident.
+    pub fn settle(&mut self, timed: &Timed, resident: u64) {
         if self.earlier > 0 {
             self.earlier -= 1;
             return;
         }
-        let Some(planted) = self.planted.filter(|_| self.length.is_zero()) else { return };
-        let cycle = median(&mut timed.cycles()).unwrap_or(0);
-        self.length = Duration::from_nanos(cycle * u64::from(planted.per_mille) / 1_000);
+        let Some(Planted { what, amount }) = self.planted else { return };
+        let share = |whole: u64| whole * u64::from(amount) / 1_000;
+        match what {
+            Wasted::Execute | Wasted::Reset if self.length.is_zero() => {
+                self.length = Duration::from_nanos(share(median(&mut timed.cycles()).unwrap_or(0)));
+            }
+            // Each byte is written, so that all pages are there.
+            Wasted::Memory if self.held.is_empty() => self.held = vec![1; share(resident) as usize],
+            _ => {}
+        }
     }
 }
 
@@ -49,18 +87,31 @@ impl Waste {
 mod tests {
     use super::*;
 
+    fn timed(ns: u64) -> Timed {
+        Timed { execute: vec![ns; 3], reset: vec![ns; 3], ..Timed::default() }
+    }
+
     #[test]
     fn the_last_step_that_never_counts_sets_the_length_and_nothing_else_does() {
-        let timed = |ns| Timed { execute: vec![ns; 3], reset: vec![ns; 3], ..Timed::default() };
-        let mut waste = Waste::new(Some(Planted { phase: PlantedIn::Reset, per_mille: 20 }));
-        (0..WARM_UP - 1).for_each(|_| waste.settle(&timed(9_000_000)));
+        let mut waste = Waste::new(Some(Planted { what: Wasted::Reset, amount: 20 }));
+        (0..WARM_UP - 1).for_each(|_| waste.settle(&timed(9_000_000), 0));
         assert_eq!(waste.length, Duration::ZERO);
-        waste.settle(&timed(50_000));
+        waste.settle(&timed(50_000), 0);
         assert_eq!(waste.length, Duration::from_micros(2));
-        waste.settle(&timed(9_000_000));
+        waste.settle(&timed(9_000_000), 0);
         assert_eq!(waste.length, Duration::from_micros(2));
         let mut none = Waste::new(None);
-        none.settle(&timed(50_000));
-        assert_eq!(none.length, Duration::ZERO);
+        none.settle(&timed(50_000), 50_000);
+        assert_eq!((none.length, none.held.len()), (Duration::ZERO, 0));
+    }
+
+    #[test]
+    fn memory_is_held_once_and_costs_no_time() {
+        let mut waste = Waste::new(Some(Planted { what: Wasted::Memory, amount: 100 }));
+        (0..WARM_UP - 1).for_each(|_| waste.settle(&timed(1_000), 90_000));
+        assert!(waste.held.is_empty());
+        waste.settle(&timed(1_000), 50_000);
+        waste.settle(&timed(1_000), 90_000);
+        assert_eq!((waste.held.len(), waste.length), (5_000, Duration::ZERO));
     }
 }

@@ -61,9 +61,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "PROGRAM[=NAME]", value_parser = OsStringValueParser::new().try_map(Against::parse))]
     pub against: Option<Against>,
 
-    /// Waste time in a strategy of this build, in thousandths of its own cycle, to see whether a gate finds it; what comes
-    /// out is no result, and says so. Can be repeated.
-    #[arg(long = "plant", value_name = "STRATEGY:reset|execute:PER_MILLE", hide = true)]
+    /// Make a strategy of this build worse on purpose, to see whether a gate finds it: waste thousandths of its cycle in
+    /// `execute` or `reset`, dirty `pages` in vain in each block, or hold thousandths more `memory`. What comes out is no
+    /// result, and says so. Can be repeated.
+    #[arg(long = "plant", value_name = "STRATEGY:WHAT:AMOUNT", hide = true)]
     pub plants: Vec<Plant>,
 
     /// Say by what figures the adaptive strategy decided, and how.

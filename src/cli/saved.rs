@@ -106,7 +106,7 @@ pub struct CheckArgs {
 
     /// Hold the run against this one, which was accepted on the same class of machine, rather than against the old build
     /// that it holds.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["resolve", "acknowledged"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["resolve", "acknowledged", "annotate"])]
     pub baseline: Option<PathBuf>,
 
     /// Exit with 2 where nothing was found, but a change of this size could have gone unseen, such as `5%`.
@@ -117,6 +117,10 @@ pub struct CheckArgs {
     /// `dirty/* on indexer/lru, time`), `reason` and `until` (a date).
     #[arg(long, value_name = "FILE")]
     pub acknowledged: Option<PathBuf>,
+
+    /// Say each finding as an annotation of GitHub Actions too, on the standard error.
+    #[arg(long)]
+    pub annotate: bool,
 
     /// Past nights, from whose wobble the thresholds are made.
     #[arg(long, value_name = "FILE", requires = "baseline")]

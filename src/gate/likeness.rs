@@ -77,7 +77,7 @@ pub fn common(a: &Saved, b: &Saved) -> Result<Common> {
 /// Refuses what is no result at all.
 ///
 /// # Errors
-/// When the run was slowed down on purpose or has no figure.
+/// When the run was made worse on purpose or has no figure.
 pub fn refuse(saved: &Saved) -> Result<()> {
     unplanted(saved)?;
     let cells = &saved.summary.cells;
@@ -88,16 +88,16 @@ pub fn refuse(saved: &Saved) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a run that was slowed down on purpose.
+/// Refuses a run in which something was made worse on purpose.
 ///
 /// # Errors
 /// When it was.
 pub fn unplanted(saved: &Saved) -> Result<()> {
     let record = &saved.record;
-    if let Some(planted) = record.strategies.iter().find(|strategy| strategy.planted.is_some()) {
-        bail!("`{}` was slowed down on purpose ({}): it is no result", record.run, planted.name);
+    match record.made_worse() {
+        Some(why) => bail!("`{}`: {why}", record.run),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn same_name(a: &WorkloadRecord, b: &WorkloadRecord) -> bool {

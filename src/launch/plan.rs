@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::build::Build;
 use crate::analyse::counterpart::twin;
 use crate::prose::printable;
-use crate::protocol::{Planted, PlantedIn};
+use crate::protocol::{Planted, Wasted};
 use crate::workload::Workload;
 
 /// How thorough a run is.
@@ -86,7 +86,7 @@ pub struct Contender {
     pub strategy: &'static Strategy,
     /// Whether it may be recommended: controls, a second baseline, one that was slowed down and one of another build may not.
     pub control: bool,
-    /// Time that its child wastes on purpose.
+    /// What its child wastes on purpose.
     pub planted: Option<Planted>,
     /// The build whose program runs it; `None` where it is this one.
     pub build: Option<Arc<Build>>,
@@ -126,16 +126,16 @@ impl Contender {
         of(self, other) || of(other, self)
     }
 
-    /// The baseline a second time, slowed down.
+    /// The baseline a second time, made worse.
     pub fn planted(planted: Planted) -> Self {
-        let Planted { phase, per_mille } = planted;
-        let name = format!("{}#planted-{phase:?}-{per_mille}-per-mille", registry::BASELINE).to_lowercase();
+        let Planted { what, amount } = planted;
+        let name = format!("{}#planted-{what:?}-{amount}", registry::BASELINE).to_lowercase();
         Self { name, planted: Some(planted), ..Self::again() }
     }
 }
 
-/// Time to waste in a strategy of this build under its own name, as it is typed: `STRATEGY:PHASE:PER_MILLE`. With another build
-/// beside it, the same program plays a slower one.
+/// What to waste in a strategy of this build under its own name, as it is typed: `STRATEGY:WHAT:AMOUNT`. With another build
+/// beside it, the same program plays a worse one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plant {
     pub strategy: String,
@@ -148,24 +148,20 @@ impl FromStr for Plant {
     fn from_str(typed: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{typed}` is not like `copy/full:reset:20`: a strategy, `reset` or `execute`, thousandths"
+                "`{typed}` is not like `copy/full:reset:20`: a strategy; `execute`, `reset`, `pages` or `memory`; how much"
             )
         };
-        let [strategy, phase, per_mille] = typed.split(':').collect::<Vec<_>>()[..] else {
+        let [strategy, what, amount] = typed.split(':').collect::<Vec<_>>()[..] else {
             return Err(wrong());
         };
-        let phase = match phase {
-            "execute" => PlantedIn::Execute,
-            "reset" => PlantedIn::Reset,
-            _ => return Err(wrong()),
-        };
-        let per_mille = per_mille.parse().map_err(|_| wrong())?;
-        Ok(Self { strategy: strategy.into(), planted: Planted { phase, per_mille } })
+        let what = Wasted::from_str(what, false).map_err(|_| wrong())?;
+        let amount = amount.parse().map_err(|_| wrong())?;
+        Ok(Self { strategy: strategy.into(), planted: Planted { what, amount } })
     }
 }
 
 impl Plant {
-    /// Has that strategy's child waste the time, where it is among these.
+    /// Has that strategy's child waste it, where it is among these.
     ///
     /// # Errors
     /// When it is not.
@@ -327,7 +323,7 @@ mod tests {
         plant.within(&mut contenders).unwrap();
         let slow: Vec<_> = contenders.iter().filter(|contender| contender.planted.is_some()).collect();
         assert_eq!((slow.len(), slow[0].name.as_str(), slow[0].control), (1, "copy/full", false));
-        assert_eq!(slow[0].planted, Some(Planted { phase: PlantedIn::Reset, per_mille: 20 }));
+        assert_eq!(slow[0].planted, Some(Planted { what: Wasted::Reset, amount: 20 }));
         let absent: Plant = "copy/none:execute:20".parse().unwrap();
         assert!(
             absent.within(&mut contenders).unwrap_err().to_string().contains("`copy/none` does not run here")
@@ -344,8 +340,8 @@ mod tests {
         let again = Contender::again();
         assert_eq!(again.name, format!("{}#2", registry::BASELINE));
         assert!(again.control && again.planted.is_none());
-        let planted = Contender::planted(Planted { phase: PlantedIn::Reset, per_mille: 20 });
-        assert_eq!(planted.name, "fresh/relink#planted-reset-20-per-mille");
+        let planted = Contender::planted(Planted { what: Wasted::Reset, amount: 20 });
+        assert_eq!(planted.name, "fresh/relink#planted-reset-20");
         assert!(planted.control);
     }
 }

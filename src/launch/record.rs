@@ -16,7 +16,7 @@ use super::plan::{AGAIN, Contender, Plan, Profile};
 use crate::files;
 use crate::machine::{Machine, Noise};
 use crate::measure::row::Params;
-use crate::prose::printable;
+use crate::prose::{enumerated, printable};
 use crate::protocol::Planted;
 use crate::workload::{Heights, Workload, host};
 
@@ -80,7 +80,7 @@ pub struct StrategyRecord {
     pub unavailable: Option<String>,
     /// The effective engine configuration.
     pub configuration: String,
-    /// Time wasted on purpose; absent from every real result.
+    /// What it wastes on purpose; absent from every real result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planted: Option<Planted>,
 }
@@ -106,6 +106,14 @@ pub struct WorkloadRecord {
 }
 
 impl Record {
+    /// What a reader has to know where contenders waste something on purpose.
+    pub fn made_worse(&self) -> Option<String> {
+        let planted = self.strategies.iter().filter(|strategy| strategy.planted.is_some());
+        let names: Vec<_> = planted.map(|strategy| format!("`{}`", strategy.name)).collect();
+        (!names.is_empty())
+            .then(|| format!("{} was made worse on purpose: this is no result", enumerated(&names)))
+    }
+
     /// Describes a run that is about to begin.
     pub fn new(run: &str, profile: Profile, plan: &Plan, command: String, noise: Noise) -> Self {
         Self {

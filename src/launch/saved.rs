@@ -50,7 +50,7 @@ impl Saved {
         let one: Vec<&str> =
             record.workloads.iter().filter(|w| w.repeats_one_block()).map(|w| &*w.name).collect();
         summary.notes.extend((!one.is_empty()).then(|| one_block(&one)));
-        summary.notes.extend(slowed_down(&record));
+        summary.notes.extend(record.made_worse().map(|words| format!("{words}.")));
         if !record.benches.is_empty() {
             summary.notes.push(led_by_criterion(&record));
             summary.notes.extend(drift(&summary.cells));
@@ -99,14 +99,6 @@ impl Saved {
         summary.notes.push(format!("{shown} is taken at its word: there are no rows beside it"));
         Ok(Self { record, rows: Vec::new(), summary })
     }
-}
-
-/// What a reader has to know where time was wasted on purpose.
-fn slowed_down(record: &Record) -> Option<String> {
-    let planted = record.strategies.iter().filter(|strategy| strategy.planted.is_some());
-    let names: Vec<_> = planted.map(|strategy| format!("`{}`", strategy.name)).collect();
-    (!names.is_empty())
-        .then(|| format!("{} was slowed down on purpose: these figures are no result.", enumerated(&names)))
 }
 
 /// What a reader has to know whose rows are criterion's samples.

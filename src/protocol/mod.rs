@@ -33,7 +33,7 @@ pub struct Spec {
     pub protocol: u32,
     /// The strategy's name.
     pub strategy: String,
-    /// Time to waste on purpose.
+    /// What to waste on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planted: Option<Planted>,
     /// The module, as it came.
@@ -305,19 +305,35 @@ pub const COMPILE: &str = "compile";
 /// The stage of startup in which a compiled module is mapped.
 pub const LOAD: &str = "load";
 
-/// Time wasted on purpose, to see whether it is found. Its share and phase are part of `run.json`, so that no result can
-/// carry it unseen.
+/// What a contender wastes on purpose, to see whether it is found. It is part of `run.json`, so that no result can carry it
+/// unseen.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Planted {
-    pub phase: PlantedIn,
-    /// Thousandths of the contender's own median cycle.
-    pub per_mille: u32,
+    pub what: Wasted,
+    /// As many of the units of [`Planted::what`].
+    pub amount: u32,
 }
 
-/// Where time is wasted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// What is wasted, and in which unit.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
-pub enum PlantedIn {
+pub enum Wasted {
+    /// Time in execute, in thousandths of the contender's own median cycle.
     Execute,
+    /// Time in the reset, in the same unit.
     Reset,
+    /// Pages that each block dirties and leaves as they are, to be restored all the same.
+    Pages,
+    /// Resident memory, in thousandths of what the contender's process has.
+    Memory,
 }

@@ -50,6 +50,9 @@ fn of_two_builds(args: &CheckArgs) -> Result<u8> {
     };
     let report = builds::judge(&Saved::read(&args.folder)?, &acknowledgements, args.resolve)?;
     tell(args.json, &report, || report.markdown())?;
+    if args.annotate {
+        eprint!("{}", report.annotations());
+    }
     Ok(report.code())
 }
 

@@ -23,7 +23,7 @@ use crate::launch::runner::Runner;
 use crate::launch::stage::{Results, Stage};
 use crate::machine::pace;
 use crate::measure::row::Params;
-use crate::protocol::{Planted, PlantedIn};
+use crate::protocol::{Planted, Wasted};
 use crate::workload::{Workload, bundled};
 
 /// What was tried, and what came out.
@@ -65,8 +65,8 @@ pub fn run(args: &TrustArgs) -> Result<ExitCode> {
     }
     let mut trials = Vec::new();
     let aa = std::iter::repeat_n(Contender::again(), args.aa);
-    let planted = [PlantedIn::Execute, PlantedIn::Reset].into_iter().flat_map(|phase| {
-        std::iter::repeat_n(Contender::planted(Planted { phase, per_mille: args.per_mille }), args.planted)
+    let planted = [Wasted::Execute, Wasted::Reset].into_iter().flat_map(|what| {
+        std::iter::repeat_n(Contender::planted(Planted { what, amount: args.per_mille }), args.planted)
     });
     for contender in aa.chain(planted) {
         let seconds = if contender.planted.is_some() { args.seconds } else { args.aa_seconds };

@@ -174,14 +174,14 @@ fn a_slower_build_can_be_played_and_is_no_result() {
         .filter(|strategy| !strategy["planted"].is_null())
         .map(|strategy| (text(strategy, "name").to_owned(), strategy["planted"].clone()))
         .collect();
-    let expected = serde_json::json!({"phase": "reset", "per_mille": 500});
+    let expected = serde_json::json!({"what": "reset", "amount": 500});
     assert_eq!(planted, [("copy/full".to_owned(), expected)]);
     let page = fs::read_to_string(out.join("report.md")).unwrap();
-    assert!(page.contains("`copy/full` was slowed down on purpose"), "{page}");
+    assert!(page.contains("`copy/full` was made worse on purpose"), "{page}");
     for verb in [&["recommend"][..], &["export", "--format", "bencher"]] {
         let assert = resetbench().args(verb).arg(&out).assert().failure();
         let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
-        assert!(said.contains("slowed down on purpose"), "{said}");
+        assert!(said.contains("made worse on purpose"), "{said}");
     }
     let absent = ["run", "--profile", "smoke", "-s", "copy/full", "--plant", "dirty/pagemap:reset:20"];
     let assert = resetbench().args(absent).assert().failure();
@@ -345,4 +345,30 @@ fn another_program_that_is_written_to_in_the_middle_of_a_run_is_not_started_agai
             && reason.as_ref().is_some_and(|reason| reason.contains("was written to since it was opened"))
     };
     assert_eq!(outcomes.iter().filter(failed).count(), 3, "{outcomes:?}\n{said}");
+}
+
+#[test]
+fn a_page_and_memory_that_are_wasted_are_found_whatever_the_times() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("night");
+    let plants =
+        ["dirty/pagemap-scan:pages:1", "dirty/pagemap:memory:200"].map(|plant| format!("--plant={plant}"));
+    resetbench()
+        .args(["run", "--profile", "smoke", "--quiet", "--aa", "-w", "stress/touch"])
+        .args(["-s", "dirty/pagemap-scan", "-s", "dirty/pagemap", "--against", BINARY, "--out"])
+        .arg(&out)
+        .args(plants)
+        .assert()
+        .success();
+    let judged = resetbench().args(["check", "--json"]).arg(&out).assert().code(1);
+    let report: Value = serde_json::from_slice(&judged.get_output().stdout).unwrap();
+    let exact: Vec<_> = list(&report, "findings")
+        .iter()
+        .filter(|finding| text(finding, "ground") != "time")
+        .map(|finding| (text(finding, "strategy"), text(finding, "ground"), text(finding, "sentence")))
+        .collect();
+    let [(scan, "counts", page), (pagemap, "memory", held)] = exact[..] else { panic!("{exact:?}") };
+    assert_eq!((scan, pagemap), ("dirty/pagemap-scan", "dirty/pagemap"));
+    assert!(page.contains(" restores 1 page a block more than in `other`"), "{page}");
+    assert!(held.contains(" holds ") && held.contains(" between blocks, after "), "{held}");
 }

@@ -12,17 +12,21 @@
 //! | what a finding is | [`finding`] |
 //! | findings that somebody has accepted, with a reason and an end | [`acknowledged`] |
 //! | the text | [`words`] |
+//! | old and new side by side | [`picture`] |
+//! | the same for the pages of a change | [`annotations`] |
 //!
 //! Machine and night are common to both builds and cancel. So there is nothing that makes a whole night unusable: an A/A
 //! pair judges its own workload, and a night that is too noisy says how large a change it would have shown.
 
 pub mod acknowledged;
+pub mod annotations;
 pub mod cells;
 pub mod counts;
 pub mod finding;
 pub mod holm;
 pub mod memory;
 pub mod moderated;
+pub mod picture;
 pub mod sound;
 pub mod times;
 pub mod words;
@@ -69,7 +73,7 @@ pub struct Report {
     /// What is better than in the old build, as sentences.
     pub better: Vec<String>,
     pub notes: Vec<String>,
-    /// Notes that nobody should miss: what was slowed down on purpose, and acknowledgements that are of no use any more.
+    /// Notes that nobody should miss: what was made worse on purpose, and acknowledgements that are of no use any more.
     pub warnings: Vec<String>,
     /// What the resolution should be at most, as a share.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +83,7 @@ pub struct Report {
 /// Judges a run that holds two builds. `asked` is what the resolution should be at most, as a share.
 ///
 /// # Errors
-/// When it holds one build or several old ones, or nothing in it can be compared. A strategy that was slowed down on purpose
+/// When it holds one build or several old ones, or nothing in it can be compared. A strategy that was made worse on purpose
 /// is judged like any other, and a warning says so: that is how the gate itself is tried.
 pub fn judge(saved: &Saved, acknowledgements: &Acknowledgements, asked: Option<f64>) -> Result<Report> {
     let cells = Cells::of(saved)?;
@@ -102,7 +106,7 @@ pub fn judge(saved: &Saved, acknowledgements: &Acknowledgements, asked: Option<f
         findings: Vec::new(),
         better: Vec::new(),
         notes: Vec::new(),
-        warnings: planted(saved),
+        warnings: saved.record.made_worse().into_iter().collect(),
         asked,
     };
     for (index, both) in cells.both.iter().enumerate() {
@@ -129,20 +133,14 @@ pub fn judge(saved: &Saved, acknowledgements: &Acknowledgements, asked: Option<f
         report.better.extend(less.map(|words| cells.sentence(both, &words)));
     }
     report.findings.sort_by(|a, b| a.ground.cmp(&b.ground).then(b.size.total_cmp(&a.size)));
-    notes.extend(cells.notes.iter().cloned());
+    // A warning is said once, in front of the fold.
+    let warned = |note: &&String| report.warnings.iter().any(|warning| note.trim_end_matches('.') == warning);
+    notes.extend(cells.notes.iter().filter(|note| !warned(note)).cloned());
     notes.extend(report.times.unjudged.iter().cloned());
     report.notes = notes;
     report.warnings.extend(acknowledgements.apply(&mut report.findings, &saved.record.started));
     report.settle();
     Ok(report)
-}
-
-/// What was slowed down on purpose.
-fn planted(saved: &Saved) -> Vec<String> {
-    let planted = saved.record.strategies.iter().filter(|strategy| strategy.planted.is_some());
-    planted
-        .map(|strategy| format!("`{}` was slowed down on purpose: this is no result", strategy.name))
-        .collect()
 }
 
 impl Report {

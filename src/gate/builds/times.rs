@@ -277,6 +277,11 @@ fn reach(cells: &Cells, both: &Both, of: Of) -> f64 {
 }
 
 impl Series {
+    /// The change that was told: of the reset where that alone is beyond doubt.
+    pub fn change(&self) -> Change {
+        self.reset.filter(|_| self.by_reset).unwrap_or(self.cycle)
+    }
+
     /// The change in words.
     pub fn told(&self) -> Told {
         let build = &self.build;

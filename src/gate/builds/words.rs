@@ -4,13 +4,14 @@
 //! have been seen. All else is folded.
 
 use super::finding::Finding;
+use super::picture;
 use super::times::{Kind, signed};
 use super::{Outcome, Report};
 use crate::prose::{markdown, percent};
 use crate::units::several;
 
 /// Most findings that are told one by one: two lines each, so that a bad night stays within forty lines.
-const TOLD: usize = 12;
+const TOLD: usize = 7;
 
 /// Most warnings in front of the fold.
 const NOTED: usize = 4;
@@ -31,6 +32,9 @@ impl Report {
                 String::new()
             };
             out += &format!("{others}\n");
+        }
+        if let Some(picture) = picture::of(self.open(), &self.times) {
+            out += &format!("```text\n{picture}```\n\n");
         }
         out += &format!("{}\n", self.seen());
         let accepted = self.findings.len() - open.len();
@@ -244,7 +248,7 @@ mod tests {
             "- `dirty/number-0` on `indexer/w0` takes 5.0 % more than in `old` (+3.0 % to +7.0 %).\n  `resetbench run --aa"
         ));
         assert_eq!(text.matches("5.0 % more than in `old`").count(), 75, "those beyond are folded");
-        assert!(text.contains("- and 63 other findings, below"));
+        assert!(text.contains("- and 68 other findings, below"));
     }
 
     #[test]
