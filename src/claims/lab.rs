@@ -85,12 +85,13 @@ impl<'a> Lab<'a> {
         Ok(cell)
     }
 
-    /// Times some passes of a workload under a strategy, from where it is steady or has had its time to become so.
+    /// Times some passes of a workload under a strategy, on one CPU for all strategies, from where it is steady or has had its time to become so.
     ///
     /// # Errors
     /// When the cell fails.
     pub fn times(&mut self, strategy: &str, workload: &str, params: &[(&str, u64)]) -> Result<Timed> {
         let mut cell = self.start(strategy, workload, params)?;
+        cell.keep_on(self.stage.pinning.cpus().first().copied())?;
         let _way = Approach::alone(|passes| cell.ask(&Request::Time { passes }))?;
         Ok(cell.ask(&Request::Time { passes: 3 })?)
     }

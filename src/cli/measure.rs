@@ -53,6 +53,11 @@ pub struct RunArgs {
     #[arg(long)]
     pub aa: bool,
 
+    /// Leave contenders to the scheduler. Else all contenders of a launch are kept on one CPU, and launches take the CPUs in
+    /// turn: two turns on different CPUs differ by more than strategies do.
+    #[arg(long)]
+    pub unpinned: bool,
+
     /// Run another build of this program in the same shuffled rounds, such as one of an earlier commit or with another
     /// wasmtime: machine and night then cancel in the ratio of the two. Its strategies are verified as all are and named
     /// `strategy@NAME`, `other` unless a name is given; they are never recommended. Controls other than the baseline and the

@@ -31,6 +31,7 @@ use super::stage::Results;
 use crate::analyse::rows_file::{self, RowsError};
 use crate::files;
 use crate::machine;
+use crate::machine::pinning::Pinning;
 use crate::measure::row::{Phase, Row, Status};
 use crate::prose::printable;
 use crate::protocol::schedule::Script;
@@ -66,6 +67,7 @@ pub struct Bench {
     results: Results,
     record: Record,
     binary: Program,
+    pinning: Pinning,
     staging: tempfile::TempDir,
     timeout: Duration,
     /// Processes per cell.
@@ -107,6 +109,8 @@ impl Bench {
             record.benches.push(bench.clone());
         }
         record.command = command(&record.benches, args);
+        let pinning = Pinning::of_this_machine();
+        record.cpus = pinning.cpus().to_vec();
         let next = next_launch(&folder)?;
         let bench = Self {
             results: Results::onwards(folder, record.run.clone())?,
@@ -114,6 +118,7 @@ impl Bench {
             parent: parent.clone(),
             record,
             binary: Program::open(Path::new(binary))?,
+            pinning,
             staging: folder::staging()?,
             timeout: Duration::from_secs(60),
             launches: *launches,

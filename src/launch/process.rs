@@ -12,6 +12,7 @@ use super::child;
 use super::program::Program;
 use crate::analyse::summary::Equivalence;
 use crate::machine::clock;
+use crate::machine::pinning::keep;
 use crate::measure::row::Status;
 use crate::protocol::{Answer, Ready, Refusal, Reply, Request, Spec, Stages, VERSION, misunderstood};
 
@@ -102,6 +103,15 @@ impl Cell {
     /// The child's process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Keeps the thread that executes on a CPU, if one is given.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn keep_on(&self, cpu: Option<usize>) -> Result<(), Ended> {
+        let Some(cpu) = cpu else { return Ok(()) };
+        keep(self.pid(), cpu).map_err(|error| Ended::broken(&format!("cannot be kept on CPU {cpu}"), error))
     }
 
     /// Sends a request and waits for its answer.

@@ -57,6 +57,9 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<BuildRecord>,
     pub machine: Machine,
+    /// CPUs on which the launches of workloads of one thread ran in turn; none where the scheduler chose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpus: Vec<usize>,
     /// How noisy the machine was just before.
     pub noise: Noise,
     /// What the harness itself takes, measured after the cells.
@@ -134,6 +137,7 @@ impl Record {
             executable_sha256: None,
             against: plan.build().map(|build| build.record()),
             machine: Machine::read(),
+            cpus: Vec::new(),
             noise,
             harness: None,
             strategies: plan.contenders.iter().map(StrategyRecord::new).collect(),

@@ -78,6 +78,11 @@ impl<'a> Contender<'a> {
         &self.plan.name
     }
 
+    /// Rounds that it has had in a launch.
+    fn rounds(&self, launch: u32) -> usize {
+        self.cycles.range((launch, 0)..=(launch, u32::MAX)).count()
+    }
+
     /// Whether it is to have another launch.
     fn goes_on(&self) -> bool {
         !self.out && self.ended.is_none()

@@ -18,7 +18,7 @@ use crate::protocol::Timed;
 const FEWEST: usize = 16;
 
 /// Most steps that a child takes.
-const MOST: usize = 64;
+pub const MOST: u32 = 64;
 
 /// Steps of a single trace; later ones are longer where a trace is short, so that the clock matters less.
 const SINGLE: usize = 4;
@@ -96,7 +96,7 @@ impl Approach {
     /// whatever the time, which is up.
     pub fn is_over(&self, until: Instant) -> bool {
         let steps = self.steps.len();
-        self.steady.is_some() || steps >= MOST || steps >= FEWEST && Instant::now() >= until
+        self.steady.is_some() || steps >= MOST as usize || steps >= FEWEST && Instant::now() >= until
     }
 
     /// The steps so far.
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_child_that_never_becomes_steady_ends_at_its_limits_and_says_so() {
         let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(1_000));
-        for (until, steps) in [(now, FEWEST), (later, MOST)] {
+        for (until, steps) in [(now, FEWEST), (later, MOST as usize)] {
             let approach = learner(usize::MAX, until);
             assert_eq!((approach.steady(), approach.turns().len()), (None, steps));
             let [(way, ..), end] = rows(&approach);

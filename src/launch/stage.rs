@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::folder;
 use super::program::Program;
 use crate::files;
+use crate::machine::pinning::Pinning;
 use crate::measure::writer::RowWriter;
 use crate::progress::Progress;
 
@@ -24,6 +25,8 @@ pub struct Stage {
     /// Where children find their files; it goes when this is dropped.
     pub staging: TempDir,
     pub progress: Progress,
+    /// The CPUs on which contenders are timed.
+    pub pinning: Pinning,
     /// Set by Ctrl-C.
     pub interrupted: Arc<AtomicBool>,
 }
@@ -47,7 +50,8 @@ impl Stage {
 
     fn of(binary: Program) -> Result<Self> {
         let staging = folder::staging()?;
-        Ok(Self { binary, staging, progress: Progress::Quiet, interrupted: Arc::default() })
+        let pinning = Pinning::of_this_machine();
+        Ok(Self { binary, staging, progress: Progress::Quiet, pinning, interrupted: Arc::default() })
     }
 
     /// A stage that the first Ctrl-C ends in order; a second one ends the program at once.

@@ -19,6 +19,7 @@ mod noise;
 mod own;
 pub mod pace;
 pub(crate) mod perf;
+pub mod pinning;
 mod source;
 mod virtualisation;
 

@@ -25,7 +25,8 @@ pub struct Row {
     pub run: String,
     /// Which child process of the cell, from 0.
     pub launch: u32,
-    /// The paired round, from 0; absent outside the timing pass.
+    /// The paired round: below 64 a step in which others were still on their way to the steady state, from 64 on a round of
+    /// all. Absent outside the timing pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
     /// Position within the round's shuffled order, from 0.

@@ -170,12 +170,14 @@ impl Bench<'_> {
         runners: &mut [Runner],
         order: &mut Order,
     ) -> Result<()> {
+        let cpu = self.stage.pinning.of_launch(number, lane.workload.threads);
         for index in order.shuffled(runners.len()) {
             let runner = &mut runners[index];
             if runner.course.judged.reason.is_some() || self.stage.stopped() {
                 continue;
             }
-            match self.start_cell(lane.strategy.name(), lane.workload, lane.staged, runner.warm_bytes) {
+            let cell = self.start_cell(lane.strategy.name(), lane.workload, lane.staged, runner.warm_bytes);
+            match cell.and_then(|cell| cell.keep_on(cpu).map(|()| cell)) {
                 Ok(cell) => {
                     let mut launch = Launch::default();
                     self.read(lane, &cell, &mut launch);

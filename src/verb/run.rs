@@ -21,6 +21,7 @@ use crate::launch::plan::{Contender, Effort, Plan};
 use crate::launch::record::{Record, command_line};
 use crate::launch::runner::Runner;
 use crate::launch::stage::{INTERRUPTED, Results, Stage};
+use crate::machine::pinning::Pinning;
 use crate::machine::{self, pace};
 use crate::progress::Progress;
 use crate::workload::Workload;
@@ -66,7 +67,10 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: pace::seconds(args.timeout, 60),
     };
-    let stage = Stage::new(args.output.quiet)?;
+    let mut stage = Stage::new(args.output.quiet)?;
+    if args.unpinned {
+        stage.pinning = Pinning::none();
+    }
     let mut results = Results::new(args.output.out.as_deref())?;
     let folder = results.folder.clone();
     announce(&stage.progress, &plan, &folder);
@@ -78,6 +82,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let noise = machine::noise(WATCH);
     let mut record = Record::new(&results.run, args.profile, &plan, command_line(), noise);
     record.executable_sha256 = executable_sha256;
+    record.cpus = stage.pinning.cpus().to_vec();
     record.write(&folder)?;
     let mut runner = Runner { plan: &plan, stage: &stage, results: &mut results };
     let outcome = match &wanted {

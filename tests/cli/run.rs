@@ -6,6 +6,8 @@ use std::path::Path;
 
 use crate::common::{json, list, read, resetbench, text};
 use predicates::str::contains;
+use resetbench::analyse::steady::WARM_UP;
+use resetbench::launch::settling::MOST;
 use serde_json::Value;
 
 /// Runs at the lowest effort into a folder.
@@ -97,13 +99,45 @@ fn the_seed_decides_the_order_of_contenders() {
                 let number = |key: &str| row[key].as_u64().unwrap();
                 (number("launch"), number("round"), number("order"), text(&row, "strategy").to_owned())
             })
-            .filter(|(_, round, _, _)| *round < 3)
+            .filter(|(_, round, _, _)| (MOST..MOST + 3).contains(&u32::try_from(*round).unwrap()))
             .collect()
     };
     let first = orders("first", "7");
     assert!(first.len() >= 3 * 3 * 4, "{} rows", first.len());
     assert_eq!(first, orders("again", "7"));
     assert_ne!(first, orders("other", "8"));
+}
+
+#[test]
+fn who_is_steady_runs_rounds_while_others_are_on_their_way() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    // One of these makes huge pages for a while, and the others do not.
+    let chosen = ["-w", "indexer/lru", "-s", "adaptive/hot-cold", "-s", "copy/full", "-s", "fresh/pooling"];
+    run(&folder, &chosen);
+    let rows = fs::read_to_string(folder.join("rows.ndjson")).unwrap();
+    let mut steps = BTreeMap::<(u64, String), BTreeSet<u64>>::new();
+    for row in rows.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let number = |key: &str| row[key].as_u64();
+        if let (Some(launch), Some(round)) = (number("launch"), number("round"))
+            && round < u64::from(MOST)
+            && row["metric"] == "time"
+        {
+            steps.entry((launch, text(&row, "strategy").to_owned())).or_default().insert(round);
+        }
+    }
+    let last =
+        |launch: u64| steps.iter().filter(|((of, _), _)| *of == launch).filter_map(|(_, s)| s.last()).max();
+    for ((launch, strategy), rounds) in &steps {
+        let (first, last) = (*rounds.first().unwrap(), *last(*launch).unwrap());
+        assert!(first >= WARM_UP as u64, "{strategy}, launch {launch}: {rounds:?}");
+        assert!(
+            rounds.iter().copied().eq(first..=last),
+            "{strategy}, launch {launch}: {rounds:?} up to {last}"
+        );
+    }
+    let meanwhile = steps.values().filter(|rounds| rounds.len() > 2).count();
+    assert!(meanwhile > 0, "nobody had a round while others were on their way: {steps:?}");
 }
 
 #[test]

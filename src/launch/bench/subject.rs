@@ -60,6 +60,7 @@ impl Bench {
         let mut launches = Vec::new();
         for number in (self.next..).take(self.launches as usize) {
             let (mut cell, stages) = self.start(course, contender, &verified)?;
+            cell.keep_on(self.pinning.of_launch(number, course.workload.threads))?;
             let row = Row { launch: number, ..self.row(course, contender, Phase::Startup) };
             self.results.rows.write_all(rows::stages(&row, &stages))?;
             self.settle(&mut cell, &Row { phase: Phase::Cycle, ..row })?;

@@ -23,9 +23,9 @@ const KEPT: u32 = 4;
 /// The part of a launch's time, one in so many, that contenders may take to become steady.
 const SETTLING_SHARE: u32 = 2;
 
-/// The part of what a launch takes until it is steady, one in so many, that its rounds take at least. Rounds are what tells
-/// strategies apart, and where starting and settling take most of a launch they cost little.
-const ROUNDS_SHARE: u32 = 2;
+/// The part of a launch, one in so many, that its rounds take at least. Rounds are what tells strategies apart, and where
+/// starting and settling take most of a launch they cost little.
+const ROUNDS_SHARE: u32 = 3;
 
 /// Launches that have a counter pass: what is counted hardly differs between launches. Where two builds are compared, a second
 /// one shows that, and those who decide by what they learn are counted in all.
@@ -78,7 +78,7 @@ impl<'a> Runner<'a> {
             self.startup(lane, contenders)?;
             let settling = began + (until - began) / SETTLING_SHARE;
             let steady = self.settle(lane, contenders, settling)?;
-            let until = until.max(Instant::now() + began.elapsed() / ROUNDS_SHARE);
+            let until = until.max(Instant::now() + lacking(began.elapsed(), steady.took));
             self.rounds(lane, contenders, &steady, until)?;
             let counted = COUNTED + u32::from(self.plan.build().is_some());
             self.count(lane, contenders, |contender| {
@@ -193,6 +193,11 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// How long rounds have to go on so that they take their share of a launch that has taken so long, `rounds` of it for rounds.
+fn lacking(launch: Duration, rounds: Duration) -> Duration {
+    launch.saturating_sub(rounds * ROUNDS_SHARE) / (ROUNDS_SHARE - 1)
+}
+
 /// The rounds of the best so far: who takes least of the baseline, controls aside.
 fn leader(contenders: &[Contender<'_>]) -> Option<Rounds> {
     let baseline = contenders.iter().find(|contender| contender.strategy() == registry::BASELINE)?;
@@ -224,6 +229,14 @@ mod tests {
         assert_eq!(slices.next(6, ms(3_000), 5), ms(500), "a third of the contenders, a third of the time");
         assert_eq!(slices.next(6, ms(9_000), 5), ms(1_500), "more where there is more");
         assert_eq!(slices.next(6, ms(200), 5), ms(200), "and never more than there is");
+    }
+
+    #[test]
+    fn rounds_take_a_third_of_a_launch_at_least() {
+        assert_eq!(lacking(ms(900), ms(0)), ms(450));
+        assert_eq!(lacking(ms(900), ms(200)), ms(150), "350 of 1050");
+        assert_eq!(lacking(ms(900), ms(300)), ms(0));
+        assert_eq!(lacking(ms(900), ms(800)), ms(0));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The passes of one launch, one instrument after the other: startup, timing rounds, counters, memory.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -11,6 +11,7 @@ use crate::analyse::learned::Learned;
 use crate::analyse::paired::Round;
 use crate::launch::plan::Drawn;
 use crate::launch::rows;
+use crate::launch::settling::MOST;
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler::{self, Sampler};
 use crate::protocol::{Count, Request, Timed};
@@ -22,17 +23,20 @@ const READINGS: usize = 5;
 const MAX_PASSES: u32 = 1_000;
 
 impl<'a> Runner<'a> {
-    /// Starts one child per contender, one after the other, and writes what their startup took.
+    /// Starts one child per contender, one after the other, and writes what their startup took. All are kept on one CPU from
+    /// then on.
     pub(super) fn startup(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>]) -> Result<()> {
         let mut order = self.order(lane, Drawn::Starts);
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
+        let cpu = self.stage.pinning.of_launch(lane.launch, lane.workload.threads);
         for index in order.shuffled(contenders.len()) {
             let contender = &mut contenders[index];
             if !contender.goes_on() || self.stage.stopped() {
                 continue;
             }
             self.stage.progress.say(&format!("{place}, starting {}", contender.strategy()));
-            match self.start(lane, contender.plan, contender.verified.peak_rss) {
+            let started = self.start(lane, contender.plan, contender.verified.peak_rss);
+            match started.and_then(|(cell, stages)| cell.keep_on(cpu).map(|()| (cell, stages))) {
                 Ok((cell, stages)) => {
                     contender.cell = Some(cell);
                     let row = self.row(lane, contender.strategy(), Phase::Startup);
@@ -50,7 +54,8 @@ impl<'a> Runner<'a> {
         Ok(u32::try_from(turn.div_ceil(trace))?.clamp(1, MAX_PASSES))
     }
 
-    /// The timing pass: rounds over all contenders until the time is up, besides those that are there already.
+    /// The timing pass: rounds over all contenders until the time is up, besides those that are there already. Their numbers
+    /// follow those that steps can have: what a seed draws for them does not depend on how long anybody was on its way.
     pub(super) fn rounds(
         &mut self,
         lane: &Lane<'_>,
@@ -60,9 +65,8 @@ impl<'a> Runner<'a> {
     ) -> Result<()> {
         let mut order = self.order(lane, Drawn::Rounds);
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
-        let passes = self.passes(steady.trace)?;
         let (fewest, most) = self.plan.effort.rounds;
-        for done in steady.kept..most {
+        for (round, done) in (MOST..).zip(steady.kept..most) {
             if done >= fewest && Instant::now() >= until {
                 break;
             }
@@ -71,16 +75,26 @@ impl<'a> Runner<'a> {
                 if self.stage.stopped() {
                     return Ok(());
                 }
-                let contender = &mut contenders[index];
-                let timed: Option<Timed> = self.ask(lane, contender, &Request::Time { passes })?;
-                let Some(timed) = timed else { continue };
-                self.keep(lane, contender, done, order, timed)?;
+                self.round(lane, &mut contenders[index], round, order, steady.passes)?;
             }
         }
         Ok(())
     }
 
-    /// Writes what a contender took in a round.
+    /// A contender's turn in a round; returns what its blocks took.
+    pub(super) fn round(
+        &mut self,
+        lane: &Lane<'_>,
+        contender: &mut Contender<'a>,
+        round: u32,
+        order: u32,
+        passes: u32,
+    ) -> Result<Duration> {
+        let timed: Option<Timed> = self.ask(lane, contender, &Request::Time { passes })?;
+        timed.map_or(Ok(Duration::ZERO), |timed| self.keep(lane, contender, round, order, timed))
+    }
+
+    /// Writes what a contender took in a round; returns what its blocks took.
     pub(super) fn keep(
         &mut self,
         lane: &Lane<'_>,
@@ -88,8 +102,9 @@ impl<'a> Runner<'a> {
         round: u32,
         order: u32,
         timed: Timed,
-    ) -> Result<()> {
+    ) -> Result<Duration> {
         let cycles = timed.cycles();
+        let took = Duration::from_nanos(cycles.iter().sum());
         let time = |phase, samples| {
             let row = self.row(lane, contender.strategy(), phase);
             let (metric, unit) = ("time".into(), Unit::Nanoseconds);
@@ -103,7 +118,8 @@ impl<'a> Runner<'a> {
         if let Some(value) = times[2].value.filter(|_| contender.settled) {
             contender.cycles.insert((lane.launch, round), Round { value, blocks: Vec::new() });
         }
-        self.results.rows.write_all(times)
+        self.results.rows.write_all(times)?;
+        Ok(took)
     }
 
     /// The counter pass of those whose turn it is: faults, system calls and interrupts per block, in one pass of the trace after
