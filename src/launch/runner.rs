@@ -10,6 +10,7 @@ mod passes;
 mod settling;
 mod verified;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -78,9 +79,9 @@ impl<'a> Contender<'a> {
         &self.plan.name
     }
 
-    /// Rounds that it has had in a launch.
-    fn rounds(&self, launch: u32) -> usize {
-        self.cycles.range((launch, 0)..=(launch, u32::MAX)).count()
+    /// The numbers of the rounds that it has had in a launch.
+    fn rounds(&self, launch: u32) -> BTreeSet<u32> {
+        self.cycles.range((launch, 0)..=(launch, u32::MAX)).map(|(&(_, round), _)| round).collect()
     }
 
     /// Whether it is to have another launch.
@@ -137,6 +138,8 @@ impl<'a> Runner<'a> {
                 ready.extend(self.prepare(workload, index)?);
             }
         }
+        // The dearest comes last: if its fewest launches take more than its share, no other has less for it.
+        ready.sort_by_key(|ready| ready.need);
         let needs: Vec<Duration> = ready.iter().map(|ready| ready.need).collect();
         for (index, ready) in ready.into_iter().enumerate() {
             if self.stage.stopped() {
@@ -338,14 +341,13 @@ fn groups(contenders: &[Contender<'_>]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// The share of the time that is left for the first of these workloads, given what each needs: so much, and an equal part of
-/// what there is beyond; where there is not as much, its part of what there is.
+/// The share of the time that is left for the first of these workloads, given what the fewest launches of each need: by the
+/// square roots. The square of an interval's width falls with its workload's time over that of a round, so that the sum of
+/// the squares is least then, as in Neyman's allocation of a sample to strata.
 fn share(left: Duration, needs: &[Duration]) -> Duration {
-    let (all, own) = (needs.iter().sum::<Duration>(), needs.first().copied().unwrap_or_default());
-    match left.checked_sub(all) {
-        Some(beyond) => own + beyond / u32::try_from(needs.len()).unwrap_or(u32::MAX).max(1),
-        None => left.mul_f64(own.as_secs_f64() / all.as_secs_f64()),
-    }
+    let root = |need: &Duration| need.as_secs_f64().sqrt();
+    let all: f64 = needs.iter().map(root).sum();
+    if all > 0.0 { left.mul_f64(root(&needs[0]) / all) } else { left }
 }
 
 /// What there is to say about a budget that was too small for the fewest launches: they are run whatever they take.
@@ -385,15 +387,14 @@ mod tests {
     }
 
     #[test]
-    fn each_workload_has_what_it_needs_and_an_equal_part_of_the_rest() {
+    fn a_workload_that_needs_four_times_as_much_has_twice_the_time() {
         let of = |left, needs: &[u64]| {
             let needs: Vec<_> = needs.iter().copied().map(Duration::from_secs).collect();
             share(Duration::from_secs(left), &needs).as_secs()
         };
-        assert_eq!(of(100, &[30, 10, 0, 0]), 45);
-        assert_eq!(of(100, &[0, 10]), 45);
-        assert_eq!(of(20, &[30, 10]), 15, "three quarters of what there is");
-        assert_eq!((of(20, &[]), of(0, &[0])), (20, 0));
+        assert_eq!((of(90, &[4, 16]), of(60, &[16])), (30, 60));
+        assert_eq!(of(100, &[0, 10]), 0);
+        assert_eq!((of(20, &[]), of(20, &[0]), of(0, &[4])), (20, 20, 0));
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl<'a> Runner<'a> {
             let until = began + slices.next(done, left, u32::try_from(going)?);
             self.startup(lane, contenders)?;
             let settling = began + (until - began) / SETTLING_SHARE;
-            let steady = self.settle(lane, contenders, settling)?;
+            let steady = self.settle(lane, contenders, settling, until)?;
             let until = until.max(Instant::now() + lacking(began.elapsed(), steady.took));
             self.rounds(lane, contenders, &steady, until)?;
             let counted = COUNTED + u32::from(self.plan.build().is_some());

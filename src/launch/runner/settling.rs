@@ -2,7 +2,8 @@
 //! turns.
 //!
 //! Who is steady does not wait for the others: its last steps are its first rounds, and it runs a further one in each step of
-//! the others. These rounds have the numbers of the steps. Ratios are made of the rounds that both have.
+//! the others, as long as the launch has time. These rounds have the numbers of the steps. Ratios are made of the rounds that
+//! both have.
 
 use std::time::{Duration, Instant};
 
@@ -20,19 +21,21 @@ use crate::protocol::{Request, Timed};
 pub(super) struct Steady {
     /// Whole traces that make a turn in a round.
     pub passes: u32,
-    /// The fewest rounds that any contender which is steady has had by then.
+    /// The rounds that all contenders which are steady have had by then.
     pub kept: u32,
     /// What the blocks of all these rounds took.
     pub took: Duration,
 }
 
 impl<'a> Runner<'a> {
-    /// Takes the contenders to their steady states.
+    /// Takes the contenders to their steady states, for which they have time `until` then. Those who are steady run rounds
+    /// until the `end` of the launch.
     pub(super) fn settle(
         &mut self,
         lane: &Lane<'_>,
         contenders: &mut [Contender<'a>],
         until: Instant,
+        end: Instant,
     ) -> Result<Steady> {
         let mut order = self.order(lane, Drawn::Steps);
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
@@ -42,6 +45,7 @@ impl<'a> Runner<'a> {
         let mut step = 0;
         while ways.iter().zip(&*contenders).any(|(way, contender)| way.is_some() && contender.cell.is_some())
         {
+            let rounds = Instant::now() < end;
             self.stage.progress.say(&format!("{place}, settling, step {}", step + 1));
             for (order, index) in (0..).zip(order.shuffled(contenders.len())) {
                 if self.stage.stopped() {
@@ -49,7 +53,7 @@ impl<'a> Runner<'a> {
                 }
                 let contender = &mut contenders[index];
                 let Some(way) = &mut ways[index] else {
-                    if contender.settled {
+                    if contender.settled && rounds {
                         steady.took += self.round(lane, contender, step, order, steady.passes)?;
                     }
                     continue;
@@ -72,7 +76,8 @@ impl<'a> Runner<'a> {
         }
         let settled = contenders.iter().filter(|contender| contender.settled && contender.cell.is_some());
         let rounds = settled.map(|contender| contender.rounds(lane.launch));
-        steady.kept = u32::try_from(rounds.min().unwrap_or(0))?;
+        let common = rounds.reduce(|all, own| &all & &own).unwrap_or_default();
+        steady.kept = u32::try_from(common.len())?;
         Ok(steady)
     }
 

@@ -8,7 +8,7 @@
 //!
 //! A huge page is made of what has nearly all been restored, and so is resident; the few pages that are not become so,
 //! a sixteenth of the tail at most. It is made once; whoever protects or gives back a part later splits it. A reset makes
-//! a quarter of them at most, so that no block waits for all.
+//! an eighth of them at most, so that no block waits for all.
 
 use std::hint::black_box;
 use std::ops::Range;
