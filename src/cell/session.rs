@@ -87,12 +87,12 @@ impl Cell {
             timed.learning.regions += reset.regions;
             cell.check(block, outcome)
         })?;
-        self.waste.settle(&timed, resident().unwrap_or_default());
+        timed.learning.resident = resident().unwrap_or_default();
+        self.waste.settle(&timed);
         let learnt = self.session.learned();
         timed.learning.regions /= (timed.reset.len() as u64).max(1);
         timed.learning.hot = learnt.iter().map(|memory| memory.hot as u64).sum();
         timed.learning.cold = learnt.iter().map(|memory| memory.cold as u64).sum();
-        timed.learning.resident = resident().unwrap_or_default();
         Ok(timed)
     }
 

@@ -65,7 +65,7 @@ impl Waste {
 
     /// Decides by the last step that never counts, so that the waste is in whatever is kept: by its median cycle, or by how
     /// many bytes are resident.
-    pub fn settle(&mut self, timed: &Timed, resident: u64) {
+    pub fn settle(&mut self, timed: &Timed) {
         if self.earlier > 0 {
             self.earlier -= 1;
             return;
@@ -77,7 +77,9 @@ impl Waste {
                 self.length = Duration::from_nanos(share(median(&mut timed.cycles()).unwrap_or(0)));
             }
             // Each byte is written, so that all pages are there.
-            Wasted::Memory if self.held.is_empty() => self.held = vec![1; share(resident) as usize],
+            Wasted::Memory if self.held.is_empty() => {
+                self.held = vec![1; share(timed.learning.resident) as usize]
+            }
             _ => {}
         }
     }
@@ -86,32 +88,34 @@ impl Waste {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::learning::Learning;
 
-    fn timed(ns: u64) -> Timed {
-        Timed { execute: vec![ns; 3], reset: vec![ns; 3], ..Timed::default() }
+    fn timed(ns: u64, resident: u64) -> Timed {
+        let learning = Learning { resident, ..Learning::default() };
+        Timed { execute: vec![ns; 3], reset: vec![ns; 3], learning }
     }
 
     #[test]
     fn the_last_step_that_never_counts_sets_the_length_and_nothing_else_does() {
         let mut waste = Waste::new(Some(Planted { what: Wasted::Reset, amount: 20 }));
-        (0..WARM_UP - 1).for_each(|_| waste.settle(&timed(9_000_000), 0));
+        (0..WARM_UP - 1).for_each(|_| waste.settle(&timed(9_000_000, 0)));
         assert_eq!(waste.length, Duration::ZERO);
-        waste.settle(&timed(50_000), 0);
+        waste.settle(&timed(50_000, 0));
         assert_eq!(waste.length, Duration::from_micros(2));
-        waste.settle(&timed(9_000_000), 0);
+        waste.settle(&timed(9_000_000, 0));
         assert_eq!(waste.length, Duration::from_micros(2));
         let mut none = Waste::new(None);
-        none.settle(&timed(50_000), 50_000);
+        none.settle(&timed(50_000, 50_000));
         assert_eq!((none.length, none.held.len()), (Duration::ZERO, 0));
     }
 
     #[test]
     fn memory_is_held_once_and_costs_no_time() {
         let mut waste = Waste::new(Some(Planted { what: Wasted::Memory, amount: 100 }));
-        (0..WARM_UP - 1).for_each(|_| waste.settle(&timed(1_000), 90_000));
+        (0..WARM_UP - 1).for_each(|_| waste.settle(&timed(1_000, 90_000)));
         assert!(waste.held.is_empty());
-        waste.settle(&timed(1_000), 50_000);
-        waste.settle(&timed(1_000), 90_000);
+        waste.settle(&timed(1_000, 50_000));
+        waste.settle(&timed(1_000, 90_000));
         assert_eq!((waste.held.len(), waste.length), (5_000, Duration::ZERO));
     }
 }

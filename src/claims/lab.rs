@@ -85,7 +85,8 @@ impl<'a> Lab<'a> {
         Ok(cell)
     }
 
-    /// Times some passes of a workload under a strategy, on one CPU for all strategies, from where it is steady or has had its time to become so.
+    /// Times some passes of a workload under a strategy, on one CPU for all strategies, from where it is steady or has had its
+    /// time to become so.
     ///
     /// # Errors
     /// When the cell fails.

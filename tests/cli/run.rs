@@ -8,6 +8,7 @@ use crate::common::{json, list, read, resetbench, text};
 use predicates::str::contains;
 use resetbench::analyse::steady::WARM_UP;
 use resetbench::launch::settling::MOST;
+use resetbench::machine::pinning::Pinning;
 use serde_json::Value;
 
 /// Runs at the lowest effort into a folder.
@@ -106,6 +107,20 @@ fn the_seed_decides_the_order_of_contenders() {
     assert!(first.len() >= 3 * 3 * 4, "{} rows", first.len());
     assert_eq!(first, orders("again", "7"));
     assert_ne!(first, orders("other", "8"));
+}
+
+#[test]
+fn contenders_are_kept_on_the_cpus_that_the_record_names_unless_they_are_not_to_be() {
+    let temporary = tempfile::tempdir().unwrap();
+    let cpus = |name: &str, option: &[&str]| {
+        let folder = temporary.path().join(name);
+        run(&folder, &[&["-s", "copy/full", "-w", "stress/noop"], option].concat());
+        read(&folder.join("run.json"))["cpus"].clone()
+    };
+    let machine = Pinning::of_this_machine();
+    let expected = if machine.cpus().is_empty() { Value::Null } else { machine.cpus().into() };
+    assert_eq!(cpus("kept", &[]), expected);
+    assert_eq!(cpus("unpinned", &["--unpinned"]), Value::Null);
 }
 
 #[test]
