@@ -15,8 +15,9 @@
 //! By binary segmentation of the log times: the split that leaves least absolute deviation from the medians before and after it
 //! is a change point if these differ by more than [`EVIDENCE`] units of the noise *and* by more than [`CHANGE`]; what follows it
 //! is searched again. Medians, since a step that was disturbed is no change. The noise is the median absolute difference of
-//! neighbours, over the square root of two, so that a change of level hardly enters it. The first [`WARM_UP`] steps never
-//! count.
+//! neighbours, over the square root of two, so that a change of level hardly enters it. Of fewer than `FEW` steps it would
+//! where each has a level of its own, and no change would be seen: of these, the steady ones have to be within a factor of
+//! `ALIKE` of the last. The first [`WARM_UP`] steps never count.
 //!
 //! How often that is wrong is simulated in the tests: of a steady series (2,000 per kind of noise, normal with a sd of 1 to
 //! 20 %, or Student's t with three degrees of freedom) it says in at most 4 of 100 looks that it is not. Such an error costs a
@@ -40,6 +41,12 @@ pub const EVIDENCE: f64 = 4.5;
 /// The least difference that matters: 5 %.
 pub const CHANGE: f64 = 0.05;
 
+/// Steps from which on a change is told from noise by themselves.
+const FEW: usize = WARM_UP + 2 * STEADY;
+
+/// By what factor two steady steps of few differ at most.
+const ALIKE: f64 = 2.0;
+
 /// The least noise that is believed of a few steps: 0.5 %.
 const LEAST_NOISE: f64 = 0.005;
 
@@ -59,7 +66,9 @@ pub fn steady_from(steps: &[Step]) -> Option<usize> {
     let logs: Vec<f64> = steps.iter().map(|step| (step.ns.max(1) as f64).ln()).collect();
     let learnt =
         steps.len() - steps.iter().rev().zip(0..).take_while(|(_, back)| !learns(steps, *back)).count();
-    let from = last_change(&logs).max(learnt).max(WARM_UP);
+    let alike = |log: &&f64| logs.len() >= FEW || (**log - logs[logs.len() - 1]).abs() < ALIKE.ln();
+    let unlike = logs.len() - logs.iter().rev().take_while(alike).count();
+    let from = last_change(&logs).max(learnt).max(unlike).max(WARM_UP);
     (from + STEADY <= steps.len()).then_some(from)
 }
 
@@ -134,6 +143,12 @@ mod tests {
         assert_eq!(steady_from(&timed(&[900, 850, 870, 880, 101, 99, 100])), Some(4));
         assert_eq!(steady_from(&timed(&[900, 850, 870, 400, 390, 410, 101, 99, 100])), Some(6));
         assert_eq!(steady_from(&timed(&[100, 101, 99, 100, 250, 251])), Some(4), "nor does a fast one");
+    }
+
+    #[test]
+    fn steps_that_have_little_in_common_are_not_steady_however_few_they_are() {
+        assert_eq!(steady_from(&timed(&[588, 341, 326, 111])), None);
+        assert_eq!(steady_from(&timed(&[588, 341, 326, 111, 110])), Some(3));
     }
 
     #[test]
