@@ -193,10 +193,10 @@ fn in_place_strategies_refuse_what_they_cannot_restore_and_name_it() {
         ("(memory 1 2 shared)", "memory 0 is shared"),
         ("(memory i64 1)", "memory 0 has 64-bit addresses and no maximum"),
         (
-            "(memory 65536)",
-            "memory 0 brings the initial size to 65536 pages of 64 KiB, and a snapshot is taken of 32768 at most",
+            "(memory 65536) (memory 1)",
+            "memory 1 brings the initial size to 65537 pages of 64 KiB, and a snapshot is taken of 65536 at most",
         ),
-        ("(memory 20000) (memory 20000)", "memory 1 brings the initial size to 40000 pages"),
+        ("(memory 40000) (memory 40000)", "memory 1 brings the initial size to 80000 pages"),
         (
             "(table 10000000 funcref) (table 1 funcref)
              (func (table.set 0 (i32.const 0) (ref.null func)) (table.set 1 (i32.const 0) (ref.null func)))",

@@ -355,10 +355,10 @@ fn more_globals_than_can_be_exported_are_refused_beforehand() {
 
 #[test]
 fn sizes_just_above_the_most_are_told_apart_from_it() {
-    let wasm = wat::parse_str("(module (memory 32769))").unwrap();
+    let wasm = wat::parse_str("(module (memory 65536) (memory 1))").unwrap();
     let error = Plan::new(registry::find("copy/full").unwrap(), &wasm, Options::default()).unwrap_err();
     let message =
-        "memory 0 brings the initial size to 32769 pages of 64 KiB, and a snapshot is taken of 32768 at most";
+        "memory 1 brings the initial size to 65537 pages of 64 KiB, and a snapshot is taken of 65536 at most";
     assert!(error.to_string().ends_with(message), "{error}");
 }
 

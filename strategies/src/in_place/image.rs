@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use super::region::Pages;
+use crate::sys::populated::populated;
 use crate::sys::{memfd, page};
 
 /// The initial content of one memory: runs of pages that are not all zero, and the size.
@@ -34,10 +35,17 @@ pub enum Piece<'a> {
 }
 
 impl Image {
-    /// Takes the image of a memory and gives its blank pages back, since reading mapped the page of zeros there and a
-    /// tracker would count them as touched. Memory that is locked stays: the host wants it there.
+    /// Takes the image of a memory of anonymous pages, and gives those back that hold zeros: a tracker would count them as
+    /// touched. Memory that is locked stays: the host wants it there.
+    ///
+    /// Only pages that are populated are read: reading others would map the shared page of zeros there, and leave page tables
+    /// behind that every later scan has to go through.
     pub(crate) fn capture(pages: &mut Pages<'_>) -> io::Result<Self> {
-        let image = Self::of(pages.bytes());
+        let (base, bytes) = (pages.base(), pages.bytes());
+        let mut image = Self { size: bytes.len(), filled: Vec::new(), content: Vec::new() };
+        for run in populated(pages.addresses(0..bytes.len())) {
+            image.take(run.start - base..run.end - base, bytes);
+        }
         for piece in image.pieces(0..image.size) {
             if let Piece::Blank(range) = piece {
                 pages.discard_unlocked(range)?;
@@ -49,13 +57,18 @@ impl Image {
     /// Copies bytes page by page, leaving out what is blank.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let mut image = Self { size: bytes.len(), filled: Vec::new(), content: Vec::new() };
-        for (index, bytes) in bytes.chunks(page::size()).enumerate() {
-            if !is_blank(bytes) {
-                let start = index * page::size();
-                image.fill(start..start + bytes.len(), bytes);
+        image.take(0..bytes.len(), bytes);
+        image
+    }
+
+    /// Takes the pages of a range that lies beyond all that were taken, leaving out what is blank.
+    fn take(&mut self, range: Range<usize>, bytes: &[u8]) {
+        for start in range.clone().step_by(page::size()) {
+            let page = start..(start + page::size()).min(range.end);
+            if !is_blank(&bytes[page.clone()]) {
+                self.fill(page.clone(), &bytes[page]);
             }
         }
-        image
     }
 
     fn fill(&mut self, range: Range<usize>, bytes: &[u8]) {
@@ -128,14 +141,6 @@ impl Image {
     }
 }
 
-/// Appends a range to a list of runs, joining it to the last where they meet.
-pub(crate) fn extend(runs: &mut Vec<Range<usize>>, range: Range<usize>) {
-    match runs.last_mut() {
-        Some(last) if last.end == range.start => last.end = range.end,
-        _ => runs.push(range),
-    }
-}
-
 pub(crate) fn is_blank(bytes: &[u8]) -> bool {
     // The C library's comparison has vector code for every CPU; the zeros stay in the first-level cache.
     static ZEROS: [u8; 4096] = [0; 4096];
@@ -172,6 +177,24 @@ mod tests {
                 }
             })
             .collect()
+    }
+
+    #[test]
+    fn a_snapshot_of_a_large_memory_populates_nothing() {
+        let (page, size) = (page::size(), 4 << 30);
+        let region = Region::reserve(size, size, page).unwrap();
+        // SAFETY: no instance owns this region.
+        let mut pages = unsafe { region.pages() };
+        for at in [page, size - page] {
+            pages.bytes_mut()[at] = 7;
+        }
+        // Written, and yet blank.
+        pages.bytes_mut()[size / 2] = 0;
+        let image = Image::capture(&mut pages).unwrap();
+        assert_eq!((image.size(), image.content_bytes()), (size, 2 * page));
+        let base = pages.base();
+        let held = populated(pages.addresses(0..size));
+        assert_eq!(held, [base + page..base + 2 * page, base + size - page..base + size]);
     }
 
     #[test]

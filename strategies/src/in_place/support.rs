@@ -10,9 +10,9 @@ use super::RESERVATION;
 use crate::judgement::{Answer, Judgement};
 use crate::module::{Facts, Global, Import, Item, Memory, Segment, Start, Table, added_exports, is_function};
 
-/// How much memory a snapshot is taken of, all memories together, in wasm pages of 64 KiB: 2 GiB. A full copy writes as
-/// much at each reset.
-const MOST_INITIAL_PAGES: u64 = 1 << 15;
+/// How much memory a snapshot is taken of, all memories together, in wasm pages of 64 KiB: 4 GiB, as much as one memory
+/// with 32-bit addresses has. A snapshot holds only what is not blank; a full copy writes all of it at each reset.
+const MOST_INITIAL_PAGES: u64 = 1 << 16;
 
 /// How many exports and how many globals an engine takes of a module, what is added by rewriting among them
 /// (`MAX_WASM_EXPORTS` and `MAX_WASM_GLOBALS` of wasmparser, which are those of the JavaScript API).

@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::block::Reset;
-use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece, Scope};
 use crate::restore::{Copy, Restoration, Restorer};
 use crate::strategy::Strategy;
-use crate::sys::page::{self, Access};
+use crate::sys::page::{self, Access, extend};
 use crate::sys::pagemap::{self, Pagemap};
 use crate::sys::pagemap_scan::{self, Scanner, Select};
 use crate::sys::soft_dirty::{self, ClearRefs};

@@ -16,11 +16,12 @@ pub mod page;
 pub mod pagemap;
 pub mod pagemap_scan;
 pub mod pool_scan;
+pub(crate) mod populated;
 pub(crate) mod process;
 pub mod soft_dirty;
 pub mod swap;
 pub mod userfaultfd;
-pub(crate) mod zero;
+pub mod zero;
 
 pub use kernel::{Kernel, NoKernel};
 pub use mechanism::{Broken, Mechanism};

@@ -18,6 +18,14 @@ pub fn size() -> usize {
     })
 }
 
+/// Appends a range to a list of runs, joining it to the last where they meet.
+pub(crate) fn extend(runs: &mut Vec<Range<usize>>, range: Range<usize>) {
+    match runs.last_mut() {
+        Some(last) if last.end == range.start => last.end = range.end,
+        _ => runs.push(range),
+    }
+}
+
 /// The size of a huge page in bytes, read once at run time: 2 MiB with pages of 4 KiB, 32 MiB with those of 16 KiB, and
 /// 512 MiB with those of 64 KiB.
 pub fn huge() -> usize {

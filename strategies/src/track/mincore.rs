@@ -9,10 +9,10 @@ use std::io;
 use super::{Search, Tracker};
 use crate::condition;
 use crate::in_place::InPlace;
-use crate::in_place::image::extend;
 use crate::restore::GiveBack;
 use crate::strategy::Strategy;
-use crate::sys::{mincore, page, swap};
+use crate::sys::page::{self, extend};
+use crate::sys::{mincore, swap};
 
 /// Reports resident pages.
 #[derive(Debug, Default)]

@@ -10,9 +10,8 @@ use std::ops::Range;
 
 use super::{Search, Tracker};
 use crate::in_place::Image;
-use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
-use crate::sys::page;
+use crate::sys::page::{self, extend};
 
 /// Reports what the block wrote when it was first seen.
 #[derive(Debug, Default)]

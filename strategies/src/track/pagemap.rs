@@ -9,10 +9,9 @@ use std::ops::Range;
 use super::{Search, Tracker};
 use crate::block::Reset;
 use crate::in_place::InPlace;
-use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
 use crate::strategy::Strategy;
-use crate::sys::page;
+use crate::sys::page::{self, extend};
 use crate::sys::pagemap::{self, Pagemap};
 
 /// Reports populated pages.

@@ -7,10 +7,10 @@
 use std::io;
 
 use super::{Search, Tracker};
-use crate::in_place::image::extend;
 use crate::in_place::region::Pages;
 use crate::in_place::{InPlace, Piece};
 use crate::strategy::Strategy;
+use crate::sys::page::extend;
 use crate::sys::pagemap_scan::{self, Scanner};
 
 /// Reports populated pages.

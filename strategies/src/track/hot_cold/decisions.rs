@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use crate::in_place::image::extend;
 use crate::learned::{Costs, Learned};
-use crate::sys::page;
+use crate::sys::page::{self, extend};
 
 /// A hot page is looked at once in so many resets, another part of them in each. A prime, so that blocks that come
 /// round again do not meet the same pages each time.
@@ -63,6 +62,7 @@ struct Suspect {
 #[derive(Debug)]
 pub(super) struct Decisions {
     costs: Costs,
+    /// Up to the last page that was ever written: what a reset takes must not depend on how much memory there is.
     tiers: Vec<Tier>,
     /// The last two resets that are known to have found the page written, the later one first, by its index.
     written: Vec<[u32; 2]>,
@@ -113,19 +113,14 @@ impl Decisions {
         }
     }
 
-    /// Begins a reset of a memory of this size.
-    pub(super) fn begin(&mut self, bytes: usize) {
+    /// Begins a reset.
+    pub(super) fn begin(&mut self) {
         self.resets = self.resets.wrapping_add(1);
         self.cooling.clear();
         self.demoted.clear();
         self.shared = 0.0;
         self.earlier = self.suspects.len();
         self.alert = self.alert.saturating_sub(1);
-        let pages = bytes / page::size();
-        if self.tiers.len() < pages {
-            self.tiers.resize(pages, Tier::Unseen);
-            self.written.resize(pages, [0; 2]);
-        }
     }
 
     /// Runs of pages that can be written without a fault, as byte ranges in ascending order.
@@ -144,6 +139,10 @@ impl Decisions {
     /// restoring it in every reset would have cost less than its last fault, or than its last two. They may be chance, so
     /// that it is looked at from the next reset on, until a look finds it written.
     pub(super) fn unprotected(&mut self, index: usize) {
+        if index >= self.tiers.len() {
+            self.tiers.resize(index + 1, Tier::Unseen);
+            self.written.resize(index + 1, [0; 2]);
+        }
         match self.tiers[index] {
             Tier::Hot | Tier::Suspect => return,
             Tier::Cold => {}
@@ -162,6 +161,11 @@ impl Decisions {
             self.tiers[index] = Tier::Cold;
             extend(&mut self.cooling, bytes_of(index));
         }
+    }
+
+    /// The pages of a memory of this size of which anything is known.
+    fn pages(&self, bytes: usize) -> usize {
+        self.tiers.len().min(bytes / page::size())
     }
 
     fn note(&mut self, index: usize) {
@@ -201,7 +205,7 @@ impl Decisions {
     /// Has a sample of the hot pages looked at that are within a memory of this size.
     pub(super) fn sample(&mut self, bytes: usize, mut differs: impl FnMut(usize) -> bool) {
         let period = if self.alert > 0 { ALERT } else { CALM };
-        let all = period - 1 - self.resets as usize % period..bytes / page::size();
+        let all = period - 1 - self.resets as usize % period..self.pages(bytes);
         for index in all.step_by(period) {
             if self.tiers[index] == Tier::Hot && !differs(index) {
                 self.tiers[index] = Tier::Suspect;
@@ -252,7 +256,7 @@ impl Decisions {
     /// here on.
     pub(super) fn quiet(&mut self, bytes: usize) -> Vec<Range<usize>> {
         let mut runs = Vec::new();
-        let pages = bytes / page::size();
+        let pages = self.pages(bytes);
         let start = if self.searched < pages { self.searched } else { 0 };
         self.searched = (start + pages.div_ceil(EPOCH)).min(pages);
         let part = start..self.searched;
@@ -330,7 +334,7 @@ mod tests {
 
     /// The same, of a memory that has only grown to so many pages.
     fn reset_of(decisions: &mut Decisions, size: usize, dirty: &[usize]) -> (Vec<Range<usize>>, usize) {
-        decisions.begin(size * page::size());
+        decisions.begin();
         dirty.iter().for_each(|index| decisions.unprotected(*index));
         let mut looks = 0;
         decisions.question(size * page::size(), |index| {
@@ -475,7 +479,7 @@ mod tests {
     fn what_all_faults_share_weighs_the_more_the_fewer_they_are() {
         let patience = |pages: usize| {
             let mut decisions = Decisions::new(Costs { alone_ns: 1_600.0, walk_ns: 1.0, ..COSTS });
-            decisions.begin(PAGES * page::size());
+            decisions.begin();
             decisions.scanned(1, 3_200 * page::size());
             (0..pages).for_each(|index| decisions.unprotected(index));
             decisions.cool_down(|_| Ok::<_, ()>(())).unwrap();
@@ -510,6 +514,17 @@ mod tests {
             .collect();
         assert_eq!(returned.iter().sum::<usize>(), PAGES * page::size());
         assert_eq!(returned.iter().max(), Some(&(PAGES / EPOCH * page::size())));
+    }
+
+    #[test]
+    fn what_is_kept_and_gone_through_is_bounded_by_what_was_written() {
+        let mut decisions = decisions();
+        for _ in 0..2 * CALM {
+            reset_of(&mut decisions, 1 << 20, &[5]);
+            decisions.quiet((1 << 20) * page::size());
+            assert!(decisions.searched <= 6, "{}", decisions.searched);
+        }
+        assert_eq!((decisions.tiers.len(), decisions.written.len()), (6, 6));
     }
 
     #[test]

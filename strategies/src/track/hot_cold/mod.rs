@@ -106,7 +106,7 @@ impl Tracker for HotCold {
         let Self { protection, decisions, faults } = self;
         let (bytes, page) = (pages.bytes(), page::size());
         let differs = |index| image.differs(index * page..(index + 1) * page, bytes);
-        decisions.begin(bytes.len());
+        decisions.begin();
         if faults.moved()? || protection.is_exceeded(pages) {
             // What this reset takes of faults itself is none of the next block's.
             *faults = FaultCount::Unknown;
