@@ -14,7 +14,7 @@ use super::build::BuildRecord;
 use super::harness::Harness;
 use super::plan::{AGAIN, Contender, Plan, Profile};
 use crate::files;
-use crate::machine::{Machine, Noise};
+use crate::machine::{Machine, Noise, Zeroing};
 use crate::measure::row::Params;
 use crate::prose::{enumerated, printable};
 use crate::protocol::Planted;
@@ -60,6 +60,9 @@ pub struct Record {
     /// CPUs on which the launches of workloads of one thread ran in turn; none where the scheduler chose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cpus: Vec<usize>,
+    /// How this program's process zeroes pages, tried just before; absent from records older than this key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zeroing: Vec<Zeroing>,
     /// How noisy the machine was just before.
     pub noise: Noise,
     /// What the harness itself takes, measured after the cells.
@@ -138,6 +141,7 @@ impl Record {
             against: plan.build().map(|build| build.record()),
             machine: Machine::read(),
             cpus: Vec::new(),
+            zeroing: Zeroing::here(),
             noise,
             harness: None,
             strategies: plan.contenders.iter().map(StrategyRecord::new).collect(),

@@ -22,6 +22,7 @@ pub(crate) mod perf;
 pub mod pinning;
 mod source;
 mod virtualisation;
+mod zeroing;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ pub use noise::{Level, Noise, noise};
 pub use own::{Ksm, Locked, Swap};
 pub use perf::{Perf, Probe};
 pub use virtualisation::Virtualisation;
+pub use zeroing::Zeroing;
 
 pub(crate) use source::kib;
 use source::{Facts, Files, System, line};

@@ -10,7 +10,7 @@ use super::list;
 use crate::cli::DoctorArgs;
 use crate::launch::record::wasmtime_version;
 use crate::machine::group::{self, Version};
-use crate::machine::{Machine, Probe, noise};
+use crate::machine::{Machine, Probe, Zeroing, noise};
 use crate::present::table::{Options, hanging};
 
 const VERSIONS: [Version; 2] = [Version::V1, Version::V2];
@@ -51,6 +51,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
             "wasmtime": wasmtime_version(),
             "machine": machine,
             "noise": noise,
+            "zeroing": Zeroing::here(),
             "memory_controller": memory_controller,
             "mechanisms": mechanisms,
         });
@@ -71,6 +72,10 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
             Err(reason) => reason.into(),
         };
         line(&format!("{:<12} ", version.name()), &words);
+    }
+    println!("\nWhat zeroes fastest, where in each reset there are");
+    for way in Zeroing::here() {
+        line(&format!("  {}: ", way.place), &way.to_string());
     }
     println!("\nMechanisms");
     for (mechanism, outcome) in mechanisms {

@@ -83,6 +83,11 @@ impl Files {
                 lines += &format!("\n{} on {} {learned}.\n", cell.name(), group.title());
             }
         }
+        let ways = self.saved.record.zeroing.iter().map(|way| format!("{} by {way}", way.place));
+        let ways = ways.collect::<Vec<_>>().join("; ");
+        if !ways.is_empty() {
+            lines += &format!("\nIn place, pages are zeroed as was fastest here: {ways}.\n");
+        }
         lines
     }
 

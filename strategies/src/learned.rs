@@ -16,10 +16,8 @@ pub struct Learned {
 /// Unit costs, in nanoseconds per page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
-    /// Restoring a page of so few that all stay in a core's own caches: of 512 KiB.
-    pub restore_ns: f64,
-    /// Restoring a page of so many that they do not: of 8 MiB.
-    pub restore_far_ns: f64,
+    /// Restoring a page, by [where](crate::sys::zero::Place) the pages are that are restored in each reset.
+    pub restore_ns: [f64; 4],
     /// Write-protecting a page along with many, and the fault of the next write.
     pub fault_ns: f64,
     /// What write-protecting a page costs besides where none of its neighbours is to be protected: the system call.

@@ -1,8 +1,4 @@
 //! Copies the image back and zeroes the rest: pages stay resident, so the next block takes no fault on them.
-//!
-//! Every other reset goes through the pages from the last to the first, so that it begins with those that the reset
-//! before has ended with: as much of them as a cache holds is still there. Going the same way each time would find the
-//! pages that have just been driven out.
 
 use std::io;
 use std::ops::Range;
@@ -10,15 +6,13 @@ use std::ops::Range;
 use super::{Restoration, Restorer};
 use crate::in_place::{Backing, InPlace, Piece, Scope};
 use crate::strategy::Strategy;
-use crate::sys::page;
 use crate::sys::zero::Zeroer;
 use crate::track::full::Full;
 
-/// memcpy where the image has content, memset where it is blank, past the caches where it is more than they hold.
+/// memcpy where the image has content; where it is blank, zeros in the way that is fastest for as much as is restored.
 #[derive(Debug, Default)]
 pub struct Copy {
-    /// Whether the last reset went from the last page to the first.
-    backwards: bool,
+    zeroer: Zeroer,
     /// Kept between resets, so that a reset allocates nothing.
     blank: Vec<Range<usize>>,
 }
@@ -36,31 +30,11 @@ impl Restorer for Copy {
             }
         }
         let total: usize = runs.iter().map(ExactSizeIterator::len).sum();
-        // Pages by number, since going through bytes by a step that only the kernel knows would divide.
-        let shift = page::size().trailing_zeros();
-        let blank = self.blank.iter().flat_map(|range| range.start >> shift..range.end >> shift);
-        self.backwards = !self.backwards;
-        if self.backwards {
-            zero(bytes, total, blank.rev());
-        } else {
-            zero(bytes, total, blank);
-        }
+        self.zeroer.zero(bytes, &self.blank, total);
         done.bytes_restored += total as u64;
         done.regions += runs.len() as u64;
         Ok(())
     }
-}
-
-/// Zeroes these pages, of so many bytes that are restored: each is fetched while the one before is zeroed.
-fn zero(bytes: &mut [u8], total: usize, mut pages: impl Iterator<Item = usize>) {
-    let (zeroer, size) = (Zeroer::new(total), page::size());
-    let Some(mut page) = pages.next() else { return };
-    pages.for_each(|next| {
-        zeroer.fetch(&bytes[next * size..][..size]);
-        zeroer.zero(&mut bytes[page * size..][..size]);
-        page = next;
-    });
-    zeroer.zero(&mut bytes[page * size..][..size]);
 }
 
 impl InPlace {

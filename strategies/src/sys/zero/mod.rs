@@ -1,126 +1,153 @@
-//! Zeroing pages.
+//! Zeroing pages, in the way that this machine was measured to be fastest in.
 //!
-//! An ordinary store first reads the line that it is about to overwrite. As long as the line is in the cache next to the
-//! core, that costs little. Farther away it takes most of the time, unless the line was asked for before.
-//! Where more is zeroed than all caches hold, reading doubles what memory has to move, and evicts everything else:
-//! streaming stores (`MOVNTDQ`) write whole lines without reading them.
+//! Which [stores](Stores) are fastest, whether asking for the next page beforehand pays, and whether going back and forth
+//! does, differs between processors by a factor of two, and on one of them by where the bytes are ([`Place`]). So it is
+//! [tried](Place::fastest) once per process.
 
-use std::fs;
+mod caches;
+mod stores;
+mod trial;
+
+pub use stores::Stores;
+
+use std::fmt;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::sys::page;
+use caches::Caches;
 
-/// Bytes zeroed at once from which streaming pays: five eighths of the last-level cache.
-///
-/// With 32 MiB of it (AMD EPYC), a page of zeros took 47 ns with ordinary stores and 43 ns with streaming ones where
-/// 16 MiB were zeroed (of which the guest then lost 13 ns per page that it touched again, since it found it in no cache),
-/// and 117 against 43 ns where 32 MiB were. With 480 MiB (Intel Xeon) streaming takes 1.5 times as long as ordinary
-/// stores where the same 64 MiB are zeroed again and again, and the guest loses as much again; where they have left the
-/// cache meanwhile it takes as long (`docs/FLOORS.md`), before what the guest loses. A cache whose size is not
-/// told may be that one.
-fn from() -> usize {
-    static FROM: OnceLock<usize> = OnceLock::new();
-    *FROM.get_or_init(|| last_level_cache().map_or(usize::MAX, |bytes| bytes / 8 * 5))
+/// A way of zeroing parts of a memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// What is stored with.
+    pub stores: Stores,
+    /// Whether each page is asked for while the one before is zeroed.
+    pub fetching: bool,
+    /// Whether every other time goes from the last page to the first, so that it begins with those that the time before
+    /// has ended with: as much of them as a cache holds is still there.
+    pub turning: bool,
 }
 
-/// The size in bytes of the last level of the first CPU's caches, as sysfs has it.
-fn last_level_cache() -> Option<usize> {
-    let sizes = (0..8).map_while(|index| {
-        fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size")).ok()
-    });
-    sizes.filter_map(|size| kibibytes(&size)).max().map(|kibibytes| kibibytes << 10)
+/// Where the bytes are that are zeroed again and again, by how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the caches of a core.
+    Near,
+    /// In the last level of caches.
+    Far,
+    /// Partly there, since others use it, too.
+    Between,
+    /// In memory: it is more than all caches hold.
+    Beyond,
 }
 
-/// Reads a size such as `32768K`.
-fn kibibytes(size: &str) -> Option<usize> {
-    size.trim_end().strip_suffix('K')?.parse().ok()
+/// The way that was fastest where it was tried.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tried {
+    /// The way.
+    pub way: Way,
+    /// What a page took in it, in nanoseconds.
+    pub page_ns: f64,
 }
 
-/// Bytes zeroed at once from which asking for lines beforehand pays: it takes 10 ns a page where they are near already.
-const BEYOND_NEAR: usize = 128 << 10;
+impl Place {
+    /// All, the nearest first.
+    pub const ALL: [Self; 4] = [Self::Near, Self::Far, Self::Between, Self::Beyond];
 
-/// Bytes that a cache moves at once, or fewer.
-#[cfg(target_arch = "x86_64")]
-const LINE: usize = 64;
+    /// Where so many bytes are on this machine.
+    pub(crate) fn of(bytes: usize) -> Self {
+        Self::among(bytes, Caches::here())
+    }
 
-/// Zeroes pages, and orders what it stored before everything that follows its end.
+    /// Beyond a quarter of the last level of caches, part of them has left it: a guest has data besides, and other cores have
+    /// theirs there. From five eighths on zeroing past the caches pays, whatever the guest does: with 32 MiB (AMD EPYC), a
+    /// block that writes whole pages and their zeroing took 2.2 times as long with streaming stores as with ordinary ones
+    /// where there are 8 MiB of pages, 1.5 times with 16, and 0.75 times with 32. Where no size is told, nothing is beyond.
+    fn among(bytes: usize, caches: Caches) -> Self {
+        match caches.last {
+            _ if bytes <= caches.own => Self::Near,
+            Some(last) if bytes >= last / 8 * 5 => Self::Beyond,
+            Some(last) if bytes > last / 4 => Self::Between,
+            _ => Self::Far,
+        }
+    }
+
+    /// The share of so many bytes that the last level of caches does not hold, since others use it, too: none up to a quarter
+    /// of it, and all from its size on.
+    pub(crate) fn outside(bytes: usize) -> f64 {
+        Self::outside_of(bytes, Caches::here())
+    }
+
+    fn outside_of(bytes: usize, caches: Caches) -> f64 {
+        let part = |last: usize| bytes as f64 / last as f64;
+        caches.last.map_or(0.0, |last| ((part(last) - 0.25) / 0.75).clamp(0.0, 1.0))
+    }
+
+    /// The way that is fastest there on this machine: tried on first use, in a fraction of a millisecond.
+    pub fn fastest(self) -> Tried {
+        static TRIED: [OnceLock<Tried>; Place::ALL.len()] = [const { OnceLock::new() }; Place::ALL.len()];
+        *TRIED[self as usize].get_or_init(|| trial::fastest(self, Caches::here()))
+    }
+}
+
+impl Way {
+    fn zero(self, bytes: &mut [u8], runs: &[Range<usize>], backwards: bool) {
+        if self.fetching || backwards {
+            // Pages by number, since going through bytes by a step that only the kernel knows would divide.
+            let shift = page::size().trailing_zeros();
+            let pages = runs.iter().flat_map(|run| run.start >> shift..run.end >> shift);
+            if backwards { self.by_page(bytes, pages.rev()) } else { self.by_page(bytes, pages) }
+        } else {
+            runs.iter().for_each(|run| self.stores.zero(&mut bytes[run.clone()]));
+        }
+        if self.stores.pass_caches() {
+            stores::fence();
+        }
+    }
+
+    fn by_page(self, bytes: &mut [u8], mut pages: impl Iterator<Item = usize>) {
+        let size = page::size();
+        let Some(mut page) = pages.next() else { return };
+        pages.for_each(|next| {
+            if self.fetching {
+                stores::fetch(&bytes[next * size..][..size]);
+            }
+            self.stores.zero(&mut bytes[page * size..][..size]);
+            page = next;
+        });
+        self.stores.zero(&mut bytes[page * size..][..size]);
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.stores)?;
+        if self.fetching {
+            f.write_str(", the next page fetched meanwhile")?;
+        }
+        if self.turning {
+            f.write_str(", there and back")?;
+        }
+        Ok(())
+    }
+}
+
+/// Zeroes parts of one memory again and again.
+#[derive(Debug, Default)]
 pub(crate) struct Zeroer {
-    streaming: bool,
-    fetching: bool,
+    /// Whether the last time went from the last page to the first.
+    backwards: bool,
 }
 
 impl Zeroer {
-    /// For so many bytes in all.
-    pub(crate) fn new(bytes: usize) -> Self {
-        let streaming = cfg!(target_arch = "x86_64") && bytes >= from();
-        Self { streaming, fetching: !streaming && bytes > BEYOND_NEAR }
+    /// Zeroes these runs of whole pages, where so many bytes are restored in all, and orders that before everything that
+    /// follows.
+    pub(crate) fn zero(&mut self, bytes: &mut [u8], runs: &[Range<usize>], total: usize) {
+        let Tried { way, .. } = Place::of(total).fastest();
+        self.backwards = way.turning && !self.backwards;
+        way.zero(bytes, runs, self.backwards);
     }
-
-    /// Says which pages come next, so that they can be on their way while others are written. It changes nothing else.
-    pub(crate) fn fetch(&self, pages: &[u8]) {
-        if self.fetching {
-            fetch(pages);
-        }
-    }
-
-    /// Zeroes whole pages.
-    ///
-    /// # Panics
-    /// When the bytes are not whole pages.
-    pub(crate) fn zero(&self, pages: &mut [u8]) {
-        let whole = |value: usize| value.is_multiple_of(page::size());
-        assert!(whole(pages.as_ptr().addr()) && whole(pages.len()));
-        if self.streaming { stream(pages) } else { pages.fill(0) }
-    }
-}
-
-impl Drop for Zeroer {
-    fn drop(&mut self) {
-        #[cfg(target_arch = "x86_64")]
-        if self.streaming {
-            // SAFETY: the fence is part of SSE, which every x86-64 CPU has.
-            unsafe { std::arch::x86_64::_mm_sfence() };
-        }
-    }
-}
-
-/// Asks for pages without waiting for them.
-#[cfg(target_arch = "x86_64")]
-fn fetch(pages: &[u8]) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // By pages whose size the compiler knows, so that it unrolls the loop.
-    for page in pages.as_chunks::<4096>().0 {
-        for line in page.as_chunks::<LINE>().0 {
-            // SAFETY: a prefetch is a hint: it reads nothing that could be seen, and never faults.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-        }
-    }
-}
-
-/// There is no prefetch that Rust knows.
-#[cfg(not(target_arch = "x86_64"))]
-fn fetch(_: &[u8]) {}
-
-/// Zeroes whole pages with streaming stores, which a fence has to follow.
-#[cfg(target_arch = "x86_64")]
-fn stream(pages: &mut [u8]) {
-    use std::arch::x86_64::{__m128i, _mm_setzero_si128, _mm_stream_si128};
-    for line in pages.as_chunks_mut::<LINE>().0 {
-        let to = line.as_mut_ptr().cast::<__m128i>();
-        // SAFETY: the four stores are within the line, which is exclusively borrowed, and aligned, since it is a part
-        // of whole pages (asserted by the caller) that begins at a multiple of its size. `Zeroer` fences them.
-        unsafe {
-            for part in 0..4 {
-                _mm_stream_si128(to.add(part), _mm_setzero_si128());
-            }
-        }
-    }
-}
-
-/// The C library has what there is: `DC ZVA` on aarch64 zeroes a line without reading it.
-#[cfg(not(target_arch = "x86_64"))]
-fn stream(pages: &mut [u8]) {
-    pages.fill(0);
 }
 
 #[cfg(test)]
@@ -129,28 +156,50 @@ mod tests {
     use crate::sys::page::reserve;
 
     #[test]
-    fn sizes_of_caches_are_read_as_the_kernel_writes_them() {
-        assert_eq!(kibibytes("32768K\n"), Some(32_768));
-        assert_eq!(kibibytes("48K"), Some(48));
-        assert_eq!(kibibytes(""), None);
-        assert_eq!(kibibytes("32M"), None);
+    fn every_way_zeroes_the_runs_and_nothing_beside_them() {
+        let (page, map) = (page::size(), reserve(8 * page::size()).unwrap());
+        // SAFETY: the mapping is this test's own, and readable and writable as a whole.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) };
+        let runs = [page..2 * page, 3 * page..6 * page];
+        for stores in Stores::available() {
+            for [fetching, turning] in [[false, false], [false, true], [true, false], [true, true]] {
+                let way = Way { stores, fetching, turning };
+                bytes.fill(7);
+                way.zero(bytes, &runs, turning);
+                for (index, &byte) in bytes.iter().enumerate() {
+                    let within = runs.iter().any(|run| run.contains(&index));
+                    assert_eq!(byte == 0, within, "{way}: {index}");
+                }
+            }
+        }
     }
 
     #[test]
-    fn whole_pages_are_zeroed_and_nothing_beside_them() {
-        let (page, map) = (page::size(), reserve(4 * page::size()).unwrap());
-        // SAFETY: the mapping is this test's own, and readable and writable as a whole.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) };
-        for zeroer in
-            [Zeroer { streaming: true, fetching: false }, Zeroer { streaming: false, fetching: true }]
-        {
-            bytes.fill(7);
-            zeroer.fetch(&bytes[page..]);
-            assert!(bytes.iter().all(|byte| *byte == 7));
-            zeroer.zero(&mut bytes[page..3 * page]);
-            for (index, &byte) in bytes.iter().enumerate() {
-                assert_eq!(byte == 0, (page..3 * page).contains(&index), "{index}");
-            }
-        }
+    fn the_place_follows_from_the_caches() {
+        let epyc = Caches { own: 512 << 10, last: Some(32 << 20) };
+        let places = [256 << 10, 512 << 10, 1 << 20, 8 << 20, 16 << 20, 20 << 20, 64 << 20];
+        use Place::{Between, Beyond, Far, Near};
+        assert_eq!(
+            places.map(|bytes| Place::among(bytes, epyc)),
+            [Near, Near, Far, Far, Between, Beyond, Beyond]
+        );
+        let unknown = Caches { last: None, ..epyc };
+        assert_eq!(Place::among(1 << 40, unknown), Far);
+        let outside = |bytes| Place::outside_of(bytes, epyc);
+        assert_eq!([1, 8 << 20, 20 << 20, 32 << 20, 64 << 20].map(outside), [0.0, 0.0, 0.5, 1.0, 1.0]);
+        assert_eq!(Place::outside_of(1 << 40, unknown), 0.0);
+    }
+
+    #[test]
+    fn a_way_that_turns_goes_back_every_other_time() {
+        let mut zeroer = Zeroer::default();
+        let turns = Place::Near.fastest().way.turning;
+        let went: Vec<_> = (0..4)
+            .map(|_| {
+                zeroer.zero(&mut [], &[], 0);
+                zeroer.backwards
+            })
+            .collect();
+        assert_eq!(went, [turns, false, turns, false]);
     }
 }
