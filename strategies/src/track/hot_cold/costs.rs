@@ -37,7 +37,7 @@ impl Costs {
     }
 
     /// Restoring a page where so many bytes are in each reset.
-    fn restoring(&self, bytes: usize) -> f64 {
+    pub(super) fn restoring(&self, bytes: usize) -> f64 {
         let [near, far, between, beyond] = self.restore_ns;
         match Place::of(bytes) {
             Place::Near => near,

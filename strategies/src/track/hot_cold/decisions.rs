@@ -28,9 +28,6 @@ const SETTLED: u32 = 2;
 /// Pages between two that are to be protected for which one system call is cheaper than two.
 const BRIDGE: usize = 2_048;
 
-/// Pages among which what is done once for all is divided at least: fewer would decide for the others.
-const RECENT: f64 = 16.0;
-
 /// Resets with faults that weigh in what faults are taken to cost.
 const LATELY: f64 = 8.0;
 
@@ -74,6 +71,8 @@ pub(super) struct Decisions {
     suspects: Vec<Suspect>,
     /// Those of them that were suspects before this reset.
     earlier: usize,
+    /// Suspects that this reset has found clean.
+    clean: Vec<usize>,
     /// Resets to come in which hot pages are looked at more often.
     alert: usize,
     /// Pages to be protected after the restore, since they have faulted.
@@ -102,6 +101,7 @@ impl Decisions {
             moved: false,
             suspects: Vec::new(),
             earlier: 0,
+            clean: Vec::new(),
             alert: 0,
             cooling: Vec::new(),
             demoted: Vec::new(),
@@ -118,6 +118,7 @@ impl Decisions {
         self.resets = self.resets.wrapping_add(1);
         self.cooling.clear();
         self.demoted.clear();
+        self.clean.clear();
         self.shared = 0.0;
         self.earlier = self.suspects.len();
         self.alert = self.alert.saturating_sub(1);
@@ -189,6 +190,7 @@ impl Decisions {
                 self.tiers[*index] = Tier::Hot;
                 return false;
             }
+            self.clean.push(*index);
             *clean += 1;
             if *clean < if *settled { SETTLED * patience } else { patience } {
                 return true;
@@ -200,6 +202,28 @@ impl Decisions {
             false
         });
         self.suspects = suspects;
+    }
+
+    /// Takes the suspects that were found clean out of the runs of pages to restore.
+    pub(super) fn leave_clean(&mut self, runs: &mut Vec<Range<usize>>) {
+        if self.clean.is_empty() {
+            return;
+        }
+        self.clean.sort_unstable();
+        let mut clean = self.clean.iter().map(|index| bytes_of(*index)).peekable();
+        let mut rest = Vec::with_capacity(runs.len() + self.clean.len());
+        for mut run in runs.drain(..) {
+            while let Some(page) = clean.next_if(|page| page.start < run.end) {
+                if page.start > run.start {
+                    rest.push(run.start..page.start);
+                }
+                run.start = run.start.max(page.end);
+            }
+            if !run.is_empty() {
+                rest.push(run);
+            }
+        }
+        *runs = rest;
     }
 
     /// Has a sample of the hot pages looked at that are within a memory of this size.
@@ -225,8 +249,10 @@ impl Decisions {
         if pages == 0 {
             return Ok(());
         }
-        let calls = stretches(&mut self.cooling, &self.hot, &mut protect)?;
-        self.shared += f64::from(calls) * self.costs.alone_ns;
+        stretches(&mut self.cooling, &self.hot, &mut protect)?;
+        // One call for all of them, though hot pages between them make it several: pages that are written too seldom to be hot
+        // would become so all the same, each since its neighbours are.
+        self.shared += self.costs.alone_ns;
         // Of so many resets, so that a few pages which go their own way do not decide for all.
         let kept = 1.0 - 1.0 / LATELY;
         self.of_late = (self.of_late.0 * kept + self.shared, self.of_late.1 * kept + pages as f64);
@@ -237,7 +263,7 @@ impl Decisions {
 
     /// What a page that faults takes of what is done once for all of them.
     fn shared_ns(&self) -> f64 {
-        self.of_late.0 / self.of_late.1.max(RECENT)
+        self.of_late.0 / self.of_late.1.max(1.0)
     }
 
     fn settle(&mut self) {
@@ -284,29 +310,26 @@ fn bytes_of(page: usize) -> Range<usize> {
     page * page::size()..(page + 1) * page::size()
 }
 
-/// Calls `protect` with as few ranges as pay that hold all of these runs, and no hot page; returns how many.
+/// Calls `protect` with as few ranges as pay that hold all of these runs, and no hot page.
 fn stretches<E>(
     runs: &mut Vec<Range<usize>>,
     hot: &[Range<usize>],
     mut protect: impl FnMut(Range<usize>) -> Result<(), E>,
-) -> Result<u32, E> {
+) -> Result<(), E> {
     runs.sort_unstable_by_key(|run| run.start);
     let mut hot = hot.iter().peekable();
     let mut runs = runs.drain(..);
-    let Some(mut stretch) = runs.next() else { return Ok(0) };
-    let mut calls = 1;
+    let Some(mut stretch) = runs.next() else { return Ok(()) };
     for next in runs {
         while hot.next_if(|run| run.start < stretch.end).is_some() {}
         let apart = hot.peek().is_some_and(|run| run.start < next.start);
         if apart || next.start - stretch.end > BRIDGE * page::size() {
-            calls += 1;
             protect(std::mem::replace(&mut stretch, next))?;
         } else {
             stretch.end = next.end;
         }
     }
-    protect(stretch)?;
-    Ok(calls)
+    protect(stretch)
 }
 
 #[cfg(test)]
@@ -463,15 +486,14 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_lie_alone_among_hot_ones_are_worth_more_patience() {
+    fn hot_neighbours_are_no_reason_to_become_hot() {
         let mut decisions = Decisions::new(Costs { alone_ns: 600.0, ..COSTS });
         let even: Vec<_> = (0..200).step_by(2).collect();
         (0..2).for_each(|_| drop(reset(&mut decisions, &even)));
         assert_eq!(decisions.hot().len(), 100);
-        assert_eq!(decisions.patience, 3);
         let odd: Vec<_> = (1..200).step_by(2).collect();
-        reset(&mut decisions, &odd);
-        assert_eq!((decisions.shared_ns().round(), decisions.patience), (323.0, 6));
+        let (protected, _) = reset(&mut decisions, &odd);
+        assert_eq!((protected.len(), decisions.shared_ns().round(), decisions.patience), (100, 6.0, 3));
     }
 
     #[test]
@@ -485,7 +507,18 @@ mod tests {
             decisions.patience
         };
         // Two calls and a walk, 6,400 ns in all: 400 ns for each of 16 pages.
-        assert_eq!([1, 16, 64, 3_200].map(patience), [7, 7, 4, 3]);
+        assert_eq!([1, 16, 64, 3_200].map(patience), [67, 7, 4, 3]);
+    }
+
+    #[test]
+    fn what_was_looked_at_and_found_clean_is_not_restored() {
+        let mut decisions = decisions();
+        (0..2).for_each(|_| drop(reset(&mut decisions, &[3, 4, 5, 6, 9])));
+        assert_eq!(decisions.hot(), [pages(3..7), pages(9..10)]);
+        reset(&mut decisions, &[4]);
+        let mut runs = vec![pages(3..7), pages(9..10), pages(20..21)];
+        decisions.leave_clean(&mut runs);
+        assert_eq!(runs, [pages(4..5), pages(20..21)]);
     }
 
     #[test]

@@ -7,9 +7,12 @@
 //! caching, *Algorithmica* 3, 1988). A page becomes hot when restoring it in every reset would have
 //! cost less than its last fault, or than its last two, so that a long gap is made up for by a short one. It is not looked
 //! at before it is restored: within the caches that costs as much as zeroing it, and beyond them several times as much.
-//! Only a sample of the hot pages is; one that is found clean is looked at from then on, and is hot no longer when it has
-//! been clean for as long as two faults are worth: with one, a page that is written about as seldom as pays would become
-//! hot and cold in turn.
+//! Only a sample of the hot pages is; one that is found clean is looked at from then on, restored where it differs, and hot no
+//! longer when it has been clean for as long as two faults are worth: with one, a page that is written about as seldom as pays
+//! would become hot and cold in turn.
+//!
+//! On made-up traces, with the costs of two machines and noise on them, that costs 1.15 times as much in the mean as the best
+//! choice of hot pages in hindsight, and 2.8 times at worst, where pages are written whenever they are cold (`competitive.rs`).
 //!
 //! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`]): a guest that
 //! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count. A memory that
@@ -21,6 +24,8 @@
 //!
 //! Decisions depend on the blocks and on the unit costs of this machine, which are measured once ([`Costs`]).
 
+#[cfg(test)]
+mod competitive;
 mod costs;
 mod decisions;
 
@@ -122,6 +127,7 @@ impl Tracker for HotCold {
             runs.extend(within.map(|run| run.start..run.end.min(bytes.len())));
         }
         decisions.question(bytes.len(), differs);
+        decisions.leave_clean(runs);
         decisions.sample(bytes.len(), differs);
         Ok(())
     }
