@@ -27,6 +27,14 @@ impl Caches {
         })
     }
 
+    /// What can be counted on of the last level, in bytes: a quarter, since others use it, too, and no more than two cores
+    /// have of it. Servers have 1 to 5 MiB for each core (Intel Xeon, AMD EPYC), in one cache for up to a hundred of them, and a
+    /// virtual machine is not told for how many: with 480 MiB said, 8 MiB of pages were mostly there, and 64 MiB were not
+    /// (`docs/FLOORS.md`).
+    pub(super) fn share(self) -> Option<usize> {
+        self.last.map(|last| (last / 4).min(8 << 20))
+    }
+
     /// From the level and the size of each, as the kernel writes them.
     fn of(caches: impl Iterator<Item = (String, String)>) -> Self {
         let mut found = Self::UNKNOWN;
@@ -58,6 +66,13 @@ mod tests {
         for nothing in ["", "32M", "0K", "99999999999999999999K"] {
             assert_eq!(kibibytes(nothing), None, "{nothing}");
         }
+    }
+
+    #[test]
+    fn a_large_cache_is_not_taken_for_one_s_own() {
+        let share = |last| Caches { own: 1 << 20, last }.share();
+        assert_eq!(share(None), None);
+        assert_eq!([16, 32, 480].map(|mib| share(Some(mib << 20))), [4, 8, 8].map(|mib| Some(mib << 20)));
     }
 
     #[test]

@@ -60,34 +60,42 @@ impl Place {
         Self::among(bytes, Caches::here())
     }
 
-    /// Beyond a quarter of the last level of caches, part of them has left it: a guest has data besides, and other cores have
-    /// theirs there. From five eighths on zeroing past the caches pays, whatever the guest does: with 32 MiB (AMD EPYC), a
+    /// From five eighths of the last level on zeroing past the caches pays, whatever the guest does: with 32 MiB (AMD EPYC), a
     /// block that writes whole pages and their zeroing took 2.2 times as long with streaming stores as with ordinary ones
     /// where there are 8 MiB of pages, 1.5 times with 16, and 0.75 times with 32. Where no size is told, nothing is beyond.
     fn among(bytes: usize, caches: Caches) -> Self {
-        match caches.last {
+        match (caches.last, caches.share()) {
             _ if bytes <= caches.own => Self::Near,
-            Some(last) if bytes >= last / 8 * 5 => Self::Beyond,
-            Some(last) if bytes > last / 4 => Self::Between,
+            (Some(last), _) if bytes >= last / 8 * 5 => Self::Beyond,
+            (_, Some(share)) if bytes > share => Self::Between,
             _ => Self::Far,
         }
     }
 
-    /// The share of so many bytes that the last level of caches does not hold, since others use it, too: none up to a quarter
-    /// of it, and all from its size on.
+    /// The share of so many bytes that is in no cache: none up to what can be counted on, and all from four times that on.
     pub(crate) fn outside(bytes: usize) -> f64 {
         Self::outside_of(bytes, Caches::here())
     }
 
     fn outside_of(bytes: usize, caches: Caches) -> f64 {
-        let part = |last: usize| bytes as f64 / last as f64;
-        caches.last.map_or(0.0, |last| ((part(last) - 0.25) / 0.75).clamp(0.0, 1.0))
+        let times = |share: usize| bytes as f64 / share as f64;
+        caches.share().map_or(0.0, |share| ((times(share) - 1.0) / 3.0).clamp(0.0, 1.0))
     }
 
     /// The way that is fastest there on this machine: tried on first use, in a fraction of a millisecond.
     pub fn fastest(self) -> Tried {
+        *self.tried().get_or_init(|| trial::fastest(self, Caches::here()))
+    }
+
+    /// Takes what was tried before on a machine like this, so that it is not tried again. Says whether that was in time: before
+    /// the first use.
+    pub fn assume(self, tried: Tried) -> bool {
+        self.tried().set(tried).is_ok()
+    }
+
+    fn tried(self) -> &'static OnceLock<Tried> {
         static TRIED: [OnceLock<Tried>; Place::ALL.len()] = [const { OnceLock::new() }; Place::ALL.len()];
-        *TRIED[self as usize].get_or_init(|| trial::fastest(self, Caches::here()))
+        &TRIED[self as usize]
     }
 }
 
@@ -188,6 +196,9 @@ mod tests {
         let outside = |bytes| Place::outside_of(bytes, epyc);
         assert_eq!([1, 8 << 20, 20 << 20, 32 << 20, 64 << 20].map(outside), [0.0, 0.0, 0.5, 1.0, 1.0]);
         assert_eq!(Place::outside_of(1 << 40, unknown), 0.0);
+        let xeon = Caches { own: 2 << 20, last: Some(480 << 20) };
+        assert_eq!([8 << 20, 64 << 20, 300 << 20].map(|b| Place::among(b, xeon)), [Far, Between, Beyond]);
+        assert_eq!(Place::outside_of(64 << 20, xeon), 1.0);
     }
 
     #[test]

@@ -17,15 +17,22 @@ const TRIED: usize = 256 << 10;
 /// Repetitions; the fastest counts, since noise only ever adds.
 const ROUNDS: usize = 3;
 
+static HERE: OnceLock<Costs> = OnceLock::new();
+
 impl Costs {
     /// Where a mechanism is missing, the strategy is unavailable, and typical figures do no harm.
     const TYPICAL: Self =
         Self { restore_ns: [50.0, 100.0, 150.0, 100.0], fault_ns: 700.0, alone_ns: 1_200.0, walk_ns: 2.5 };
 
-    /// The costs of this machine, measured on first use.
+    /// The costs of this machine, measured on first use, in two to three milliseconds.
     pub fn here() -> &'static Self {
-        static HERE: OnceLock<Costs> = OnceLock::new();
         HERE.get_or_init(|| Self::measure().unwrap_or(Self::TYPICAL))
+    }
+
+    /// Takes costs that were measured before on a machine like this, so that a process which starts often need not measure
+    /// them, and decides as the last one did. Says whether that was in time: before the first use.
+    pub fn assume(self) -> bool {
+        HERE.set(self).is_ok()
     }
 
     /// Resets between two writes of a page, among so many pages, in which restoring it costs no more than protecting it,
