@@ -131,7 +131,7 @@ fn hostile_sizes_are_refused_and_not_tried() {
     let found = json(memories);
     let full =
         &found["strategies"].as_array().unwrap().iter().find(|s| s["name"] == "copy/full").unwrap()["reason"];
-    assert!(full.as_str().unwrap().starts_with("memory 0 brings the initial size to 65536 pages"), "{full}");
+    assert!(full.as_str().unwrap().starts_with("memory 1 brings the initial size to 131072 pages"), "{full}");
 }
 
 /// What `inspect` says that a strategy can bring back is what `verify` finds, also of modules that an engine may not take.
