@@ -27,8 +27,8 @@ impl Zeroing {
                 let place = match place {
                     Place::Near => "few pages",
                     Place::Far => "many pages",
-                    Place::Between => "more pages than the caches hold for sure",
-                    Place::Beyond => "more pages than all caches hold",
+                    Place::Between => "as many pages as the caches hold in part",
+                    Place::Beyond => "more pages than they hold",
                 };
                 Self { place: place.into(), way: way.to_string(), page_ns }
             })

@@ -87,3 +87,16 @@ fn doctor_reports_what_decides_soundness() {
         assert!(shown.contains(words), "{words}: {shown}");
     }
 }
+
+#[test]
+fn doctor_says_how_pages_are_zeroed() {
+    let found = json(&["doctor", "--json"]);
+    let ways = list(&found, "zeroing");
+    assert_eq!(ways.len(), 4, "{ways:?}");
+    let shown = resetbench().arg("doctor").assert().success().get_output().stdout.clone();
+    let shown = String::from_utf8_lossy(&shown);
+    for way in ways {
+        assert!(way["page_ns"].as_f64().unwrap() > 0.0, "{way}");
+        assert!(shown.contains(&format!("  {}: ", text(way, "place"))), "{way}: {shown}");
+    }
+}

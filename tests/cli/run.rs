@@ -156,6 +156,27 @@ fn who_is_steady_runs_rounds_while_others_are_on_their_way() {
 }
 
 #[test]
+fn explain_says_what_was_decided_and_how_pages_are_zeroed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let strategy = "adaptive/hot-cold";
+    let summary = run(&folder, &["-s", strategy, "-w", "stress/touch"]);
+    let explained = resetbench().args(["report", "--explain", "--quiet"]).arg(&folder).assert().success();
+    let explained = String::from_utf8_lossy(&explained.get_output().stdout).into_owned();
+    for way in list(&read(&folder.join("run.json")), "zeroing") {
+        let sentence = format!("{} by {} (", text(way, "place"), text(way, "way"));
+        assert!(explained.contains(&sentence), "{sentence}: {explained}");
+    }
+    let cells = list(&summary, "cells").iter().filter(|cell| text(cell, "strategy") == strategy);
+    let learned = cells.map(|cell| !cell["learned"].is_null()).collect::<Vec<_>>();
+    assert_eq!(
+        explained.contains(&format!("{strategy} on stress/touch restores ")),
+        learned == [true],
+        "{explained}"
+    );
+}
+
+#[test]
 fn ones_own_module_runs_through_all_strategies() {
     let temporary = tempfile::tempdir().unwrap();
     let module = temporary.path().join("mine.wasm");
