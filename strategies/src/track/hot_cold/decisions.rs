@@ -73,6 +73,8 @@ pub(super) struct Decisions {
     earlier: usize,
     /// Suspects that this reset has found clean.
     clean: Vec<usize>,
+    /// Kept between resets, so that leaving them out allocates nothing.
+    rest: Vec<Range<usize>>,
     /// Resets to come in which hot pages are looked at more often.
     alert: usize,
     /// Pages to be protected after the restore, since they have faulted.
@@ -102,6 +104,7 @@ impl Decisions {
             suspects: Vec::new(),
             earlier: 0,
             clean: Vec::new(),
+            rest: Vec::new(),
             alert: 0,
             cooling: Vec::new(),
             demoted: Vec::new(),
@@ -211,7 +214,7 @@ impl Decisions {
         }
         self.clean.sort_unstable();
         let mut clean = self.clean.iter().map(|index| bytes_of(*index)).peekable();
-        let mut rest = Vec::with_capacity(runs.len() + self.clean.len());
+        let rest = &mut self.rest;
         for mut run in runs.drain(..) {
             while let Some(page) = clean.next_if(|page| page.start < run.end) {
                 if page.start > run.start {
@@ -223,7 +226,7 @@ impl Decisions {
                 rest.push(run);
             }
         }
-        *runs = rest;
+        std::mem::swap(runs, rest);
     }
 
     /// Has a sample of the hot pages looked at that are within a memory of this size.
