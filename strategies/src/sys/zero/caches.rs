@@ -23,7 +23,10 @@ impl Caches {
             let read = |index, file| {
                 fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{file}")).ok()
             };
-            Self::of((0..8).map_while(|index| Some((read(index, "level")?, read(index, "size")?))))
+            // What reading each of these files takes is a good part of what trying ways takes.
+            let levels = (0..8).map_while(|index| Some((index, read(index, "level")?)));
+            let beyond = levels.filter(|(_, level)| level.trim() != "1");
+            Self::of(beyond.filter_map(|(index, level)| Some((level, read(index, "size")?))))
         })
     }
 

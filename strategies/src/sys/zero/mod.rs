@@ -14,6 +14,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use memmap2::MmapOptions;
+
 use crate::sys::page;
 use caches::Caches;
 
@@ -61,8 +63,9 @@ impl Place {
     }
 
     /// From five eighths of the last level on zeroing past the caches pays, whatever the guest does: with 32 MiB (AMD EPYC), a
-    /// block that writes whole pages and their zeroing took 2.2 times as long with streaming stores as with ordinary ones
-    /// where there are 8 MiB of pages, 1.5 times with 16, and 0.75 times with 32. Where no size is told, nothing is beyond.
+    /// block that fills its pages and their zeroing took 1.9 times as long with streaming stores as with ordinary ones where
+    /// there are 8 MiB of pages, as long with 16, and 0.9 times with 32 (`docs/ZEROING.md`). Where no size is told, nothing is
+    /// beyond.
     fn among(bytes: usize, caches: Caches) -> Self {
         match (caches.last, caches.share()) {
             _ if bytes <= caches.own => Self::Near,
@@ -84,7 +87,28 @@ impl Place {
 
     /// The way that is fastest there on this machine: tried on first use, in a fraction of a millisecond.
     pub fn fastest(self) -> Tried {
-        *self.tried().get_or_init(|| trial::fastest(self, Caches::here()))
+        *self.tried().get_or_init(|| {
+            // Populated at once, which takes less than a fault for each page.
+            let map = MmapOptions::new().len(trial::bytes(self, Caches::here())).populate().map_anon();
+            map.map_or(trial::UNTRIED, |mut map| trial::fastest(self, &mut map))
+        })
+    }
+
+    /// The same of each place, tried on these bytes, of which there are [enough](Self::trial_bytes): one memory for all.
+    pub(crate) fn all_fastest(bytes: &mut [u8]) -> [Tried; Self::ALL.len()] {
+        Self::ALL.map(|place| {
+            let size = trial::bytes(place, Caches::here());
+            *place.tried().get_or_init(|| trial::fastest(place, &mut bytes[..size]))
+        })
+    }
+
+    /// How many bytes it takes to try all of them.
+    pub(crate) fn trial_bytes() -> usize {
+        Self::ALL
+            .into_iter()
+            .map(|place| trial::bytes(place, Caches::here()))
+            .max()
+            .expect("there are places")
     }
 
     /// Takes what was tried before on a machine like this, so that it is not tried again. Says whether that was in time: before
@@ -100,11 +124,19 @@ impl Place {
 }
 
 impl Way {
-    fn zero(self, bytes: &mut [u8], runs: &[Range<usize>], backwards: bool) {
+    /// Zeroes these runs of pages, from the last to the first where `backwards`, and orders that before everything that follows.
+    /// Whoever wants to go [there and back](Self::turning) says each time where it goes.
+    ///
+    /// # Panics
+    /// When the bytes do not begin with a page, or a run consists of other than whole pages of them.
+    pub fn zero(self, bytes: &mut [u8], runs: &[Range<usize>], backwards: bool) {
         if self.fetching || backwards {
             // Pages by number, since going through bytes by a step that only the kernel knows would divide.
             let shift = page::size().trailing_zeros();
-            let pages = runs.iter().flat_map(|run| run.start >> shift..run.end >> shift);
+            let pages = runs.iter().flat_map(|run| {
+                assert!((run.start | run.end).trailing_zeros() >= shift, "{run:?} are not whole pages");
+                run.start >> shift..run.end >> shift
+            });
             if backwards { self.by_page(bytes, pages.rev()) } else { self.by_page(bytes, pages) }
         } else {
             runs.iter().for_each(|run| self.stores.zero(&mut bytes[run.clone()]));
@@ -179,6 +211,21 @@ mod tests {
                     assert_eq!(byte == 0, within, "{way}: {index}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_page_is_not_zeroed_by_any_way() {
+        let (page, map) = (page::size(), reserve(4 * page::size()).unwrap());
+        // SAFETY: the mapping is this test's own, and readable and writable as a whole.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) };
+        for (fetching, run) in [false, true]
+            .into_iter()
+            .flat_map(|fetching| [1..page, page..page + 8, 8..2 * page].map(|run| (fetching, run)))
+        {
+            let way = Way { stores: Stores::Libc, fetching, turning: false };
+            let zeroing = std::panic::AssertUnwindSafe(|| way.zero(bytes, std::slice::from_ref(&run), false));
+            std::panic::catch_unwind(zeroing).expect_err("not whole pages");
         }
     }
 

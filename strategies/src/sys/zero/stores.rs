@@ -47,13 +47,13 @@ impl Stores {
         Self::Streaming16,
     ];
 
-    /// Those that this processor has.
-    pub(super) fn available() -> impl Iterator<Item = Self> {
+    /// Those that this processor has, the plainest first.
+    pub fn available() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|stores| stores.is_available())
     }
 
     /// Whether what they write ends up in no cache.
-    pub(super) fn pass_caches(self) -> bool {
+    pub fn pass_caches(self) -> bool {
         matches!(self, Self::Streaming16 | Self::Streaming32 | Self::Streaming64 | Self::LineZero)
     }
 

@@ -22,20 +22,22 @@ const UNCACHED: usize = 128 << 10;
 /// What the C library does from the first page to the last.
 const PLAIN: Way = Way { stores: Stores::Libc, fetching: false, turning: false };
 
-/// Tries the ways that there are for bytes at such a place. Where there is no memory to try them on, what the C library
-/// does is taken, at a typical cost.
-pub(super) fn fastest(place: Place, caches: Caches) -> Tried {
+/// What is taken where there is no memory to try anything on.
+pub(super) const UNTRIED: Tried = Tried { way: PLAIN, page_ns: 100.0 };
+
+/// How many bytes it takes to try ways for such a place: whole pages.
+pub(super) fn bytes(place: Place, caches: Caches) -> usize {
     let bytes = match place {
         Place::Near => caches.own / 2,
         // Twice what a core has to itself: the part that is still there must not decide.
         Place::Far => (2 * caches.own).min(4 << 20),
         Place::Between | Place::Beyond => UNCACHED,
     };
-    let bytes = bytes.next_multiple_of(page::size()).max(16 * page::size());
-    let Ok(map) = page::reserve(bytes) else { return Tried { way: PLAIN, page_ns: 100.0 } };
-    // SAFETY: the mapping is new, readable and writable as a whole, and nobody else knows of it.
-    let bytes = unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) };
-    bytes.fill(1);
+    bytes.next_multiple_of(page::size()).max(16 * page::size())
+}
+
+/// Tries the ways that there are for bytes at such a place, on as many bytes as [`bytes`] says, which are populated.
+pub(super) fn fastest(place: Place, bytes: &mut [u8]) -> Tried {
     let mut best = |ways: &[Way]| best(place, bytes, ways);
 
     // Where nothing passes the caches, what the C library does has to do.
@@ -44,19 +46,16 @@ pub(super) fn fastest(place: Place, caches: Caches) -> Tried {
     if plain.is_empty() {
         plain.push(PLAIN);
     }
+    let fetching = |way| [way, Way { fetching: CAN_FETCH, ..way }];
     match place {
+        // One after the other: all at once would take twice as long.
         Place::Near | Place::Far => {
             let Tried { way, .. } = best(&plain);
-            let orders = [[false, false], [true, false], [false, true], [true, true]];
-            let orders = orders.map(|[turning, fetching]| Way { turning, fetching, ..way });
-            best(&orders.into_iter().filter(|way| CAN_FETCH || !way.fetching).collect::<Vec<_>>())
+            let Tried { way, .. } = best(&[way, Way { turning: true, ..way }]);
+            best(&fetching(way))
         }
         // The stores that are best where the lines are in a cache, and the order in which most of them still are.
-        Place::Between => {
-            let Tried { way, .. } = Place::Far.fastest();
-            let fetching = Way { fetching: CAN_FETCH, ..way };
-            best(&[Way { fetching: false, ..way }, fetching])
-        }
+        Place::Between => best(&fetching(Way { fetching: false, ..Place::Far.fastest().way })),
         Place::Beyond => best(&plain),
     }
 }
@@ -64,6 +63,8 @@ pub(super) fn fastest(place: Place, caches: Caches) -> Tried {
 /// The best of several ways, of which there is one at least.
 fn best(place: Place, bytes: &mut [u8], ways: &[Way]) -> Tried {
     let mut least = vec![f64::MAX; ways.len()];
+    // The first would find the bytes elsewhere than the others.
+    page_ns(place, bytes, ways[0]);
     for round in 0..ROUNDS {
         let fastest = least.iter().copied().fold(f64::MAX, f64::min);
         for (way, least) in ways.iter().zip(&mut least) {

@@ -1,5 +1,5 @@
 //! How far from the best policy in hindsight the decisions are, on traces that were made up: blocks that write the same
-//! pages, pages in turn, pages at random, in phases, and whatever hurts most.
+//! pages, pages in turn, pages at random, in phases, and whatever hurts most; and on what indexers write.
 //!
 //! The best in hindsight knows all blocks beforehand, and which pages to keep hot from the first to the last: those that are
 //! written most often, as many of them as is cheapest. Both pay what a machine was measured to cost, the faults, what the
@@ -63,6 +63,29 @@ fn traces(seed: u64) -> Vec<(String, usize, Blocks)> {
     traces
 }
 
+/// What the bundled indexers write in blocks of which no two are alike; after the last one comes the first again.
+fn recorded() -> Vec<(String, usize, Blocks)> {
+    let mut traces: Vec<(String, Vec<Vec<usize>>)> = Vec::new();
+    for line in include_str!("recorded.txt").lines().filter(|line| !line.starts_with('#')) {
+        if line.starts_with(char::is_alphabetic) {
+            traces.push((line.to_owned(), Vec::new()));
+            continue;
+        }
+        let number = |text: &str| text.parse::<usize>().expect("the number of a page");
+        let pages = line.split(' ').flat_map(|run| match run.split_once('-') {
+            Some((first, last)) => number(first)..=number(last),
+            None => number(run)..=number(run),
+        });
+        traces.last_mut().expect("a name comes first").1.push(pages.collect());
+    }
+    let replayed = |(name, trace): (String, Vec<Vec<usize>>)| {
+        let pages = trace.iter().flatten().max().expect("a block that writes") + 1;
+        let blocks = move |block: usize, _: &[bool]| trace[block % trace.len()].clone();
+        (name, pages, Box::new(blocks) as Blocks)
+    };
+    traces.into_iter().map(replayed).collect()
+}
+
 /// What a policy pays, in nanoseconds.
 struct Bill {
     costs: Costs,
@@ -91,15 +114,15 @@ fn online(known: Costs, costs: Costs, pages: usize, blocks: &mut Blocks) -> (f64
     let (mut decisions, mut bill) = (Decisions::new(known), Bill::new(costs, pages));
     let bytes = pages * page::size();
     let mut trace = Vec::new();
+    let [mut hot, mut written] = [vec![false; pages], vec![false; pages]];
     for block in 0..BLOCKS {
-        let mut hot = vec![false; pages];
-        for run in decisions.hot() {
-            hot[run.start / page::size()..run.end / page::size()].fill(true);
-        }
+        let runs: Vec<_> =
+            decisions.hot().iter().map(|run| run.start / page::size()..run.end / page::size()).collect();
+        runs.iter().for_each(|run| hot[run.clone()].fill(true));
         let dirty = blocks(block, &hot);
-        let mut written = vec![false; pages];
         dirty.iter().for_each(|page| written[*page] = true);
         let faults: Vec<_> = dirty.iter().copied().filter(|page| !hot[*page]).collect();
+        runs.into_iter().for_each(|run| hot[run].fill(false));
 
         decisions.begin();
         if !faults.is_empty() {
@@ -123,6 +146,7 @@ fn online(known: Costs, costs: Costs, pages: usize, blocks: &mut Blocks) -> (f64
         protected.unwrap();
         let restored = restored.iter().map(ExactSizeIterator::len).sum::<usize>() / page::size();
         bill.block(faults.len(), restored, looks, calls);
+        dirty.iter().for_each(|page| written[*page] = false);
         trace.push(dirty);
     }
     (bill.ns, trace)
@@ -132,13 +156,13 @@ fn online(known: Costs, costs: Costs, pages: usize, blocks: &mut Blocks) -> (f64
 fn in_hindsight(costs: Costs, pages: usize, trace: &[Vec<usize>]) -> f64 {
     let mut often = vec![0; pages];
     trace.iter().flatten().for_each(|page| often[*page] += 1);
-    let mut order: Vec<_> = (0..pages).collect();
+    let mut order: Vec<_> = (0..pages).filter(|page| often[*page] > 0).collect();
     order.sort_by_key(|page| std::cmp::Reverse(often[*page]));
     let mut rank = vec![0; pages];
     order.iter().enumerate().for_each(|(place, page)| rank[*page] = place);
     // Pages that are written as often are all hot, or none is.
-    let sizes =
-        (0..=pages).filter(|&hot| hot == 0 || hot == pages || often[order[hot - 1]] != often[order[hot]]);
+    let all = order.len();
+    let sizes = (0..=all).filter(|&hot| hot == 0 || hot == all || often[order[hot - 1]] != often[order[hot]]);
     let bills = sizes.map(|hot| {
         let mut bill = Bill::new(costs, pages);
         for dirty in trace {
@@ -163,7 +187,7 @@ fn the_decisions_cost_little_more_than_the_best_in_hindsight() {
                 alone_ns: wrong(costs.alone_ns),
                 walk_ns: wrong(costs.walk_ns),
             };
-            for (name, pages, mut blocks) in traces(seed) {
+            for (name, pages, mut blocks) in traces(seed).into_iter().chain(recorded()) {
                 let (paid, trace) = online(known, costs, pages, &mut blocks);
                 let best = in_hindsight(costs, pages, &trace);
                 ratios.push((paid / best, format!("{name}, machine {machine}, seed {seed}")));
@@ -172,7 +196,8 @@ fn the_decisions_cost_little_more_than_the_best_in_hindsight() {
     }
     ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mean = (ratios.iter().map(|(ratio, _)| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
-    for (ratio, name) in ratios.iter().rev().take(5) {
+    let recorded = ratios.iter().rev().filter(|(_, name)| name.starts_with("indexer/"));
+    for (ratio, name) in ratios.iter().rev().take(5).chain(recorded.take(5)) {
         println!("{ratio:.2}: {name}");
     }
     println!("{} traces, geometric mean {mean:.3}, median {:.3}", ratios.len(), ratios[ratios.len() / 2].0);

@@ -5,7 +5,9 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use crate::in_place::region::{Pages, Region};
+use memmap2::Advice;
+
+use crate::in_place::region::Region;
 use crate::learned::Costs;
 use crate::sys::page;
 use crate::sys::pagemap_scan::{Scanner, Select};
@@ -24,7 +26,7 @@ impl Costs {
     const TYPICAL: Self =
         Self { restore_ns: [50.0, 100.0, 150.0, 100.0], fault_ns: 700.0, alone_ns: 1_200.0, walk_ns: 2.5 };
 
-    /// The costs of this machine, measured on first use, in two to three milliseconds.
+    /// The costs of this machine, measured on first use, in about two milliseconds.
     pub fn here() -> &'static Self {
         HERE.get_or_init(|| Self::measure().unwrap_or(Self::TYPICAL))
     }
@@ -56,17 +58,21 @@ impl Costs {
     }
 
     fn measure() -> io::Result<Self> {
-        let region = Region::reserve(TRIED, TRIED, 0)?;
+        // One memory for everything, since populating it takes a good part of the time.
+        let size = TRIED.max(Place::trial_bytes());
+        let region = Region::reserve(size, size, 0)?;
         // SAFETY: no instance owns this region, and the view is used here only.
         let mut pages = unsafe { region.pages() };
         pages.make_protectable()?;
         let mut scanner = Scanner::open()?;
         let mut least = [f64::MAX; 4];
-        touch(&mut pages);
+        // It is faster than a fault for each page. A kernel that does not know it leaves them to these.
+        let _ = pages.map().advise_range(Advice::PopulateWrite, 0, size);
+        touch(pages.bytes_mut());
         for _ in 0..ROUNDS {
             let fault = timed(TRIED, || {
                 scanner.protect(pages.addresses(0..TRIED))?;
-                touch(&mut pages);
+                touch(&mut pages.bytes_mut()[..TRIED]);
                 Ok(())
             })?;
             let mut scan = |bytes| {
@@ -88,14 +94,14 @@ impl Costs {
         let [fault_ns, alone_ns, one, all] = least;
         // Less what a call takes however little it passes over.
         let walk_ns = ((all - one) / (TRIED / page::size() - 1) as f64).max(0.1);
-        let restore_ns = Place::ALL.map(|place| place.fastest().page_ns);
+        let restore_ns = Place::all_fastest(pages.bytes_mut()).map(|tried| tried.page_ns);
         Ok(Self { restore_ns, fault_ns, alone_ns, walk_ns })
     }
 }
 
 /// Writes a byte into each page.
-fn touch(pages: &mut Pages<'_>) {
-    pages.bytes_mut().iter_mut().step_by(page::size()).for_each(|byte| *byte = black_box(1));
+fn touch(bytes: &mut [u8]) {
+    bytes.iter_mut().step_by(page::size()).for_each(|byte| *byte = black_box(1));
 }
 
 /// Nanoseconds that something done to so many bytes takes per page.

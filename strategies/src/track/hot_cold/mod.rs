@@ -11,8 +11,9 @@
 //! longer when it has been clean for as long as two faults are worth: with one, a page that is written about as seldom as pays
 //! would become hot and cold in turn.
 //!
-//! On made-up traces, with the costs of two machines and noise on them, that costs 1.14 times as much in the mean as the best
-//! choice of hot pages in hindsight, and 2.8 times at worst, where pages are written whenever they are cold (`competitive.rs`).
+//! On traces that were made up, with the costs of two machines and noise on them, that costs 1.13 times as much in the mean as
+//! the best choice of hot pages in hindsight, and 2.8 times at worst, where pages are written whenever they are cold; on what
+//! the bundled indexers write, 1.2 times at worst (`competitive.rs`).
 //!
 //! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`]): a guest that
 //! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count. A memory that
