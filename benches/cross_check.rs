@@ -129,7 +129,7 @@ fn plain(
     let engine = plan.engine()?;
     let module = Module::new(&engine, &workload.module).map_err(anyhow::Error::from)?;
     let mut linker = Linker::new(&engine);
-    host::link(&mut linker).map_err(anyhow::Error::from)?;
+    host::link(&mut linker, &module).map_err(anyhow::Error::from)?;
     let pre = linker.instantiate_pre(&module).map_err(anyhow::Error::from)?;
     let states = host::Shared::default();
     let fresh = || instantiate(&pre, BlockState::new(states.clone()));

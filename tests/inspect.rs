@@ -51,6 +51,19 @@ fn the_table_names_what_is_restored_and_what_is_refused() {
 }
 
 #[test]
+fn functions_that_the_host_does_not_offer_are_named() {
+    let wat = r#"(module (import "wbg" "now" (func (result f64))) (import "env" "__host_len" (func (result i32)))
+        (import "wbg" "now" (func (result f64))) (memory (export "memory") 1) (func (export "_start")))"#;
+    assert_eq!(json(&wat::parse_str(wat).unwrap())["traps"], serde_json::json!(["wbg.now"]));
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("module.wat");
+    fs::write(&path, wat).unwrap();
+    let told = "a block that calls one fails\n\n  wbg.now\n";
+    inspect().arg(path).assert().success().stdout(predicate::str::contains(told));
+    assert!(!text("c").contains("does not offer"));
+}
+
+#[test]
 fn json_has_an_answer_of_every_strategy_to_every_construct() {
     let found = json(&fs::read(prebuilt("tables")).unwrap());
     assert_eq!(found["schema"], 1);

@@ -44,7 +44,7 @@ fn cut(block: &Block) -> Vec<Block> {
 /// The numbers of the pages that a block leaves different from those of a fresh instance, which are zero beyond its end.
 fn written(engine: &Engine, module: &Module, workload: &Workload, input: Arc<[u8]>) -> Vec<usize> {
     let mut linker = Linker::new(engine);
-    host::link(&mut linker).unwrap();
+    host::link(&mut linker, module).unwrap();
     let stored = workload.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
     let mut state = BlockState::new(Shared::new(stored.collect()));
     state.begin(input);
@@ -54,7 +54,7 @@ fn written(engine: &Engine, module: &Module, workload: &Workload, input: Arc<[u8
     let fresh = memory.data(&store).to_vec();
     let start = instance.get_typed_func::<(), ()>(&mut store, "_start").unwrap();
     let result = start.call(&mut store, ());
-    assert_eq!(host::outcome(result, store.data().log()), Outcome::Completed, "{}", workload.name);
+    assert_eq!(store.data_mut().outcome(result), Outcome::Completed, "{}", workload.name);
     let pages = memory.data(&store).chunks(PAGE).enumerate();
     let differs = |(index, page): (usize, &[u8])| match fresh.get(index * PAGE..(index + 1) * PAGE) {
         Some(fresh) => page != fresh,

@@ -41,7 +41,7 @@ impl Cell {
         let place = ground.executing.join()?;
         let store = Shared::new(initial(spec));
         let mut linker = Linker::new(module.engine());
-        host::link(&mut linker)?;
+        host::link(&mut linker, module)?;
         stages.end("link");
         let state = {
             let store = store.clone();
@@ -213,7 +213,7 @@ impl Cell {
     }
 
     pub(super) fn outcome(&mut self, result: wasmtime::Result<()>) -> Result<Outcome> {
-        Ok(host::outcome(result, self.session.store_mut()?.data().log()))
+        Ok(self.session.store_mut()?.data_mut().outcome(result))
     }
 
     fn execute(&mut self, block: usize) -> Result<Outcome> {
@@ -242,14 +242,18 @@ impl Cell {
 
     /// A timeout while measuring would be a time that means nothing.
     pub(super) fn check(&self, block: usize, result: wasmtime::Result<()>) -> Result<()> {
-        self.in_time(block, &host::outcome(result, ""))
+        self.within(block, result.is_err_and(|error| host::timed_out(&error)))
     }
 
     /// The same of an outcome.
     pub(super) fn in_time(&self, block: usize, outcome: &Outcome) -> Result<()> {
+        self.within(block, *outcome == Outcome::TimedOut)
+    }
+
+    fn within(&self, block: usize, timed_out: bool) -> Result<()> {
         let limit = self.timeout().as_secs_f32();
         ensure!(
-            *outcome != Outcome::TimedOut,
+            !timed_out,
             "block {block} took more than {limit} s of CPU time while it was measured: allow for more with --timeout"
         );
         Ok(())

@@ -34,7 +34,7 @@ impl Fresh {
         let engine = Engine::new(&config)?;
         let (module, _) = cache::module(compiled, &engine, &instrument(wasm, &facts)?)?;
         let mut linker = Linker::new(&engine);
-        host::link(&mut linker)?;
+        host::link(&mut linker, &module)?;
         let mut store = Store::new(&engine, BlockState::new(host::Shared::default()));
         store.set_epoch_deadline(options.deadline);
         let instance = linker.instantiate(&mut store, &module)?;

@@ -25,6 +25,11 @@ pub struct Own {
     #[arg(long, value_name = "FILE")]
     pub module: Option<PathBuf>,
 
+    /// Refuse a module that imports functions which this host does not offer. Without this, as with metashrew, such a function
+    /// traps when it is called, and the block fails.
+    #[arg(long, requires = "module")]
+    pub strict_imports: bool,
+
     /// Give indexers these blocks: a file or folder of raw or hex blocks, or Bitcoin Core's blk*.dat files; packed with
     /// gzip, zstd or xz, or not. They get the heights that their coinbases state, in the order of their chain.
     #[arg(long, value_name = "PATH")]

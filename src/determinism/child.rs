@@ -74,7 +74,7 @@ pub fn serve(spec: &Spec) -> Result<ExitCode> {
         }
         session.store_mut()?.data_mut().begin(input);
         let result = session.execute();
-        match host::outcome(result, session.store_mut()?.data().log()) {
+        match session.store_mut()?.data_mut().outcome(result) {
             Outcome::Completed => {}
             Outcome::Trapped(reason) | Outcome::Failed(reason) => {
                 say(&Line::Trapped { block, reason })?;
@@ -111,7 +111,7 @@ fn start(spec: &Spec) -> Result<Started> {
         spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect();
     let store = Shared::new(store);
     let mut linker = Linker::new(&engine);
-    host::link(&mut linker)?;
+    host::link(&mut linker, &module)?;
     let state = {
         let store = store.clone();
         move || BlockState::new(store.clone())

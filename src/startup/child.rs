@@ -70,7 +70,7 @@ pub fn serve(spec: &Spec) -> Result<()> {
     };
     clock.end(if spec.path == Path::Jit { "compile" } else { "load" });
     let mut linker = Linker::new(&engine);
-    host::link(&mut linker)?;
+    host::link(&mut linker, &module)?;
     clock.end("link");
     let store = Shared::default();
     let mut session = plan.start(&module, &linker, move || BlockState::new(store.clone()))?;

@@ -23,12 +23,23 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         .iter()
         .map(|strategy| (*strategy, strategy.judge(&facts), strategy.support(&facts)))
         .collect();
-    tell(args.json, &as_json(&judged), || as_text(&shown, &judged))
+    let traps = user::foreign(&facts);
+    tell(args.json, &as_json(&judged, &traps), || {
+        let mut text = as_text(&shown, &judged);
+        if !traps.is_empty() {
+            let _ = write!(
+                text,
+                "\nFunctions that it imports and the host of an indexer does not offer: a block that calls one fails\n\n  {}\n",
+                traps.join("\n  ")
+            );
+        }
+        text
+    })
 }
 
 type Judged = (&'static Strategy, Vec<Judgement>, Support);
 
-fn as_json(judged: &[Judged]) -> Value {
+fn as_json(judged: &[Judged], traps: &[String]) -> Value {
     // All strategies judge the same constructs.
     let constructs = judged.first().map_or(&[][..], |(_, judgements, _)| judgements);
     let constructs: Vec<_> = constructs
@@ -53,7 +64,7 @@ fn as_json(judged: &[Judged]) -> Value {
             })
         })
         .collect();
-    json!({"schema": 1, "constructs": constructs, "strategies": strategies})
+    json!({"schema": 1, "constructs": constructs, "traps": traps, "strategies": strategies})
 }
 
 fn key(answer: &Answer) -> &'static str {

@@ -56,7 +56,7 @@ pub fn workloads(
         Some(_) if !filter.workloads.is_empty() => {
             bail!("--module runs your own indexer: it cannot be combined with --workload")
         }
-        Some(module) => vec![user::workload(module, given.as_ref())?],
+        Some(module) => vec![user::workload(module, given.as_ref(), own.strict_imports)?],
         None => guests(filter, params, quick, given.as_ref(), usual)?,
     };
     let one: Vec<&str> = found.iter().filter(|w| w.repeats_one_block()).map(|w| &*w.name).collect();

@@ -1,7 +1,11 @@
 //! The host of the metashrew ABI: what an indexer imports, over a key-value state in memory.
 //!
 //! Keys, values, logs and flushes are "arraybuffer" pointers: the u32 little-endian length sits in the four bytes
-//! before the pointer. A flush is the protobuf message `{ repeated bytes list = 1 }` of alternating keys and values.
+//! before the pointer. A flush is the protobuf message `{ repeated bytes list = 1 }` of alternating keys and values, and is in
+//! the store at once: it stays there if the block fails later.
+//!
+//! As metashrew does, it lets a module import what it does not offer, and such a function traps when it is called; and `abort`
+//! takes note of the failure and returns, so that the guest goes on, and the block has failed when it is over.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reset_strategies::Options;
 use sha2::{Digest, Sha256};
-use wasmtime::{Caller, Extern, Linker, Memory, Result, Trap, bail, format_err};
+use wasmtime::{Caller, Extern, Linker, Memory, Module, Result, Trap, bail, format_err};
 
 use super::scarcity::Scarcity;
 
@@ -63,6 +67,8 @@ pub struct BlockState {
     input: Arc<[u8]>,
     flushed: Option<Sha256>,
     log: String,
+    /// What the guest said when it aborted first, in its start function or in the block.
+    abort: Option<String>,
     interrupt: Option<Interrupt>,
     /// What the guest may grow to; no limits unless a host sets some and hands them to its store.
     pub limits: wasmtime::StoreLimits,
@@ -112,6 +118,7 @@ impl BlockState {
             input: Arc::from([]),
             flushed: None,
             log: String::new(),
+            abort: None,
             interrupt: None,
             limits: wasmtime::StoreLimits::default(),
             scarcity: Scarcity::default(),
@@ -150,10 +157,24 @@ impl BlockState {
         self.flushed.clone().map(|hash| hex(&hash.finalize()))
     }
 
-    /// What the guest logged last.
-    pub fn log(&self) -> &str {
-        &self.log
+    /// Sorts what an execution returned into an outcome, once for each. A guest that has aborted has failed, however it went on.
+    pub fn outcome(&mut self, result: Result<()>) -> Outcome {
+        let (ended, cause): (fn(String) -> Outcome, _) = match (result, self.abort.take()) {
+            (Err(error), _) if timed_out(&error) => return Outcome::TimedOut,
+            (_, Some(abort)) => (Outcome::Failed, abort),
+            (Ok(()), None) => return Outcome::Completed,
+            (Err(error), None) if error.downcast_ref::<Trap>().is_some() => {
+                (Outcome::Trapped, error.root_cause().to_string())
+            }
+            (Err(error), None) => (Outcome::Failed, error.root_cause().to_string()),
+        };
+        ended(if self.log.is_empty() { cause } else { format!("{cause}; logged: {}", self.log) })
     }
+}
+
+/// Whether the epoch deadline ended an execution.
+pub fn timed_out(error: &wasmtime::Error) -> bool {
+    error.downcast_ref::<Trap>() == Some(&Trap::Interrupt)
 }
 
 /// SHA-256 of nothing, in hex: what a block has flushed that flushed nothing.
@@ -178,25 +199,11 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Sorts what an execution returned into an outcome.
-pub fn outcome(result: Result<()>, log: &str) -> Outcome {
-    match result {
-        Ok(()) => Outcome::Completed,
-        Err(error) if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) => Outcome::TimedOut,
-        Err(error) => {
-            let cause = error.root_cause().to_string();
-            let ended =
-                if error.downcast_ref::<Trap>().is_some() { Outcome::Trapped } else { Outcome::Failed };
-            ended(if log.is_empty() { cause } else { format!("{cause}; logged: {log}") })
-        }
-    }
-}
-
-/// Defines the host's functions.
+/// Defines the host's functions, and for all others that the module imports some that trap.
 ///
 /// # Errors
 /// When the linker already has one of them.
-pub fn link(linker: &mut Linker<BlockState>) -> Result<()> {
+pub fn link(linker: &mut Linker<BlockState>, module: &Module) -> Result<()> {
     linker.func_wrap("env", "__host_len", |mut caller: Caller<'_, BlockState>| {
         called(&mut caller);
         caller.data().input.len() as i32
@@ -245,15 +252,33 @@ pub fn link(linker: &mut Linker<BlockState>) -> Result<()> {
         state.log = String::from_utf8_lossy(&text[..text.len().min(LOG_BYTES)]).into_owned();
         Ok(())
     })?;
-    // AssemblyScript's: message, file, line and column; the strings are UTF-16 in the guest's heap.
     linker.func_wrap(
         "env",
         "abort",
-        |_: Caller<'_, BlockState>, _: i32, _: i32, line: i32, column: i32| -> Result<()> {
-            bail!("the guest aborted at {line}:{column}")
+        |mut caller: Caller<'_, BlockState>,
+         message: i32,
+         _file: i32,
+         line: i32,
+         column: i32|
+         -> Result<()> {
+            let memory = memory(&mut caller)?;
+            let (bytes, state) = memory.data_and_store_mut(&mut caller);
+            let said = text(bytes, message).map_or_else(String::new, |text| format!(": {text}"));
+            state.abort.get_or_insert_with(|| format!("the guest aborted at {line}:{column}{said}"));
+            Ok(())
         },
     )?;
-    Ok(())
+    linker.define_unknown_imports_as_traps(module)
+}
+
+/// A string of AssemblyScript, which is UTF-16 with its length in bytes before it; none where the pointer leads to none.
+fn text(memory: &[u8], at: i32) -> Option<String> {
+    let bytes = buffer(memory, at).ok()?;
+    let units =
+        bytes[..bytes.len().min(LOG_BYTES)].as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));
+    let text: String =
+        char::decode_utf16(units).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    (!text.is_empty()).then_some(text)
 }
 
 /// How much of a log line is kept: enough for a sentence.
@@ -289,6 +314,9 @@ fn buffer(memory: &[u8], at: i32) -> Result<&[u8]> {
         .ok_or_else(|| format_err!("no buffer at {at:#x}: its length or bytes lie outside the memory"))
 }
 
+/// What a flush begins with that asks the host for something else than to store.
+const SYSCALL: u8 = 0x01;
+
 /// The fields of a flush. Only field 1 of wire type 2 occurs, so a protobuf library would be all unused code.
 struct Fields<'a>(&'a [u8]);
 
@@ -296,6 +324,11 @@ impl<'a> Fields<'a> {
     fn next(&mut self) -> Result<Option<&'a [u8]>> {
         const TAG: u8 = 1 << 3 | 2;
         let Some((&tag, rest)) = self.0.split_first() else { return Ok(None) };
+        if tag == SYSCALL {
+            bail!(
+                "__flush: a system call of newer hosts (it begins with {SYSCALL:#04x}), which this host does not offer"
+            );
+        }
         if tag != TAG {
             bail!("__flush: protobuf tag {tag:#x} where a byte string of field 1 belongs");
         }

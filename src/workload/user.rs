@@ -4,22 +4,32 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use reset_strategies::module::{Facts, Item};
+use reset_strategies::module::{Facts, Import, Item};
 use wasmparser::{ExternalKind, Parser, Payload, Validator, WasmFeatures};
 use wasmtime::{Config, Engine, Module};
 
 use super::blocks::Trace;
 use super::definition::inputs;
 use super::{Workload, host, module_file};
+use crate::prose::distinct;
 
-/// Reads a module and makes a workload of it; without blocks it is given those of the main network.
+/// Reads a module and makes a workload of it; without blocks it is given those of the main network. Functions that this host
+/// does not offer may be imported, unless `strict`, and are named.
 ///
 /// # Errors
-/// When the file cannot be read, is no module, lacks `_start` or `memory`, has a `_start` with parameters or results, or imports what this host does not offer.
-pub fn workload(path: &Path, given: Option<&Trace>) -> Result<Workload> {
+/// When the file cannot be read, is no module, lacks `_start` or `memory`, has a `_start` with parameters or results, or imports
+/// what this host does not offer: something else than a function, or anything where `strict`.
+pub fn workload(path: &Path, given: Option<&Trace>, strict: bool) -> Result<Workload> {
     let shown = module_file::shown(path);
     let module = module_file::read(path)?;
-    check(&module).with_context(|| format!("{shown} cannot be run as an indexer"))?;
+    let foreign = check(&module, strict).with_context(|| format!("{shown} cannot be run as an indexer"))?;
+    if !foreign.is_empty() {
+        eprintln!(
+            "note: {shown} imports {}, which this host does not offer: a block that calls one of them fails \
+             (--strict-imports refuses such modules)",
+            foreign.join(", ")
+        );
+    }
     let trace = given.cloned().unwrap_or_else(Trace::mainnet);
     Ok(Workload {
         name: module_file::name(path),
@@ -52,18 +62,29 @@ pub fn valid(module: &[u8]) -> Result<Facts> {
     Ok(facts)
 }
 
-/// Whether a module speaks the ABI: its imports are ours, and it exports `_start` and `memory`.
-fn check(module: &[u8]) -> Result<()> {
+/// The functions that a module imports and this host does not offer, as `module.name`, each once.
+pub fn foreign(facts: &Facts) -> Vec<String> {
+    let imports = facts.imports.iter().filter(|import| import.item == Item::Function && !offered(import));
+    distinct(imports.map(|import| format!("{}.{}", import.module, import.name)))
+}
+
+fn offered(import: &Import) -> bool {
+    import.item == Item::Function && import.module == "env" && host::offers(&import.name)
+}
+
+/// Whether a module speaks the ABI: it exports `_start` and `memory`, and its imports are ours, or functions that it need not
+/// call. Returns the latter.
+fn check(module: &[u8], strict: bool) -> Result<Vec<String>> {
     let facts = valid(module)?;
-    for import in &facts.imports {
-        if import.item != Item::Function || import.module != "env" || !host::offers(&import.name) {
-            bail!(
-                "it imports `{}.{}`, which this host does not offer; it offers {} from `env`",
-                import.module,
-                import.name,
-                host::FUNCTIONS.join(", "),
-            );
-        }
+    let refused = |import: &&Import| !offered(import) && (strict || import.item != Item::Function);
+    if let Some(import) = facts.imports.iter().find(refused) {
+        bail!(
+            "it imports the {} `{}.{}`, which this host does not offer; it offers the functions {} from `env`",
+            import.item,
+            import.module,
+            import.name,
+            host::FUNCTIONS.join(", "),
+        );
     }
     for (name, item, remedy) in [
         ("_start", Item::Function, "the function that runs a block"),
@@ -79,7 +100,7 @@ fn check(module: &[u8]) -> Result<()> {
             "its `_start` takes {takes} parameters and returns {gives} results: this host calls it with none, for none"
         );
     }
-    Ok(())
+    Ok(foreign(&facts))
 }
 
 /// How many parameters and results an exported function has; the module is valid.

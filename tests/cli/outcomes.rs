@@ -85,15 +85,75 @@ fn blocks_that_all_trap_are_told_everywhere_and_nothing_is_recommended() {
 #[test]
 fn a_host_function_that_refuses_is_a_failure_and_no_trap() {
     let folder = tempfile::tempdir().unwrap();
-    let aborts = r#"(module (import "env" "abort" (func $abort (param i32 i32 i32 i32)))
+    let nothing = r#"(module (import "env" "__flush" (func $flush (param i32)))
         (memory (export "memory") 1)
+        (func (export "_start") (call $flush (i32.const 2))))"#;
+    let (_, printed) = run(folder.path(), nothing);
+    assert!(printed.contains("(1 failed; the first: block 0 failed (no buffer at 0x2: "), "{printed}");
+}
+
+#[test]
+fn a_guest_that_aborts_goes_on_and_its_block_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    // "oops" in UTF-16, and a flush of the key `k` with the value `v` that comes after it.
+    let aborts = r#"(module
+        (import "env" "abort" (func $abort (param i32 i32 i32 i32)))
+        (import "env" "__flush" (func $flush (param i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 96) "\08\00\00\00o\00o\00p\00s\00")
+        (data (i32.const 196) "\06\00\00\00\0a\01k\0a\01v")
         (func (export "_start")
-            (call $abort (i32.const 0) (i32.const 0) (i32.const 7) (i32.const 9))))"#;
+            (call $abort (i32.const 100) (i32.const 0) (i32.const 7) (i32.const 9))
+            (call $flush (i32.const 200))))"#;
     let (_, printed) = run(folder.path(), aborts);
     assert!(
-        printed.contains("(1 failed; the first: block 0 failed (the guest aborted at 7:9))"),
+        printed.contains("(1 failed; the first: block 0 failed (the guest aborted at 7:9: oops))"),
         "{printed}"
     );
+    assert!(!printed.contains("no block flushed anything"), "{printed}");
+}
+
+#[test]
+fn a_system_call_in_a_flush_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = r#"(module (import "env" "__flush" (func $flush (param i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 96) "\02\00\00\00\01\07")
+        (func (export "_start") (call $flush (i32.const 100))))"#;
+    let (_, printed) = run(folder.path(), calls);
+    assert!(printed.contains("block 0 failed (__flush: a system call of newer hosts"), "{printed}");
+}
+
+#[test]
+fn what_is_imported_and_not_offered_fails_the_block_that_calls_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let bound = |body: &str| {
+        format!(
+            r#"(module (import "wbg" "__wbindgen_throw" (func $throw (param i32 i32)))
+                (memory (export "memory") 1) (func (export "_start") {body}))"#
+        )
+    };
+    let (_, printed) = run(folder.path(), &bound("nop"));
+    let note =
+        "imports wbg.__wbindgen_throw, which this host does not offer: a block that calls one of them fails";
+    assert!(printed.contains(note) && !printed.contains("1 failed"), "{printed}");
+    let (_, printed) = run(folder.path(), &bound("(call $throw (i32.const 1) (i32.const 2))"));
+    assert!(printed.contains("block 0 failed (unknown import: `wbg::__wbindgen_throw`"), "{printed}");
+
+    let wat = bound("nop");
+    resetbench()
+        .args(["run", "--strict-imports", "--module"])
+        .arg(module(folder.path(), &wat))
+        .assert()
+        .failure()
+        .stderr(contains("it imports the function `wbg.__wbindgen_throw`, which this host does not offer"));
+    let wat = r#"(module (import "env" "memory" (memory 1)) (export "memory" (memory 0)) (func (export "_start")))"#;
+    resetbench()
+        .args(["run", "--module"])
+        .arg(module(folder.path(), wat))
+        .assert()
+        .failure()
+        .stderr(contains("it imports the memory `env.memory`, which this host does not offer"));
 }
 
 #[test]

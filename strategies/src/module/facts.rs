@@ -1,6 +1,7 @@
 //! Facts about a module: everything in it that execution can change.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use wasmparser::{RefType, ValType};
 
@@ -78,6 +79,18 @@ pub enum Item {
     Global,
     /// An exception tag.
     Tag,
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Function => "function",
+            Self::Memory => "memory",
+            Self::Table => "table",
+            Self::Global => "global",
+            Self::Tag => "tag",
+        })
+    }
 }
 
 /// A linear memory.

@@ -18,14 +18,7 @@ pub const EXPORT_PREFIX: &str = "reset-strategies:";
 
 /// The name under which an item is exported for the reset.
 pub(crate) fn export_name(item: Item, index: usize) -> String {
-    let kind = match item {
-        Item::Function => "function",
-        Item::Memory => "memory",
-        Item::Table => "table",
-        Item::Global => "global",
-        Item::Tag => "tag",
-    };
-    format!("{EXPORT_PREFIX}{kind}:{index}")
+    format!("{EXPORT_PREFIX}{item}:{index}")
 }
 
 /// The name under which a rewritten module exports its first memory, table or global once more: it says which bytes it was
