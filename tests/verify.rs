@@ -318,8 +318,8 @@ fn bad_modules_are_refused_with_a_reason() {
         (r#"(func (export "_start"))"#, "exports no `memory`"),
         (r#"(memory 1) (func (export "memory")) (func (export "_start"))"#, "exports no `memory`"),
         (
-            r#"(import "wasi" "exit" (func)) (memory (export "memory") 1) (func (export "_start"))"#,
-            "`wasi.exit`",
+            r#"(import "env" "heap" (memory 1)) (export "memory" (memory 0)) (func (export "_start"))"#,
+            "the memory `env.heap`",
         ),
         (r#"(import "env" "__log" (func)) (memory (export "memory") 1) (func (export "_start"))"#, "__log"),
         (

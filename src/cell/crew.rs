@@ -101,6 +101,7 @@ fn gone() -> anyhow::Error {
 fn merge(all: Reply, other: Reply) -> Result<Reply> {
     Ok(match (all, other) {
         (Reply::Timed(mut all), Reply::Timed(other)) => {
+            all.lead_in.extend(other.lead_in);
             all.execute.extend(other.execute);
             all.reset.extend(other.reset);
             all.learning.add(other.learning);

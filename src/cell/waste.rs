@@ -92,7 +92,7 @@ mod tests {
 
     fn timed(ns: u64, resident: u64) -> Timed {
         let learning = Learning { resident, ..Learning::default() };
-        Timed { execute: vec![ns; 3], reset: vec![ns; 3], learning }
+        Timed { execute: vec![ns; 3], reset: vec![ns; 3], learning, ..Timed::default() }
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl Approach {
 
     /// What each block took in the first so many steps.
     fn cycles(&self, steps: usize) -> Vec<u64> {
-        self.turns[..steps].iter().flat_map(|turn| turn.timed.cycles()).collect()
+        let all = |turn: &Turn| [turn.timed.lead_in.clone(), turn.timed.cycles()].concat();
+        self.turns[..steps].iter().flat_map(all).collect()
     }
 }
 
@@ -159,6 +160,15 @@ mod tests {
         let mut approach = Approach::default();
         approach.add(turn(&[10, 20, 10, 20, 900, 20], 3));
         assert_eq!((approach.trace(), approach.cycles(1).len()), (Some(30), 6));
+    }
+
+    #[test]
+    fn a_lead_in_is_on_the_way_and_in_no_step() {
+        let mut approach = Approach::default();
+        let mut turn = turn(&[10, 10], 2);
+        turn.timed.lead_in = vec![50, 20];
+        approach.add(turn);
+        assert_eq!((approach.trace(), approach.cycles(1)), (Some(10), vec![50, 20, 10, 10]));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::workload::host::{self, Outcome};
 
 /// The version of all that is said here. Raised whenever a message changes its meaning, or one side would misread the other;
 /// a field that may be absent does not raise it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Which cell a child runs, and where its files are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -198,6 +198,8 @@ pub fn say(message: &impl Serialize) -> anyhow::Result<()> {
 /// What blocks took: nanoseconds each, in trace order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Timed {
+    /// The cycles that ran before the others, to find the caches as blocks leave them to each other.
+    pub lead_in: Vec<u64>,
     pub execute: Vec<u64>,
     pub reset: Vec<u64>,
     /// How the strategy has changed itself meanwhile.
@@ -205,9 +207,16 @@ pub struct Timed {
 }
 
 impl Timed {
-    /// Execute and reset of each block together.
+    /// Execute and reset of each block together, without the lead-in.
     pub fn cycles(&self) -> Vec<u64> {
         self.execute.iter().zip(&self.reset).map(|(execute, reset)| execute + reset).collect()
+    }
+
+    /// Makes a lead-in of all blocks so far.
+    pub fn lead_in(&mut self) {
+        self.lead_in.extend(self.cycles());
+        self.execute.clear();
+        self.reset.clear();
     }
 }
 

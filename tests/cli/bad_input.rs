@@ -77,7 +77,12 @@ fn a_module_that_speaks_another_abi_is_refused() {
         "c.wasm",
         r#"(module (import "env" "socket" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
     );
-    refused(&[], &[("--module", &import)], &["`env.socket`", "__load_input"]);
+    refused(&["--strict-imports"], &[("--module", &import)], &["function `env.socket`", "__load_input"]);
+    let memory = place.wat(
+        "e.wasm",
+        r#"(module (import "env" "memory" (memory 1)) (export "memory" (memory 0)) (func (export "_start")))"#,
+    );
+    refused(&[], &[("--module", &memory)], &["memory `env.memory`", "does not offer"]);
     let typed = place.wat(
         "d.wasm",
         r#"(module (memory (export "memory") 1) (func (export "_start") (param i32 i64) (result i32) i32.const 1))"#,

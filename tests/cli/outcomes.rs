@@ -139,21 +139,6 @@ fn what_is_imported_and_not_offered_fails_the_block_that_calls_it() {
     assert!(printed.contains(note) && !printed.contains("1 failed"), "{printed}");
     let (_, printed) = run(folder.path(), &bound("(call $throw (i32.const 1) (i32.const 2))"));
     assert!(printed.contains("block 0 failed (unknown import: `wbg::__wbindgen_throw`"), "{printed}");
-
-    let wat = bound("nop");
-    resetbench()
-        .args(["run", "--strict-imports", "--module"])
-        .arg(module(folder.path(), &wat))
-        .assert()
-        .failure()
-        .stderr(contains("it imports the function `wbg.__wbindgen_throw`, which this host does not offer"));
-    let wat = r#"(module (import "env" "memory" (memory 1)) (export "memory" (memory 0)) (func (export "_start")))"#;
-    resetbench()
-        .args(["run", "--module"])
-        .arg(module(folder.path(), wat))
-        .assert()
-        .failure()
-        .stderr(contains("it imports the memory `env.memory`, which this host does not offer"));
 }
 
 #[test]

@@ -128,3 +128,15 @@ fn the_reference_ends_where_a_block_times_out() {
     let outcomes: Vec<_> = observed.blocks.into_iter().map(|block| block.outcome).collect();
     assert_eq!(outcomes, [Outcome::Completed, Outcome::TimedOut]);
 }
+
+#[test]
+fn what_counts_comes_after_a_lead_in_of_whole_traces() {
+    let mut laid = laid("copy/full", WAITS, &[b"block", b"another"]);
+    let timed = laid.cell.time(3).unwrap();
+    assert_eq!((timed.execute.len(), timed.reset.len()), (6, 6));
+    let traces = timed.lead_in.len() / 2;
+    assert!(
+        timed.lead_in.len().is_multiple_of(2) && (1..=MOST_LEAD_IN as usize).contains(&traces),
+        "{traces}"
+    );
+}
