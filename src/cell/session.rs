@@ -20,8 +20,8 @@ use crate::protocol::schedule::Schedule;
 use crate::protocol::{Observed, Spec, Timed, Wasted};
 use crate::workload::host::{self, BlockState, Outcome, Shared, Store, TICKS};
 
-/// Blocks run for so long before they count. After other processes had their turns, a block of `indexer/blocktracker` took 2.7
-/// times as long as those that follow it, and caches were as before after 1 to 2 ms (`docs/METHODOLOGY.md`).
+/// Blocks run for so long before they count. Without that, the first block of `indexer/blocktracker` took 2.7 times as long as
+/// those that follow, since other processes have used the caches; what it changes is in `docs/METHODOLOGY.md`.
 const LEAD_IN: Duration = Duration::from_millis(3);
 
 /// Most traces of a lead-in. Where they are over sooner, blocks touch so little that fewer would do.

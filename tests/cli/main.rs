@@ -16,3 +16,4 @@ mod recommend;
 mod run;
 mod schemas;
 mod terminal;
+mod written;

@@ -4,7 +4,6 @@
 //! that the guest allocates after them. `RESETBENCH_RENEW=1` writes the file anew.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +12,8 @@ use resetbench::workload::blocks::Block;
 use resetbench::workload::host::{self, BlockState, Outcome, Shared};
 use resetbench::workload::{Workload, blocks, bundled};
 use wasmtime::{Engine, Linker, Module, Store};
+
+use crate::documents::kept;
 
 /// Where the simulation reads them.
 const FILE: &str = "strategies/src/track/hot_cold/recorded.txt";
@@ -84,7 +85,7 @@ fn the_simulation_has_the_pages_that_the_bundled_indexers_write() {
     let params = [("limit_mebibytes".to_owned(), 8.into())].into();
     let mut expected = format!(
         "# The pages of 4 KiB that each block writes, one block in a line: recorded by {}.\n",
-        Path::new(file!()).display()
+        file!()
     );
     for name in WORKLOADS {
         let workload = bundled::named(name, &params).unwrap();
@@ -95,12 +96,7 @@ fn the_simulation_has_the_pages_that_the_bundled_indexers_write() {
                 .unwrap();
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
-    if std::env::var_os("RESETBENCH_RENEW").is_some() {
-        fs::write(&path, &expected).unwrap();
-    }
-    let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == expected, "{FILE} is out of date: run this test with RESETBENCH_RENEW=1");
+    kept(&Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE), &expected);
 }
 
 #[test]
