@@ -21,12 +21,12 @@ use resetbench::analyse::paired::Paired;
 use resetbench::cell::ground::Ground;
 use resetbench::cell::session::Cell as Subject;
 use resetbench::cell::times::Stages;
+use resetbench::hosts;
 use resetbench::launch::folder;
 use resetbench::launch::plan::Contender;
 use resetbench::protocol::Spec;
 use resetbench::protocol::staging::{self, Staged};
 use resetbench::workload::Workload;
-use resetbench::workload::host::options;
 use resetbench::workload::host::{self, BlockState};
 use wasmtime::{InstancePre, Linker, Module, Store, TypedFunc};
 
@@ -125,7 +125,7 @@ fn plain(
     turn: usize,
 ) -> Result<Vec<f64>> {
     // Only the engine's settings come from us: they are what the strategy is.
-    let plan = Plan::new(contender.strategy, &workload.module, options())?;
+    let plan = Plan::new(contender.strategy, &workload.module, hosts::plain().options())?;
     let engine = plan.engine()?;
     let module = Module::new(&engine, &workload.module).map_err(anyhow::Error::from)?;
     let mut linker = Linker::new(&engine);

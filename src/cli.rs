@@ -7,7 +7,7 @@ mod saved;
 
 use clap::{Parser, Subcommand};
 
-pub use groups::{Filter, Form, Output, Own, Spelling};
+pub use groups::{Filter, Form, OnHost, Output, Own, Spelling};
 pub use known::{CollectArgs, CompletionsArgs, DoctorArgs, InspectArgs, KernelsArgs, KernelsVerb, ListArgs};
 pub use measure::{
     ChildArgs, ClaimsArgs, DeterminismArgs, PoliciesArgs, RunArgs, StartupArgs, Suite, TrustArgs, VerifyArgs,

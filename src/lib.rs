@@ -17,6 +17,7 @@ pub mod determinism;
 pub mod export;
 pub mod files;
 pub mod gate;
+pub mod hosts;
 pub mod kernels;
 pub mod launch;
 pub mod machine;

@@ -47,6 +47,24 @@ pub fn grouped<K: PartialEq, V>(values: impl IntoIterator<Item = (K, V)>) -> Vec
     groups
 }
 
+/// What was probably meant: a name, a group, or the name whose part after the slash it was. Nothing, where nothing is near.
+pub fn nearest(pattern: &str, names: &[String]) -> String {
+    let typed: String = pattern.chars().filter(|c| !"*?".contains(*c)).collect::<String>().to_lowercase();
+    let mut tries: Vec<(&str, &str)> = Vec::new();
+    for name in names {
+        // `mincore` is as good a try as `dirty/mincore`, and `dirty` is a pattern of its own.
+        let (group, variant) = name.split_once('/').unwrap_or((name, name));
+        tries.extend([(group, group), (name, name), (variant, name)]);
+    }
+    let near = tries
+        .into_iter()
+        .map(|(word, meant)| (strsim::damerau_levenshtein(&typed, &word.to_lowercase()), meant));
+    // With half of it to change, it may be anything.
+    let near = near.filter(|(distance, _)| 2 * distance < typed.chars().count().max(3));
+    let nearest = near.min_by_key(|(distance, _)| *distance);
+    nearest.map(|(_, meant)| format!("; did you mean `{meant}`?")).unwrap_or_default()
+}
+
 /// Replaces control characters, which would break a terminal's line or an XML file, by a visible sign.
 pub fn printable(text: &str) -> String {
     text.chars()

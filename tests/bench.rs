@@ -16,14 +16,17 @@ use criterion::{Criterion, SamplingMode};
 use reset_strategies::registry;
 use resetbench::analyse::evidence::{SETTLED, SETTLING, TIME, UNSETTLED};
 use resetbench::analyse::summary::{Cell, Verdict};
+use resetbench::hosts;
 use resetbench::launch::bench::{Bench, Setting, Starter};
-use resetbench::launch::plan::{AGAIN, Contender, Plan, Profile};
+use resetbench::launch::plan::{Contender, Plan, Profile};
 use resetbench::launch::record::Record;
 use resetbench::launch::saved::Saved;
 use resetbench::measure::row::{Params, Phase};
 use resetbench::workload::Workload;
 use resetbench::workload::bundled;
 
+/// The baseline a second time.
+const AGAIN: &str = "fresh/relink#2";
 const STRATEGY: &str = "copy/full";
 
 fn setting(parent: &Path, bench: &str, within: Option<&str>) -> Setting {
@@ -46,7 +49,10 @@ fn touch(dirty: u64) -> Workload {
 
 fn contenders() -> Vec<Contender> {
     let strategy = registry::find(STRATEGY).unwrap();
-    Plan::with_yardsticks(vec![strategy]).into_iter().chain([Contender::again()]).collect()
+    Plan::with_yardsticks(vec![strategy], hosts::plain())
+        .into_iter()
+        .chain([Contender::again(hosts::plain())])
+        .collect()
 }
 
 /// Does what criterion has a bench do: warm up, then take samples.
@@ -191,16 +197,16 @@ fn a_bench_that_ends_early_keeps_its_rows_and_is_said_to_have_been_interrupted()
     let workload = touch(8);
     let mut bench = Bench::open(&setting(parent.path(), "per_block", None)).unwrap();
     let course = bench.course(&workload).unwrap();
-    let mut subject = bench.subject(&course, &Contender::baseline()).unwrap().unwrap();
+    let mut subject = bench.subject(&course, &Contender::baseline(hosts::plain())).unwrap().unwrap();
     bench.time(&mut subject, 1).unwrap();
     bench.keep(&mut subject).unwrap();
     drop((bench, subject));
 
     let mut bench = Bench::open(&setting(parent.path(), "startup", None)).unwrap();
     let course = bench.course(&workload).unwrap();
-    let verified = bench.verify(&course, &Contender::baseline()).unwrap().unwrap();
-    let stages = bench.startup(&course, &Contender::baseline(), &verified).unwrap();
-    bench.keep_startup(&course, &Contender::baseline(), &stages).unwrap();
+    let verified = bench.verify(&course, &Contender::baseline(hosts::plain())).unwrap().unwrap();
+    let stages = bench.startup(&course, &Contender::baseline(hosts::plain()), &verified).unwrap();
+    bench.keep_startup(&course, &Contender::baseline(hosts::plain()), &stages).unwrap();
     let saved = Saved::read(&bench.close().unwrap().folder).unwrap();
     assert!(saved.record.interrupted && saved.record.finished.is_some());
     let cell = cell(&saved, registry::BASELINE);

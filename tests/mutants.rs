@@ -15,6 +15,7 @@ use reset_strategies::{Availability, Strategy, mutants, registry};
 use resetbench::analyse::summary::Equivalence;
 use resetbench::cell::child;
 use resetbench::cell::pressure;
+use resetbench::hosts;
 use resetbench::launch::process::CHILD_VERB;
 use resetbench::launch::stage::Stage;
 use resetbench::measure::row::Params;
@@ -137,6 +138,7 @@ fn verify(mutants: &[&'static Strategy], guests: &[&str]) -> Result<Report> {
     strategies.extend(mutants);
     let stage = Stage::silent(std::env::current_exe()?)?;
     let matrix = Matrix {
+        host: hosts::plain(),
         strategies: &strategies,
         workloads: &workloads,
         schedules: &Schedule::ALL,

@@ -18,6 +18,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkFilter, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use reset_strategies::registry;
 use resetbench::cell;
+use resetbench::hosts;
 use resetbench::launch::bench::{Bench, Course, Setting, Starter};
 use resetbench::launch::plan::{Contender, Order, Plan, Profile};
 use resetbench::launch::process::CHILD_VERB;
@@ -243,12 +244,12 @@ impl Setup {
         let plain = plain.filter(|strategy| strategy.name() != registry::BASELINE && here(strategy.name()));
         let mut contenders: Vec<_> =
             plain.map(Contender::new).filter(|contender| wanted(contender)).collect();
-        let mut yardsticks = Plan::with_yardsticks(Vec::new());
+        let mut yardsticks = Plan::with_yardsticks(Vec::new(), hosts::plain());
         if contenders.is_empty() && !yardsticks.iter().any(wanted) {
             return contenders;
         }
         contenders.append(&mut yardsticks);
-        contenders.push(Contender::again());
+        contenders.push(Contender::again(hosts::plain()));
         contenders.sort_by_key(|contender| contender.name != registry::BASELINE);
         contenders
     }

@@ -84,6 +84,8 @@ pub const SEED: u64 = 0x7265_7365_7462_656e;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     pub run: String,
+    /// The host under whose settings it was.
+    pub host: String,
     /// The strategy that ratios refer to.
     pub baseline: String,
     /// Every strategy that was to run; the cells of a workload come in this order.
@@ -117,6 +119,7 @@ pub fn summarise(rows: &[Row], facts: &Facts) -> Result<Summary, Unfit> {
     Ok(Summary {
         schema: summary::SCHEMA,
         run: facts.run.clone(),
+        host: Some(facts.host.clone()),
         baseline: facts.baseline.clone(),
         method: summary::Method {
             level: LEVEL,

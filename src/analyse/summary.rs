@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::learned::Learned;
 use super::outcomes::Outcomes;
 use super::settling::Settling;
+use crate::hosts;
 use crate::measure::row::Params;
 use crate::units::several;
 
@@ -17,6 +18,9 @@ pub const SCHEMA: u32 = 1;
 pub struct Summary {
     pub schema: u32,
     pub run: String,
+    /// The host under whose settings all cells ran; absent from summaries older than this key: see [`Summary::host`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The strategy that `ratio_to_baseline` refers to.
     pub baseline: String,
     /// How the intervals and verdicts were made.
@@ -28,6 +32,13 @@ pub struct Summary {
     #[serde(default)]
     pub standings: Vec<Standing>,
     pub cells: Vec<Cell>,
+}
+
+impl Summary {
+    /// The host under whose settings all cells ran: wasmtime as it comes, where nothing is said.
+    pub fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or(&hosts::plain().name)
+    }
 }
 
 /// The numbers that the statistics were done with.

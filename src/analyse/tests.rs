@@ -14,6 +14,7 @@ fn facts() -> Facts {
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     Facts {
         run: "r".into(),
+        host: "plain".into(),
         baseline: BASELINE.into(),
         contenders: names(&[BASELINE, MINCORE, FLOOR]),
         controls: names(&[FLOOR, "control/none"]),

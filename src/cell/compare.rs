@@ -27,7 +27,7 @@ pub fn observe(cell: &mut Cell, script: &Script) -> Result<Reference> {
     let mut blocks = Vec::new();
     for (at, step) in script.steps(cell.trace()).iter().enumerate() {
         let (observed, _) = run(cell, script.id(at), step)?;
-        cell.session.reset()?;
+        cell.reset()?;
         let late = script.is_late(step, &observed.outcome);
         blocks.push(observed);
         if late {
@@ -49,9 +49,14 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
             return Ok(Verified::not_run(format!("nothing to commit: {reason}")));
         }
         // What interrupts one block is the epoch of all of them: others would time out as well.
-        (Schedule::Timeouts | Schedule::TwoSessions | Schedule::FailingGrowth | Schedule::Forked, _)
-            if !cell.is_alone() =>
-        {
+        (
+            Schedule::Timeouts
+            | Schedule::TwoSessions
+            | Schedule::FailingGrowth
+            | Schedule::Forked
+            | Schedule::Dropped,
+            _,
+        ) if !cell.is_alone() => {
             return Ok(Verified::not_run("the process has several sessions at once".into()));
         }
         _ => {}
@@ -113,6 +118,7 @@ fn unseen(schedule: Schedule, hindrance: Option<String>) -> Option<String> {
         ),
         Schedule::SplitHuge => Some(format!("no huge page could be made: {}", small())),
         Schedule::FailingGrowth => Some("no growth has failed".into()),
+        Schedule::Dropped => Some("no block has waited: none looks at the epoch often enough".into()),
         _ => None,
     }
 }
@@ -134,7 +140,8 @@ struct Run<'a> {
     /// Blocks compared.
     blocks: u64,
     lookers: Lookers<'a>,
-    /// How often what the schedule is about has happened: pages pushed out, huge pages made, growths that failed.
+    /// How often what the schedule is about has happened: pages pushed out, huge pages made, growths that failed, futures that were
+    /// dropped.
     seen: u64,
     /// Why it has not, where it should have.
     hindrance: Option<String>,
@@ -169,8 +176,8 @@ impl Run<'_> {
         let mut treated = Vec::new();
         let mut sizes = Vec::new();
         for (at, (step, expected)) in self.steps.iter().zip(&expected.blocks).enumerate() {
-            let (mut observed, failed) = run(self.cell, self.script.id(at), step)?;
-            self.seen += failed;
+            let (mut observed, happened) = run(self.cell, self.script.id(at), step)?;
+            self.seen += happened;
             if let Some(difference) = self.before_reset(at) {
                 return Ok(Some(difference));
             }
@@ -182,7 +189,7 @@ impl Run<'_> {
                     Err(reason) => return Ok(Some(self.state(at, resets, &reason))),
                 }
                 if self.script.policy.retries(&observed.outcome) {
-                    let again = Step { interrupt: None, scarce: false, ..*step };
+                    let again = Step { interrupt: None, dropped: None, scarce: false, ..*step };
                     observed = run(self.cell, self.script.id(at), &again)?.0;
                 }
             }
@@ -262,7 +269,7 @@ impl Run<'_> {
 
     /// Resets; returns the bytes treated.
     fn reset(&mut self) -> Result<u64, String> {
-        match self.cell.session.reset() {
+        match self.cell.reset() {
             Ok(done) => Ok(done.bytes_restored + done.bytes_returned),
             Err(error) => Err(format!("the reset failed: {:#}", anyhow::Error::from(error))),
         }
@@ -365,7 +372,8 @@ impl Run<'_> {
     }
 }
 
-/// Runs one step; a reset is the caller's to do. Says also how many growths have failed of those that were to fail.
+/// Runs one step; a reset is the caller's to do. Says also how often what the schedule is about has happened in it: growths that
+/// have failed of those that were to fail, a future that was dropped.
 ///
 /// # Errors
 /// When an earlier reset failed.
@@ -376,18 +384,20 @@ pub(super) fn run(cell: &mut Cell, id: u64, step: &Step) -> Result<(Observed, u6
     // The host drops what a block stored that is not compared: how far it came is not known.
     let before = (!step.compared).then(|| cell.store());
     let input = step.input.bytes(cell.trace());
-    let mut failed = 0;
+    let mut happened = 0;
     if step.scarce {
         cell.session.store_mut()?.data_mut().scarcity.arm();
     }
-    let observed = cell.observe(id, input, step.interrupt)?;
+    let observed = cell.observe(id, input, step)?;
     if step.scarce {
-        failed = cell.session.store_mut()?.data_mut().scarcity.disarm();
+        happened = cell.session.store_mut()?.data_mut().scarcity.disarm();
+    } else if step.dropped.is_some() {
+        happened = u64::from(observed.outcome == Outcome::TimedOut);
     }
     if let Some(before) = before {
         cell.put_back(before);
     }
-    Ok((observed, failed))
+    Ok((observed, happened))
 }
 
 /// Reads a byte of every page of the memories, and writes to the last page of the first.

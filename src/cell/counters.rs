@@ -32,7 +32,7 @@ pub fn count(cell: &mut Cell, passes: u32) -> Result<Vec<Count>> {
         let executed = Usage::thread()?;
         let between = perf.read();
         let resetting = Usage::thread()?;
-        let reset = cell.session.reset()?;
+        let reset = cell.reset()?;
         let done = Usage::thread()?;
         let after = perf.read();
 

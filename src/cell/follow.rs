@@ -29,7 +29,7 @@ pub fn follow(cell: &mut Cell, policy: Policy, blocks: u64) -> Result<Followed> 
                 Policy::Every | Policy::OnFailure => 0,
             };
             if policy.resets(&outcome, memory) {
-                cell.session.reset()?;
+                cell.reset()?;
                 followed.resets += 1;
                 if policy.retries(&outcome) {
                     cell.prepare(block)?;

@@ -12,11 +12,11 @@ use super::state::Fresh;
 use super::ticker::{self, Threads};
 use super::times::Stages;
 use crate::files;
+use crate::hosts::TICKS;
 use crate::measure::warm;
 use crate::protocol::schedule::Schedule;
 use crate::protocol::staging;
 use crate::protocol::{Spec, lacks};
-use crate::workload::host::{self, TICKS};
 
 /// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
 const ALLOWANCE: u64 = 3;
@@ -78,7 +78,7 @@ impl Ground {
         if let Some(fresh) = &*made {
             return Ok(fresh.clone());
         }
-        let fresh = Arc::new(Fresh::of(&files::read(&self.spec.module)?, &self.spec.cache)?);
+        let fresh = Arc::new(Fresh::of(&self.spec.host, &files::read(&self.spec.module)?, &self.spec.cache)?);
         Ok(made.insert(fresh).clone())
     }
 
@@ -97,7 +97,7 @@ impl Spec {
     fn options(&self) -> Options {
         // What is for a schedule alone may need a second session, or room for an instance that looks.
         let sessions = self.threads * if self.script.is_some() { 2 } else { 1 };
-        Options { sessions, deadline: self.ticks(), ..host::options() }
+        Options { sessions, deadline: self.ticks(), ..self.host.options() }
     }
 
     /// CPU time that a block may take.

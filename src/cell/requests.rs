@@ -30,7 +30,7 @@ pub(super) fn handle(cell: &mut Cell, request: &Request) -> Result<Reply> {
                 cell.each_block(1, |cell, block| {
                     ran += 1;
                     let outcome = cell.call();
-                    cell.session.reset()?;
+                    cell.reset()?;
                     cell.check(block, outcome)
                 })?;
             }

@@ -1,13 +1,16 @@
 //! A session with its blocks: executed, reset and timed.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use procfs::process::Process;
-use reset_strategies::{Hooks, Session, Strategy};
-use wasmtime::{Linker, ResourceLimiter};
+use reset_strategies::{Error, Hooks, Reset, Session, Strategy};
+use tokio::runtime::{Builder, Runtime};
+use wasmtime::{Linker, ResourceLimiter, StoreContextMut, Trap, UpdateDeadline};
 
 use super::committed;
 use super::ground::Ground;
@@ -15,10 +18,11 @@ use super::state::Fresh;
 use super::ticker::Place;
 use super::times::{Stages, nanos};
 use super::waste::Waste;
+use crate::hosts::{Calls, TICKS};
 use crate::machine::group::Joined;
-use crate::protocol::schedule::Schedule;
+use crate::protocol::schedule::{Schedule, Step};
 use crate::protocol::{Observed, Spec, Timed, Wasted};
-use crate::workload::host::{self, BlockState, Outcome, Shared, Store, TICKS};
+use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
 
 /// Blocks run for so long before they count. Without that, the first block of `indexer/blocktracker` took 2.7 times as long as
 /// those that follow, since other processes have used the caches; what it changes is in `docs/METHODOLOGY.md`.
@@ -38,6 +42,8 @@ pub struct Cell {
     waste: Waste,
     /// What was committed before the first block, or why nothing was.
     committed: Result<String, String>,
+    /// What runs the futures of a host that has some.
+    runtime: Option<Runtime>,
     pub session: Session<BlockState>,
 }
 
@@ -60,18 +66,25 @@ impl Cell {
         // Where growth is not to fail, no limiter is asked.
         let limiter: Option<fn(&mut BlockState) -> &mut dyn ResourceLimiter> =
             if spec.is(Schedule::FailingGrowth) { Some(|state| &mut state.scarcity) } else { None };
-        let mut session = plan.start_with(module, &linker, state, Hooks { limiter, ..Hooks::default() })?;
+        let runtime = runtime(spec)?;
+        let epoch: Option<fn(StoreContextMut<'_, BlockState>) -> wasmtime::Result<UpdateDeadline>> =
+            if spec.is(Schedule::Dropped) { Some(host::deadline) } else { None };
+        let hooks = Hooks { limiter, epoch };
+        let mut session = match &runtime {
+            None => plan.start_with(module, &linker, state, hooks)?,
+            Some(runtime) => runtime.block_on(plan.start_async_with(module, &linker, state, hooks))?,
+        };
         stages.end("instantiate");
         let waste = Waste::new(spec.planted);
         let committed = match &spec.script {
             Some(script) => committed::commit(script, plan, &mut session)?,
             None => Err("nothing is committed".into()),
         };
-        let mut cell = Self { ground: ground.clone(), place, store, waste, committed, session };
+        let mut cell = Self { ground: ground.clone(), place, store, waste, committed, runtime, session };
         if !cell.trace().is_empty() {
             cell.execute(0)?;
             stages.end("first-block");
-            cell.session.reset()?;
+            cell.reset()?;
             cell.rewind();
         }
         Ok(cell)
@@ -111,7 +124,7 @@ impl Cell {
             let outcome = cell.call();
             cell.waste.spin(Wasted::Execute);
             let executed = Instant::now();
-            let reset = cell.session.reset()?;
+            let reset = cell.reset()?;
             cell.waste.spin(Wasted::Reset);
             let done = Instant::now();
             timed.execute.push(nanos(executed - started));
@@ -235,7 +248,32 @@ impl Cell {
     }
 
     pub(super) fn call(&mut self) -> wasmtime::Result<()> {
-        self.session.execute()
+        match &self.runtime {
+            None => self.session.execute(),
+            Some(runtime) => runtime.block_on(self.session.execute_async()),
+        }
+    }
+
+    /// Calls the block until it has waited so often, and drops it then: it has ended as one whose time is over.
+    fn call_and_drop(&mut self, waits: u32) -> wasmtime::Result<()> {
+        let mut block = pin!(self.session.execute_async());
+        let mut context = Context::from_waker(Waker::noop());
+        let ended = (0..waits).find_map(|_| match block.as_mut().poll(&mut context) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        });
+        ended.unwrap_or_else(|| Err(Trap::Interrupt.into()))
+    }
+
+    /// Brings the session back.
+    ///
+    /// # Errors
+    /// As [`Session::reset`].
+    pub(super) fn reset(&mut self) -> Result<Reset, Error> {
+        match &self.runtime {
+            None => self.session.reset(),
+            Some(runtime) => runtime.block_on(self.session.reset_async()),
+        }
     }
 
     pub(super) fn outcome(&mut self, result: wasmtime::Result<()>) -> Result<Outcome> {
@@ -248,19 +286,26 @@ impl Cell {
         self.outcome(result)
     }
 
-    /// Executes a block and says what it did. Its deadline passes at the host call `interrupt`, if one is given.
+    /// Executes the block of a step and says what it did. Its deadline passes or its future is dropped where the step says.
     ///
     /// # Errors
     /// When an earlier reset failed.
-    pub fn observe(&mut self, id: u64, input: Arc<[u8]>, interrupt: Option<u32>) -> Result<Observed> {
+    pub fn observe(&mut self, id: u64, input: Arc<[u8]>, step: &Step) -> Result<Observed> {
         self.begin(id, input)?;
         let mut store = self.session.store_mut()?;
         let state = store.data_mut();
         state.record();
-        if let Some(call) = interrupt {
+        if let Some(call) = step.interrupt {
             state.interrupt(call, self.ground.spec.ticks());
         }
-        let result = self.call();
+        let result = match step.dropped {
+            None => self.call(),
+            Some(waits) => {
+                state.wait();
+                store.set_epoch_deadline(0);
+                self.call_and_drop(waits)
+            }
+        };
         let outcome = self.outcome(result)?;
         let flushed = self.session.store_mut()?.data().digest().unwrap_or_default();
         Ok(Observed { outcome, flushed })
@@ -283,6 +328,14 @@ impl Cell {
             "block {block} took more than {limit} s of CPU time while it was measured: allow for more with --timeout"
         );
         Ok(())
+    }
+}
+
+/// What runs the futures of the host, if its calls are some: the executor that such hosts use, on the thread of the session.
+fn runtime(spec: &Spec) -> io::Result<Option<Runtime>> {
+    match spec.host.calls {
+        Calls::Blocking => Ok(None),
+        Calls::Futures => Builder::new_current_thread().build().map(Some),
     }
 }
 

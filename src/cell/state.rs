@@ -10,7 +10,8 @@ use reset_strategies::{Error, Lifecycle, Session, Strategy};
 use wasmtime::{Config, Engine, Extern, Linker, Memory, Store};
 
 use super::cache;
-use crate::workload::host::{self, BlockState};
+use crate::hosts::Host;
+use crate::workload::host::{BlockState, Shared, link};
 
 /// What a fresh instance of a module looks like.
 #[derive(Debug)]
@@ -24,9 +25,9 @@ impl Fresh {
     ///
     /// # Errors
     /// When the module cannot be compiled or instantiated.
-    pub fn of(wasm: &[u8], compiled: &Path) -> anyhow::Result<Self> {
+    pub fn of(host: &Host, wasm: &[u8], compiled: &Path) -> anyhow::Result<Self> {
         let facts = Facts::read(wasm)?;
-        let options = host::options();
+        let options = host.options();
         let mut config = Config::new();
         (options.configure)(&mut config);
         // Plainer still, and a memfd is not to be had everywhere.
@@ -34,8 +35,8 @@ impl Fresh {
         let engine = Engine::new(&config)?;
         let (module, _) = cache::module(compiled, &engine, &instrument(wasm, &facts)?)?;
         let mut linker = Linker::new(&engine);
-        host::link(&mut linker, &module)?;
-        let mut store = Store::new(&engine, BlockState::new(host::Shared::default()));
+        link(&mut linker, &module)?;
+        let mut store = Store::new(&engine, BlockState::new(Shared::default()));
         store.set_epoch_deadline(options.deadline);
         let instance = linker.instantiate(&mut store, &module)?;
         let state = State::read(&facts, instance, &mut store);

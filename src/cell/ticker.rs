@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
+use crate::hosts::TICKS;
 use crate::machine::clock::ThreadClock;
-use crate::workload::host::TICKS;
 
 /// The threads that execute blocks of one engine.
 #[derive(Clone, Debug, Default)]

@@ -43,7 +43,7 @@ pub fn verify(cell: &mut Cell, script: &Script, expected: &Reference) -> Result<
             // Now the one is reset first and now the other.
             let order = if at % 2 == 0 { [0, 1] } else { [1, 0] };
             for index in order {
-                if let Err(error) = both[index].1.session.reset() {
+                if let Err(error) = both[index].1.reset() {
                     let error = anyhow::Error::from(error);
                     verified.difference = Some(format!("{}: the reset failed: {error:#}", both[index].0));
                     return Ok(verified);

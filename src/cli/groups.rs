@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 
+use crate::hosts::{self, Host};
+
 /// Which strategies and workloads.
 #[derive(Debug, Default, Args)]
 pub struct Filter {
@@ -42,6 +44,15 @@ pub struct Own {
     /// Use at most so many of these blocks.
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub limit: usize,
+}
+
+/// Whose settings everything runs under.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct OnHost {
+    /// Run everything as that host does, such as `metashrew`: its engine settings, its kind of calls, and its own way of making
+    /// an instance as the baseline. `resetbench list` shows all.
+    #[arg(long, value_name = "NAME", default_value = hosts::DEFAULT, value_parser = hosts::find)]
+    pub host: &'static Host,
 }
 
 /// What a verb that measures writes and prints.

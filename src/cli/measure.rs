@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use super::groups::{Filter, Output, Own};
+use super::groups::{Filter, OnHost, Output, Own};
 use crate::launch::build::Against;
 use crate::launch::plan::{Plant, Profile};
 use crate::protocol::policy::Policy;
@@ -26,6 +26,9 @@ pub struct RunArgs {
     /// Which workloads: those of indexers and the like, or the landscape of dirty pages, shapes and sizes.
     #[arg(long, value_enum, default_value = "standard")]
     pub suite: Suite,
+
+    #[command(flatten)]
+    pub on: OnHost,
 
     #[command(flatten)]
     pub filter: Filter,
@@ -97,6 +100,9 @@ pub enum Suite {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     #[command(flatten)]
+    pub on: OnHost,
+
+    #[command(flatten)]
     pub filter: Filter,
 
     #[command(flatten)]
@@ -159,6 +165,9 @@ fn budget(text: &str) -> Result<Duration, String> {
 
 #[derive(Debug, Args)]
 pub struct TrustArgs {
+    #[command(flatten)]
+    pub on: OnHost,
+
     /// Comparisons of the baseline with itself.
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub aa: usize,

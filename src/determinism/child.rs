@@ -14,8 +14,8 @@ use wasmtime::{Linker, StoreLimitsBuilder};
 use super::root::root;
 use crate::cell::cache;
 use crate::files;
+use crate::hosts;
 use crate::protocol::{say, staging};
-use crate::workload::host::options;
 use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
 
 /// What the process runs.
@@ -104,7 +104,7 @@ fn start(spec: &Spec) -> Result<Started> {
     let trace = staging::read_trace(&spec.trace)?;
     let wasm = files::read(&spec.module)?;
     let wasm = policy.module(&wasm, spec.commit_bytes)?;
-    let plan = Plan::new(strategy, &wasm, options())?;
+    let plan = Plan::new(strategy, &wasm, hosts::plain().options())?;
     let engine = plan.engine()?;
     let (module, _) = cache::module(&spec.cache, &engine, plan.wasm())?;
     let store: Store =

@@ -22,7 +22,7 @@ pub fn export(saved: &Saved) -> Value {
         if let Some(rss) = cell.rss_bytes {
             measures.insert("resident-bytes".into(), json!({"value": rss.steady, "upper_value": rss.peak}));
         }
-        benchmarks.insert(super::name(cell), measures.into());
+        benchmarks.insert(super::name(saved, cell), measures.into());
     }
     benchmarks.into()
 }

@@ -13,7 +13,7 @@ pub fn export(saved: &Saved) -> Value {
         let cell: &crate::analyse::summary::Cell = cell;
         let ratio = cell.ratio_to_baseline?;
         Some(json!({
-            "name": super::name(cell),
+            "name": super::name(saved, cell),
             "unit": format!("x {}", saved.summary.baseline),
             "value": ratio.value,
             "range": format!("{:.4} to {:.4}", ratio.low, ratio.high),

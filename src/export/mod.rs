@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use crate::analyse::summary::Cell;
 use crate::gate::series::place;
+use crate::hosts;
 use crate::launch::saved::Saved;
 use crate::present::markdown;
 use crate::present::view::Group;
@@ -46,8 +47,9 @@ pub fn export(saved: &Saved, format: Format) -> Result<String> {
 fn tables(saved: &Saved) -> String {
     let record = &saved.record;
     let mut out = format!(
-        "# `{}`\n\n{}, wasmtime {}; `{}`\n",
+        "# `{}`\n\n{}; {}, wasmtime {}; `{}`\n",
         record.run,
+        record.host().sentence(),
         record.machine.sentence(),
         record.wasmtime,
         record.command
@@ -59,8 +61,9 @@ fn tables(saved: &Saved) -> String {
 }
 
 /// A cell's name in flat formats.
-fn name(cell: &Cell) -> String {
-    format!("{} on {}", cell.strategy, place(&cell.workload, &cell.params))
+fn name(saved: &Saved, cell: &Cell) -> String {
+    let name = format!("{} on {}", cell.strategy, place(&cell.workload, &cell.params));
+    hosts::named(&name, saved.summary.host())
 }
 
 /// Cells whose figures may be shown: controls are no contenders.

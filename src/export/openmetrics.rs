@@ -33,6 +33,7 @@ pub fn export(saved: &Saved) -> String {
         ("started", &record.started),
         ("machine", &record.machine.class),
         ("wasmtime", &record.wasmtime),
+        ("host", &record.host().name),
         ("baseline", &record.baseline),
     ]);
     let mut out = format!(

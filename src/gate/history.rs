@@ -1,7 +1,7 @@
 //! The file of past nights: one JSON object per line and night, appended to and never rewritten.
 //!
-//! Each night names its machine class, and only nights of the class at hand are read from it, so that machines may come and
-//! go in one file. Each ratio names the module and blocks that it was measured on, so that a changed workload begins anew.
+//! Each night names its machine class and its host, and only nights of those at hand are read from it, so that machines may
+//! come and go in one file. Each ratio names the module and blocks that it was measured on, so that a changed workload begins anew.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::series::{Metric, Series, ratios};
+use crate::hosts::plain_name;
 use crate::launch::record::WorkloadRecord;
 use crate::launch::saved::Saved;
 use crate::measure::row::canonical;
@@ -25,6 +26,9 @@ pub struct Night {
     pub schema: u32,
     /// The machine class: nights of another are not comparable.
     pub class: String,
+    /// The host under whose settings it ran: nights of another are not comparable either.
+    #[serde(default = "plain_name")]
+    pub host: String,
     pub run: String,
     /// RFC 3339, in UTC; nights are in this order.
     pub started: String,
@@ -68,6 +72,7 @@ impl Night {
         Self {
             schema: SCHEMA,
             class: record.machine.class.clone(),
+            host: record.host().name.clone(),
             run: record.run.clone(),
             started: record.started.clone(),
             version: record.version.clone(),
@@ -165,10 +170,11 @@ impl History {
         })
     }
 
-    /// Past nights of the run's machine class, without the run itself.
+    /// Past nights of the run's machine class and host, without the run itself.
     pub fn alike<'a>(&'a self, saved: &'a Saved) -> impl Iterator<Item = &'a Night> {
-        let class = &saved.record.machine.class;
-        self.nights.iter().filter(move |night| night.class == *class && !night.same_run(saved))
+        let (class, host) = (&saved.record.machine.class, &saved.record.host().name);
+        let alike = move |night: &&Night| night.class == *class && night.host == *host;
+        self.nights.iter().filter(alike).filter(move |night| !night.same_run(saved))
     }
 
     /// Whether the run is in the history already.

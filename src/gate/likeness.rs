@@ -35,6 +35,14 @@ pub fn common(a: &Saved, b: &Saved) -> Result<Common> {
         refuse(saved)?;
     }
     ensure!(
+        a_run.host() == b_run.host(),
+        "`{}` was measured {}, and `{}` {}: they are not the same figure",
+        a_run.run,
+        a_run.host().sentence(),
+        b_run.run,
+        b_run.host().sentence()
+    );
+    ensure!(
         a_run.baseline == b_run.baseline,
         "`{}` has its ratios to `{}` and `{}` to `{}`: they are not the same figure",
         a_run.run,

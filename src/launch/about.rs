@@ -5,8 +5,8 @@ use reset_strategies::{Availability, Lifecycle, Strategy, registry};
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
+use crate::hosts::{self, Host};
 use crate::protocol::VERSION;
-use crate::workload::host::options;
 
 /// What a build says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Has {
     pub name: String,
     /// Absent where it is available.
     pub unavailable: Option<String>,
-    /// The effective engine configuration.
+    /// The effective engine configuration: with another build, as on no host in particular.
     pub configuration: String,
 }
 
@@ -37,18 +37,18 @@ impl About {
             protocol: VERSION,
             version: env!("CARGO_PKG_VERSION").into(),
             wasmtime: wasmtime_version().into(),
-            strategies: registry::all().iter().map(|strategy| Has::new(strategy)).collect(),
+            strategies: registry::all().iter().map(|strategy| Has::new(strategy, hosts::plain())).collect(),
         }
     }
 }
 
 impl Has {
-    /// A strategy of this build.
-    pub fn new(strategy: &Strategy) -> Self {
+    /// A strategy of this build on a host.
+    pub fn new(strategy: &Strategy, host: &Host) -> Self {
         Self {
             name: strategy.name().into(),
             unavailable: unavailable(strategy),
-            configuration: configuration(strategy),
+            configuration: configuration(strategy, host),
         }
     }
 }
@@ -62,8 +62,8 @@ pub fn unavailable(strategy: &Strategy) -> Option<String> {
 }
 
 /// What wasmtime says of a strategy's configuration, rather than what we believe to have set.
-fn configuration(strategy: &Strategy) -> String {
-    let engine = match Engine::new(&strategy.config(&Facts::default(), &options())) {
+fn configuration(strategy: &Strategy, host: &Host) -> String {
+    let engine = match Engine::new(&strategy.config(&Facts::default(), &host.options())) {
         Ok(engine) => engine,
         Err(error) => return format!("no engine: {error}"),
     };

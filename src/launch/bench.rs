@@ -21,7 +21,7 @@ use self::sitting::Sitting;
 pub use self::sitting::Starter;
 pub use self::subject::Subject;
 use super::folder;
-use super::plan::{AGAIN, Contender, Plan, Profile};
+use super::plan::{Contender, Plan, Profile, is_again};
 use super::process::{Cell, Ended};
 use super::program::Program;
 use super::record::{Record, StrategyRecord, WorkloadRecord};
@@ -30,6 +30,7 @@ use super::runner::REFERENCE;
 use super::stage::Results;
 use crate::analyse::rows_file::{self, RowsError};
 use crate::files;
+use crate::hosts;
 use crate::machine;
 use crate::machine::pinning::Pinning;
 use crate::measure::row::{Phase, Row, Status};
@@ -233,9 +234,9 @@ impl Bench {
         if self.record.strategies.iter().any(|known| known.name == contender.name) {
             return Ok(());
         }
-        self.record.strategies.push(StrategyRecord::new(contender));
-        if contender.name == AGAIN {
-            self.record.again = Some(AGAIN.into());
+        self.record.strategies.push(StrategyRecord::new(contender, self.record.host()));
+        if is_again(&contender.name) {
+            self.record.again = Some(contender.name.clone());
         }
         self.note()
     }
@@ -322,6 +323,7 @@ impl Finished {
 /// The record of a `cargo bench` that has measured nothing yet.
 fn new_record(folder: &Path, profile: Profile) -> Record {
     let plan = Plan {
+        host: hosts::plain(),
         contenders: Vec::new(),
         workloads: Vec::new(),
         effort: profile.effort(),

@@ -58,7 +58,8 @@ impl Harness {
 pub fn measure(runner: &Runner<'_>) -> Result<Option<Harness>> {
     let noop = bundled::named(NOOP, &Params::new())?;
     let staged = staging::stage(runner.stage.staging.path(), &noop)?;
-    let spec = Spec::new(registry::FLOOR, &noop, &staged, runner.plan.timeout);
+    let host = runner.plan.host.clone();
+    let spec = Spec { host, ..Spec::new(registry::FLOOR, &noop, &staged, runner.plan.timeout) };
     let Ok((mut cell, _)) = Cell::start(&runner.stage.binary, spec) else { return Ok(None) };
     let mut time = |passes| cell.ask::<Timed>(&Request::Time { passes });
     let (_, Ok(timed)) = (time(1), time(PASSES)) else { return Ok(None) };

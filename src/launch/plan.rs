@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::build::Build;
 use crate::analyse::counterpart::twin;
+use crate::hosts::Host;
 use crate::prose::printable;
 use crate::protocol::{Planted, Wasted};
 use crate::workload::Workload;
@@ -104,14 +105,14 @@ impl Contender {
         }
     }
 
-    /// The baseline.
-    pub fn baseline() -> Self {
-        Self::new(registry::find(registry::BASELINE).expect("the registry's own test covers this"))
+    /// The baseline of a host.
+    pub fn baseline(host: &Host) -> Self {
+        Self::new(host.baseline())
     }
 
     /// The baseline a second time: what differs between the two is noise.
-    pub fn again() -> Self {
-        Self { name: AGAIN.into(), control: true, ..Self::baseline() }
+    pub fn again(host: &Host) -> Self {
+        Self { name: format!("{}{AGAIN}", host.baseline), control: true, ..Self::baseline(host) }
     }
 
     /// A strategy as another build has it.
@@ -127,10 +128,10 @@ impl Contender {
     }
 
     /// The baseline a second time, made worse.
-    pub fn planted(planted: Planted) -> Self {
+    pub fn planted(host: &Host, planted: Planted) -> Self {
         let Planted { what, amount } = planted;
-        let name = format!("{}#planted-{what:?}-{amount}", registry::BASELINE).to_lowercase();
-        Self { name, planted: Some(planted), ..Self::again() }
+        let name = format!("{}#planted-{what:?}-{amount}", host.baseline).to_lowercase();
+        Self { name, planted: Some(planted), ..Self::again(host) }
     }
 }
 
@@ -175,15 +176,19 @@ impl Plant {
     }
 }
 
-/// The strategies that others are held against, and so have to run beside them.
-pub const YARDSTICKS: [&str; 2] = [registry::BASELINE, registry::FLOOR];
+/// What stands behind the name of the baseline's second contender, which makes an A/A pair with the first.
+const AGAIN: &str = "#2";
 
-/// The name of the baseline's second contender, which makes an A/A pair with the first.
-pub const AGAIN: &str = "fresh/relink#2";
+/// Whether that is the baseline's second contender.
+pub fn is_again(name: &str) -> bool {
+    name.ends_with(AGAIN)
+}
 
 /// A run, settled before anything is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Under whose settings everything runs, and whose way of making an instance is the baseline.
+    pub host: &'static Host,
     pub contenders: Vec<Contender>,
     pub workloads: Vec<Workload>,
     pub effort: Effort,
@@ -192,23 +197,27 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The contenders, with the baseline and the floor added where a filter left them out: without them there is
+    /// The contenders, with the host's baseline and the floor added where a filter left them out: without them there is
     /// nothing to compare with.
-    pub fn with_yardsticks(mut strategies: Vec<&'static Strategy>) -> Vec<Contender> {
-        for name in YARDSTICKS {
-            let yardstick = registry::find(name).expect("the registry's own test covers this");
-            if !strategies.iter().any(|strategy| strategy.name() == name) {
+    pub fn with_yardsticks(mut strategies: Vec<&'static Strategy>, host: &Host) -> Vec<Contender> {
+        let floor = registry::find(registry::FLOOR).expect("the registry's own test covers this");
+        for yardstick in [host.baseline(), floor] {
+            if !strategies.iter().any(|strategy| strategy.name() == yardstick.name()) {
                 strategies.push(yardstick);
             }
         }
         strategies.into_iter().map(Contender::new).collect()
     }
 
+    /// Whether others are held against it.
+    pub fn is_yardstick(&self, contender: &Contender) -> bool {
+        contender.name == self.host.baseline || contender.name == registry::FLOOR
+    }
+
     /// Those of these contenders that another build runs as well, as it does: strategies that can be chosen, and the
     /// yardsticks. Other controls are there to be caught, and a second baseline shows noise that a build has no part in.
     pub fn with_build(mut contenders: Vec<Contender>, build: &Arc<Build>) -> Vec<Contender> {
-        let chosen =
-            |contender: &&Contender| !contender.control || YARDSTICKS.contains(&contender.name.as_str());
+        let chosen = |contender: &&Contender| !contender.control || contender.name == registry::FLOOR;
         let twins: Vec<_> = contenders
             .iter()
             .filter(chosen)
@@ -261,9 +270,16 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts;
+
+    fn with_yardsticks(names: &[&str]) -> Vec<Contender> {
+        let chosen = names.iter().map(|name| registry::find(name).unwrap());
+        Plan::with_yardsticks(chosen.collect(), hosts::plain())
+    }
 
     fn plan(seed: u64) -> Plan {
         Plan {
+            host: hosts::plain(),
             contenders: Vec::new(),
             workloads: Vec::new(),
             effort: Profile::Smoke.effort(),
@@ -290,16 +306,18 @@ mod tests {
 
     #[test]
     fn baseline_and_floor_are_always_there() {
-        let chosen = vec![registry::find("copy/full").unwrap()];
-        let names: Vec<_> = Plan::with_yardsticks(chosen).into_iter().map(|c| c.name).collect();
+        let names: Vec<_> = with_yardsticks(&["copy/full"]).into_iter().map(|c| c.name).collect();
         assert_eq!(names, ["copy/full", "fresh/relink", "control/oracle"]);
+        let other = hosts::find("graph-node").unwrap();
+        let names: Vec<_> = Plan::with_yardsticks(Vec::new(), other).into_iter().map(|c| c.name).collect();
+        assert_eq!(names, ["fresh/on-demand-cow", "control/oracle"]);
+        assert_eq!(Contender::again(other).name, "fresh/on-demand-cow#2");
     }
 
     #[test]
     fn another_build_has_a_twin_of_what_can_be_chosen_and_of_the_yardsticks() {
-        let find = |name| registry::find(name).unwrap();
-        let own = Plan::with_yardsticks(vec![find("copy/full"), find("control/none")]);
-        let own = [own, vec![Contender::again()]].concat();
+        let own = with_yardsticks(&["copy/full", "control/none"]);
+        let own = [own, vec![Contender::again(hosts::plain())]].concat();
         let contenders = Plan::with_build(own, &Build::own("old").unwrap());
         let twins: Vec<_> = contenders.iter().filter(|contender| contender.build.is_some()).collect();
         let names: Vec<_> = twins.iter().map(|twin| twin.name.as_str()).collect();
@@ -312,13 +330,13 @@ mod tests {
         assert_eq!(pairs("copy/full"), ["copy/full@old"]);
         assert_eq!(pairs("copy/full@old"), ["copy/full"]);
         assert_eq!(pairs("fresh/relink@old"), ["fresh/relink"], "and not its second contender");
-        assert!(pairs("control/none").is_empty() && pairs(AGAIN).is_empty());
+        assert!(pairs("control/none").is_empty() && pairs("fresh/relink#2").is_empty());
     }
 
     #[test]
     fn what_is_planted_is_planted_in_this_builds_strategy_alone() {
         let plant: Plant = "copy/full:reset:20".parse().unwrap();
-        let own = Plan::with_yardsticks(vec![registry::find("copy/full").unwrap()]);
+        let own = with_yardsticks(&["copy/full"]);
         let mut contenders = Plan::with_build(own, &Build::own("old").unwrap());
         plant.within(&mut contenders).unwrap();
         let slow: Vec<_> = contenders.iter().filter(|contender| contender.planted.is_some()).collect();
@@ -337,11 +355,11 @@ mod tests {
 
     #[test]
     fn whoever_is_not_a_plain_strategy_says_so_by_name() {
-        let again = Contender::again();
+        let again = Contender::again(hosts::plain());
         assert_eq!(again.name, format!("{}#2", registry::BASELINE));
-        assert!(again.control && again.planted.is_none());
-        let planted = Contender::planted(Planted { what: Wasted::Reset, amount: 20 });
+        assert!(is_again(&again.name) && again.control && again.planted.is_none());
+        let planted = Contender::planted(hosts::plain(), Planted { what: Wasted::Reset, amount: 20 });
         assert_eq!(planted.name, "fresh/relink#planted-reset-20");
-        assert!(planted.control);
+        assert!(planted.control && !is_again(&planted.name));
     }
 }

@@ -12,8 +12,9 @@ use super::about::Has;
 pub use super::about::{unavailable, wasmtime_version};
 use super::build::BuildRecord;
 use super::harness::Harness;
-use super::plan::{AGAIN, Contender, Plan, Profile};
+use super::plan::{Contender, Plan, Profile, is_again};
 use crate::files;
+use crate::hosts::{self, Host};
 use crate::machine::{Machine, Noise, Zeroing};
 use crate::measure::row::Params;
 use crate::prose::{enumerated, printable};
@@ -44,6 +45,9 @@ pub struct Record {
     /// The benches of `cargo bench` whose samples these are, criterion having decided on their blocks; absent from runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub benches: Vec<String>,
+    /// The host under whose settings everything ran; absent from records older than this key: see [`Record::host`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
     pub baseline: String,
     pub floor: String,
     /// The baseline's second contender, if there was one: the two make an A/A pair.
@@ -133,9 +137,10 @@ impl Record {
             seed: plan.seed,
             command,
             benches: Vec::new(),
-            baseline: registry::BASELINE.into(),
+            host: Some(plan.host.clone()),
+            baseline: plan.host.baseline.clone(),
             floor: registry::FLOOR.into(),
-            again: plan.contenders.iter().find(|contender| contender.name == AGAIN).map(|c| c.name.clone()),
+            again: plan.contenders.iter().map(|c| c.name.clone()).find(|name| is_again(name)),
             wasmtime: wasmtime_version().into(),
             executable_sha256: None,
             against: plan.build().map(|build| build.record()),
@@ -144,10 +149,15 @@ impl Record {
             zeroing: Zeroing::here(),
             noise,
             harness: None,
-            strategies: plan.contenders.iter().map(StrategyRecord::new).collect(),
+            strategies: plan.contenders.iter().map(|c| StrategyRecord::new(c, plan.host)).collect(),
             workloads: plan.workloads.iter().map(WorkloadRecord::new).collect(),
             left_out: Vec::new(),
         }
+    }
+
+    /// The host under whose settings everything ran: wasmtime as it comes, where nothing is said.
+    pub fn host(&self) -> &Host {
+        self.host.as_ref().unwrap_or(hosts::plain())
     }
 
     /// Notes the end.
@@ -175,10 +185,10 @@ impl Record {
 
 impl StrategyRecord {
     /// Describes a contender.
-    pub fn new(contender: &Contender) -> Self {
+    pub fn new(contender: &Contender, host: &Host) -> Self {
         let strategy = contender.strategy;
         let Has { unavailable, configuration, .. } = match &contender.build {
-            None => Has::new(strategy),
+            None => Has::new(strategy, host),
             Some(build) => build.has(strategy.name()),
         };
         Self {

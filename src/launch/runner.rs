@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::batch;
-use super::plan::{self, Drawn, Order, Plan, YARDSTICKS};
+use super::plan::{self, Drawn, Order, Plan};
 use super::process::{Cell, Ended};
 use super::rows;
 use super::stage::{Results, Stage};
@@ -46,6 +46,8 @@ pub struct Runner<'a> {
 /// A strategy that is in the race, and the processes that run it.
 struct Contender<'a> {
     plan: &'a plan::Contender,
+    /// Whether others are held against it.
+    yardstick: bool,
     verified: Verified,
     cell: Option<Cell>,
     /// The cycles so far: the median of each round.
@@ -61,9 +63,10 @@ struct Contender<'a> {
 }
 
 impl<'a> Contender<'a> {
-    fn new(plan: &'a plan::Contender, verified: Verified) -> Self {
+    fn new(plan: &'a plan::Contender, yardstick: bool, verified: Verified) -> Self {
         Self {
             plan,
+            yardstick,
             verified,
             cell: None,
             cycles: Rounds::new(),
@@ -92,11 +95,6 @@ impl<'a> Contender<'a> {
     /// Whether the two are one strategy as two builds have it, of which the other is still there.
     fn is_twin(&self, other: &Self) -> bool {
         !other.out && self.plan.is_twin(other.plan)
-    }
-
-    /// Whether others are held against it.
-    fn is_yardstick(&self) -> bool {
-        YARDSTICKS.contains(&self.strategy())
     }
 }
 
@@ -236,7 +234,7 @@ impl<'a> Runner<'a> {
         let needs: Vec<u64> = groups.iter().map(need).collect();
         // A quarter is left to the parent, its sampler and whoever else is on the machine.
         let room = machine::room_bytes().map_or(u64::MAX, |room| room / 4 * 3);
-        let batches = batch::batches(&needs, |group| contenders[groups[group][0]].is_yardstick(), room);
+        let batches = batch::batches(&needs, |group| contenders[groups[group][0]].yardstick, room);
         if let [_, _, ..] = batches[..] {
             self.stage.progress.note(&format!(
                 "{}: {} batches, since all contenders at once do not fit into {} MiB",
@@ -245,8 +243,10 @@ impl<'a> Runner<'a> {
                 room >> 20,
             ));
         }
-        let contender =
-            |&index: &usize| Contender::new(contenders[index].plan, contenders[index].verified.clone());
+        let contender = |&index: &usize| {
+            let Contender { plan, yardstick, verified, .. } = &contenders[index];
+            Contender::new(plan, *yardstick, verified.clone())
+        };
         batches
             .into_iter()
             .map(|batch| batch.into_iter().flat_map(|group| &groups[group]).map(contender).collect())
@@ -261,6 +261,7 @@ impl<'a> Runner<'a> {
         warm_bytes: u64,
     ) -> Result<(Cell, Stages), Ended> {
         let spec = |staged| Spec {
+            host: self.plan.host.clone(),
             planted: contender.planted,
             warm_bytes,
             ..Spec::new(contender.strategy.name(), lane.workload, staged, self.plan.timeout)
@@ -331,7 +332,7 @@ fn groups(contenders: &[Contender<'_>]) -> Vec<Vec<usize>> {
     for (index, contender) in contenders.iter().enumerate() {
         let fellow = |group: &&mut Vec<usize>| {
             let first = &contenders[group[0]];
-            !first.is_yardstick() && contender.is_twin(first)
+            !first.yardstick && contender.is_twin(first)
         };
         match groups.iter_mut().find(fellow) {
             Some(group) => group.push(index),
@@ -366,13 +367,17 @@ fn overrun(budget: Duration, took: Duration) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts;
 
     #[test]
     fn a_strategy_and_its_twin_are_in_one_batch_and_yardsticks_alone() {
         use reset_strategies::registry::find;
-        let own = Plan::with_yardsticks(vec![find("copy/full").unwrap(), find("dirty/pagemap").unwrap()]);
+        let own = vec![find("copy/full").unwrap(), find("dirty/pagemap").unwrap()];
+        let own = Plan::with_yardsticks(own, hosts::plain());
         let plans = Plan::with_build(own, &super::super::build::Build::own("old").unwrap());
-        let contenders: Vec<_> = plans.iter().map(|plan| Contender::new(plan, Verified::default())).collect();
+        let yardsticks = ["fresh/relink", "control/oracle"];
+        let contender = |plan| Contender::new(plan, yardsticks.contains(&&*plan.name), Verified::default());
+        let contenders: Vec<_> = plans.iter().map(contender).collect();
         let names = |group: Vec<usize>| group.into_iter().map(|index| contenders[index].strategy()).collect();
         let groups: Vec<Vec<&str>> = groups(&contenders).into_iter().map(names).collect();
         let expected: [&[&str]; 6] = [

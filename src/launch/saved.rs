@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
-use super::plan::AGAIN;
+use super::plan::is_again;
 use super::record::Record;
 use crate::analyse::crossover::{self, Landscape};
 use crate::analyse::distribution::{self, Distribution};
@@ -119,7 +119,7 @@ fn led_by_criterion(record: &Record) -> String {
 /// Where the baseline measurably differs from itself, if anywhere.
 fn drift(cells: &[Cell]) -> Option<String> {
     let different = |cell: &&Cell| matches!(cell.verdict, Verdict::Faster | Verdict::Slower);
-    let again = cells.iter().filter(|cell| cell.strategy == AGAIN).filter(different);
+    let again = cells.iter().filter(|cell| is_again(&cell.strategy)).filter(different);
     let times =
         |cell: &Cell| Some(format!("{} ({}x)", cell.workload, units::ratio(cell.ratio_to_baseline?.value)));
     let places: Vec<_> = again.filter_map(times).collect();
@@ -136,6 +136,7 @@ fn drift(cells: &[Cell]) -> Option<String> {
 fn facts(record: &Record) -> Facts {
     Facts {
         run: record.run.clone(),
+        host: record.host().name.clone(),
         baseline: record.baseline.clone(),
         contenders: record.strategies.iter().map(|strategy| strategy.name.clone()).collect(),
         controls: record.strategies.iter().filter(|s| s.control).map(|s| s.name.clone()).collect(),

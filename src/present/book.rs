@@ -10,7 +10,7 @@ use crate::analyse::distribution::Distribution;
 use crate::analyse::summary::Summary;
 use crate::claims::report::Checked;
 use crate::determinism;
-use crate::launch::plan::AGAIN;
+use crate::launch::plan::is_again;
 use crate::measure::row::Row;
 use crate::policies::report as policies;
 use crate::prose::printable;
@@ -25,6 +25,8 @@ pub struct Facts {
     pub run: String,
     /// When it began, as text.
     pub started: String,
+    /// The host under whose settings it ran.
+    pub host: String,
     /// The profile that chose its length.
     pub profile: String,
     /// The command that repeats it.
@@ -111,7 +113,7 @@ pub fn again(facts: &Facts, group: &Group, strategy: &str) -> String {
     // The baseline's second contender is no strategy of its own, nor is what another build has; where that is now, nothing
     // says.
     let contender = match split(strategy) {
-        _ if strategy == AGAIN => "--aa".into(),
+        _ if is_again(strategy) => "--aa".into(),
         Some((own, build)) => format!("-s {} --against PROGRAM={}", shell(own), shell(build)),
         None => format!("-s {}", shell(strategy)),
     };
@@ -119,9 +121,12 @@ pub fn again(facts: &Facts, group: &Group, strategy: &str) -> String {
     if group.workload.starts_with("user/") {
         return format!("{} {contender}", facts.command);
     }
-    let Facts { profile, seed, .. } = facts;
-    let mut command =
-        format!("resetbench run --profile {profile} --seed {seed} -w {}", shell(group.workload));
+    let Facts { profile, seed, host, .. } = facts;
+    let mut command = format!(
+        "resetbench run --host {} --profile {profile} --seed {seed} -w {}",
+        shell(host),
+        shell(group.workload)
+    );
     for (name, value) in group.params {
         command += &format!(" -p {}", shell(&format!("{name}={}", plain(value))));
     }

@@ -34,6 +34,7 @@ fn summary_of(cells: Vec<Cell>) -> Summary {
         standings: standings(&cells),
         schema: SCHEMA,
         run: "2026-11-20-lab".into(),
+        host: None,
         baseline: "fresh/relink".into(),
         method: Method { level: 0.99, margin: 0.02, resamples: 10_000, seed: 42 },
         notes: Vec::new(),
@@ -241,6 +242,7 @@ fn row(summary: &Summary, cell: &Cell, launch: u32, phase: Phase, (metric, unit)
 pub fn distributions(summary: &Summary) -> Vec<Distribution> {
     let facts = crate::analyse::Facts {
         run: summary.run.clone(),
+        host: summary.host().to_owned(),
         baseline: summary.baseline.clone(),
         contenders: Vec::new(),
         controls: Vec::new(),
@@ -340,6 +342,7 @@ pub fn facts() -> Facts {
     Facts {
         title: "Reference run".into(),
         run: "2026-11-20-lab".into(),
+        host: "plain".into(),
         started: "2026-11-20T22:10:04Z".into(),
         profile: "full".into(),
         command: "resetbench run --profile full --seed 42".into(),

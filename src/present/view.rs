@@ -12,6 +12,7 @@ use crate::analyse::summary::{
     Standing, Summary, Verdict,
 };
 use crate::gate::compare;
+use crate::hosts;
 use crate::measure::row::Params;
 use crate::prose::{enumerated, percent};
 
@@ -166,6 +167,8 @@ pub struct Group<'a> {
     pub workload: &'a str,
     /// Parameters of the workload.
     pub params: &'a Params,
+    /// The host under whose settings it ran.
+    pub host: &'a str,
     /// The strategy that ratios refer to.
     pub baseline: &'a str,
     /// How intervals and verdicts were made.
@@ -205,6 +208,7 @@ impl<'a> Group<'a> {
         Group {
             workload: &cell.workload,
             params: &cell.params,
+            host: summary.host(),
             baseline: &summary.baseline,
             method: summary.method,
             standing,
@@ -214,8 +218,12 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The workload's name, with its parameters where the name alone is ambiguous.
+    /// The workload's name, with its parameters where the name alone is ambiguous, and with its host if it is one of the field.
     pub fn title(&self) -> String {
+        hosts::named(&self.place(), self.host)
+    }
+
+    fn place(&self) -> String {
         if self.several && !self.params.is_empty() {
             format!("{} ({})", self.workload, self.parameters())
         } else {
@@ -230,9 +238,9 @@ impl<'a> Group<'a> {
         pairs.join(", ")
     }
 
-    /// The title as part of a file name.
+    /// The title as part of a file name; a run has one host.
     pub fn slug(&self) -> String {
-        slug(&self.title())
+        slug(&self.place())
     }
 
     /// The best sound strategy, which the analysis computes regret against; where a summary does not name it, the shortest

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use self::policy::Policy;
 use self::schedule::Script;
 use self::staging::Staged;
+use crate::hosts::{self, Host};
 use crate::measure::learning::Learning;
 use crate::measure::row::{Phase, Unit};
 use crate::workload::Workload;
@@ -24,13 +25,15 @@ use crate::workload::host::{self, Outcome};
 
 /// The version of all that is said here. Raised whenever a message changes its meaning, or one side would misread the other;
 /// a field that may be absent does not raise it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Which cell a child runs, and where its files are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spec {
     /// The [`VERSION`] that the parent speaks.
     pub protocol: u32,
+    /// The host under whose settings it runs.
+    pub host: Host,
     /// The strategy's name.
     pub strategy: String,
     /// What to waste on purpose.
@@ -60,10 +63,11 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// A cell of a workload whose files are in place: nothing planted, no group, no warming.
+    /// A cell of a workload whose files are in place, on no host in particular: nothing planted, no group, no warming.
     pub fn new(strategy: &str, workload: &Workload, staged: &Staged, timeout: Duration) -> Self {
         Self {
             protocol: VERSION,
+            host: hosts::plain().clone(),
             strategy: strategy.into(),
             planted: None,
             module: staged.module.clone(),

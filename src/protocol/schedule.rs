@@ -46,11 +46,13 @@ pub enum Schedule {
     SplitHuge,
     /// A deadline for each block by `Options`, of which each block spends some.
     Allowances,
+    /// Every second block is a future that is dropped where the guest looks at the epoch, soon or late.
+    Dropped,
 }
 
 impl Schedule {
     /// All schedules; `run` takes the first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InOrder,
         Self::Shuffled,
         Self::Repeated,
@@ -66,6 +68,7 @@ impl Schedule {
         Self::Forked,
         Self::SplitHuge,
         Self::Allowances,
+        Self::Dropped,
     ];
 
     /// In words, for tables.
@@ -86,6 +89,7 @@ impl Schedule {
             Self::Forked => "the process forks before each reset, and its child resets, too",
             Self::SplitHuge => "huge pages made and split before each reset",
             Self::Allowances => "an epoch deadline for each block by the options",
+            Self::Dropped => "every second block a future that is dropped half-way",
         }
     }
 
@@ -97,7 +101,10 @@ impl Schedule {
 
     /// Whether its process begins otherwise than those of other schedules: the child is told beforehand.
     pub fn is_special(self) -> bool {
-        matches!(self, Self::Committed | Self::TwoSessions | Self::FailingGrowth | Self::Allowances)
+        matches!(
+            self,
+            Self::Committed | Self::TwoSessions | Self::FailingGrowth | Self::Allowances | Self::Dropped
+        )
     }
 
     /// Fewer blocks would leave out what the schedule is about.
@@ -109,6 +116,7 @@ impl Schedule {
             Self::Committed => UNEVEN.len(),
             Self::Allowances => 2 * ALLOWANCE.len(),
             Self::Timeouts | Self::FailingGrowth | Self::SplitHuge => 4,
+            Self::Dropped => 2 * WAITS.len(),
             Self::TwoSessions => 3,
             Self::Repeated | Self::HostAccess | Self::PagedOut | Self::MemoryLimit | Self::Forked => 2,
         }
@@ -139,10 +147,19 @@ pub struct Step {
     pub host: bool,
     /// The host call at which the deadline passes.
     pub interrupt: Option<u32>,
+    /// The block waits at each look at the epoch, and is dropped when it has waited so often.
+    pub dropped: Option<u32>,
     /// The memory cannot grow.
     pub scarce: bool,
     /// Whether the block is compared; its reset always is.
     pub compared: bool,
+}
+
+impl Step {
+    /// An input like any other.
+    pub fn of(input: Input) -> Self {
+        Self { input, host: false, interrupt: None, dropped: None, scarce: false, compared: true }
+    }
 }
 
 /// What a guest is given.
@@ -180,6 +197,9 @@ const ALLOWANCE: [bool; 4] = [false, false, false, true];
 /// Host calls at which a block is interrupted: the second has loaded the input, and indexers make thousands.
 const CALLS: [u32; 8] = [2, 3, 4, 6, 16, 64, 256, 1024];
 
+/// How often a block waits before it is dropped: a guest looks at the epoch in each turn of a loop and in each of its functions.
+const WAITS: [u32; 6] = [1, 4, 16, 64, 512, 4096];
+
 impl Script {
     /// What `run` verifies: the trace as it is, once, with a reset after every block.
     pub fn in_order() -> Self {
@@ -208,13 +228,7 @@ impl Script {
                 if place == 0 && self.schedule == Schedule::Shuffled {
                     order.shuffle(&mut random);
                 }
-                let plain = Step {
-                    input: Input::Block(order[place]),
-                    host: false,
-                    interrupt: None,
-                    scarce: false,
-                    compared: true,
-                };
+                let plain = Step::of(Input::Block(order[place]));
                 match self.schedule {
                     Schedule::Repeated => Step { input: Input::Block(favourite), ..plain },
                     Schedule::Traps if at % 2 == 0 => {
@@ -230,6 +244,9 @@ impl Script {
                     Schedule::Spike => Step { input: quiet, ..plain },
                     Schedule::Committed if !UNEVEN[at % UNEVEN.len()] => Step { input: quiet, ..plain },
                     Schedule::Committed => Step { input: large(at, order.len(), spike), ..plain },
+                    Schedule::Dropped if at % 2 == 0 => {
+                        Step { dropped: Some(WAITS[at / 2 % WAITS.len()]), compared: false, ..plain }
+                    }
                     Schedule::FailingGrowth if at % 2 == 0 => Step { scarce: true, compared: false, ..plain },
                     // The first call may be the one that asks for the input's length.
                     Schedule::Allowances if ALLOWANCE[at % ALLOWANCE.len()] => {
@@ -360,6 +377,9 @@ mod tests {
         assert_eq!(inputs(Schedule::Spike, 0), [Block(1), Block(1), Block(0), Block(1), Block(1)]);
         let timeouts = script(Schedule::Timeouts, 6).steps(&trace());
         assert!(timeouts.iter().enumerate().all(|(at, step)| step.interrupt.is_some() == (at % 2 == 0)));
+        let dropped = script(Schedule::Dropped, 6).steps(&trace());
+        assert!(dropped.iter().enumerate().all(|(at, step)| step.dropped.is_some() == (at % 2 == 0)));
+        assert!(dropped.iter().all(|step| step.dropped.is_some() != step.compared));
         assert!(script(Schedule::HostAccess, 3).steps(&trace()).iter().all(|step| step.host));
         let scarce = script(Schedule::FailingGrowth, 6).steps(&trace());
         assert!(scarce.iter().enumerate().all(|(at, step)| step.scarce == (at % 2 == 0)));

@@ -24,6 +24,7 @@ use serde::Serialize;
 
 use crate::analyse::summary::{ByMean, Ratio};
 use crate::gate::likeness;
+use crate::hosts::Calls;
 use crate::kernels::{self, seen};
 use crate::launch::saved::Saved;
 use crate::measure::row::Params;
@@ -40,6 +41,8 @@ pub const SCHEMA: u32 = 1;
 pub struct Recommendations {
     pub schema: u32,
     pub run: String,
+    /// The host under whose settings it was measured.
+    pub host: String,
     /// The machine that it was measured on, in a sentence.
     pub machine: String,
     pub limits: Limits,
@@ -111,7 +114,7 @@ pub fn recommend(
         .map(|group| {
             let here =
                 rows.iter().find(|rows| rows.workload == group.workload && rows.params == *group.params);
-            one(group, &Field::new(here), limits, failing_blocks)
+            one(group, &Field::new(here), saved.record.host().calls, limits, failing_blocks)
         })
         .collect();
     let mut unknown = unknown::of_run(saved);
@@ -119,6 +122,7 @@ pub fn recommend(
     Ok(Recommendations {
         schema: SCHEMA,
         run: saved.record.run.clone(),
+        host: saved.record.host().sentence(),
         machine: saved.record.machine.sentence(),
         limits: *limits,
         recommendations,
@@ -126,7 +130,7 @@ pub fn recommend(
     })
 }
 
-fn one(group: &Group, field: &Field, limits: &Limits, failing_blocks: bool) -> Recommendation {
+fn one(group: &Group, field: &Field, calls: Calls, limits: &Limits, failing_blocks: bool) -> Recommendation {
     let sound: Vec<Candidate> = Candidate::all(group);
     let under = |limits: &Limits| -> Vec<Candidate> {
         sound.iter().copied().filter(|candidate| limits.objection(candidate).is_none()).collect()
@@ -172,7 +176,10 @@ fn one(group: &Group, field: &Field, limits: &Limits, failing_blocks: bool) -> R
     answer.runner_up_ratio = runner_up.and_then(|other| field.ratio(&other, &chosen));
     answer.changes = tightened(limits, &chosen, choose);
     answer.changes.extend(relaxed(limits, Some(chosen.name()), choose));
-    answer.paste = chosen.strategy.map(reset_strategies::Strategy::recipe);
+    answer.paste = chosen.strategy.map(|strategy| match calls {
+        Calls::Blocking => strategy.recipe(),
+        Calls::Futures => strategy.recipe_async(),
+    });
     answer.unknown.extend(choice.undecided());
     answer
 }

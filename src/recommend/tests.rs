@@ -5,6 +5,7 @@ use super::limits::Limits;
 use super::*;
 use crate::analyse::summary::Summary;
 use crate::analyse::{Facts, SEED, evidence, summarise};
+use crate::hosts::Calls;
 use crate::measure::row::{Phase, Row, Unit};
 
 const MIB: u64 = 1 << 20;
@@ -47,6 +48,7 @@ fn answer(made: &[Made], limits: Limits) -> Recommendation {
 fn summary(rows: &[Row], made: &[Made]) -> Summary {
     let facts = Facts {
         run: "r".into(),
+        host: "plain".into(),
         baseline: "fresh/relink".into(),
         contenders: made.iter().map(|made| made.0.to_owned()).collect(),
         controls: vec!["control/oracle".into()],
@@ -59,7 +61,7 @@ fn summary(rows: &[Row], made: &[Made]) -> Summary {
 fn answer_to(rows: &[Row], made: &[Made], limits: Limits) -> Recommendation {
     let summary = summary(rows, made);
     let gathered = evidence::gather("r", rows).unwrap();
-    one(&Group::all(&summary)[0], &Field::new(gathered.first()), &limits, false)
+    one(&Group::all(&summary)[0], &Field::new(gathered.first()), Calls::Blocking, &limits, false)
 }
 
 const CLEAR: [Made; 4] = [

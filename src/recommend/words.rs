@@ -72,8 +72,14 @@ pub fn text(found: &Recommendations, level: f64, width: usize) -> String {
         out.push('\n');
     }
     if !found.recommendations.is_empty() {
-        out +=
-            &wrap(&plain(&format!("Asked for: {}. Not known from {}:", found.limits, found.run)), width, "");
+        out += &wrap(
+            &plain(&format!(
+                "Measured {}. Asked for: {}. Not known from {}:",
+                found.host, found.limits, found.run
+            )),
+            width,
+            "",
+        );
     }
     for words in &found.unknown {
         out += &wrap(&plain(&format!("- {words}")), width, "  ");
@@ -88,7 +94,8 @@ pub fn text(found: &Recommendations, level: f64, width: usize) -> String {
 pub fn markdown(found: &Recommendations, level: f64) -> String {
     let mut out = format!("# What to use, by `{}`\n\n", found.run);
     out += &format!(
-        "Measured on {}. Asked for: {}.\n",
+        "Measured {}, on {}. Asked for: {}.\n",
+        escape(&found.host),
         escape(&found.machine),
         sentence(&format!("`{}`", found.limits))
     );

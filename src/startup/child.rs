@@ -12,10 +12,10 @@ use wasmtime::{Linker, Module};
 use super::{Path, Stage};
 use crate::cell::cache;
 use crate::files;
+use crate::hosts;
 use crate::machine::clock;
 use crate::measure::warm;
 use crate::protocol::say;
-use crate::workload::host::options;
 use crate::workload::host::{self, BlockState, Shared};
 
 /// What the child is to do.
@@ -58,7 +58,7 @@ pub fn serve(spec: &Spec) -> Result<()> {
     let policy = commit::find(policy).with_context(|| format!("there is no policy `{policy}`"))?;
     policy.preflight(spec.commit_bytes)?;
     let wasm = files::read(&spec.wasm)?;
-    let plan = Plan::new(strategy, &wasm, options())?;
+    let plan = Plan::new(strategy, &wasm, hosts::plain().options())?;
     clock.end("read and judge");
     let engine = plan.engine()?;
     clock.end("engine");

@@ -15,9 +15,9 @@ use super::child::{Spec, Started};
 use super::{Path, snapshot};
 use crate::cell::cache;
 use crate::determinism::Environment;
+use crate::hosts;
 use crate::launch::program::Program;
 use crate::machine::clock;
-use crate::workload::host::options;
 
 /// The hidden verb under which the binary is such a child.
 pub const START_VERB: &str = "start";
@@ -62,7 +62,7 @@ impl Files {
         std::fs::write(self.path(name, "outline.wasm"), outline(wasm)?)?;
         for strategy in [KEEPING, registry::BASELINE] {
             let found = registry::find(strategy).context("the strategy of startups")?;
-            let plan = Plan::new(found, wasm, options())?;
+            let plan = Plan::new(found, wasm, hosts::plain().options())?;
             // Into the engine cache too, which a second start would find filled.
             let (module, _) = cache::module(&self.cache(), &plan.engine()?, plan.wasm())?;
             std::fs::write(self.compiled(name, strategy), module.serialize()?)?;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::analyse::summary::Equivalence;
 use crate::cli::ListArgs;
+use crate::hosts;
 use crate::kernels::{self, seen};
 use crate::launch::record::unavailable;
 use crate::present::table::{Options, hanging};
@@ -147,7 +148,10 @@ pub fn run(args: &ListArgs) -> Result<()> {
                 })
             })
             .collect();
-        println!("{:#}", json!({"schema": 1, "strategies": strategies, "workloads": workloads}));
+        println!(
+            "{:#}",
+            json!({"schema": 1, "strategies": strategies, "hosts": hosts::all(), "workloads": workloads})
+        );
         return Ok(());
     }
     let width = Options::for_stdout().width;
@@ -158,6 +162,11 @@ pub fn run(args: &ListArgs) -> Result<()> {
         if let Some(reason) = unavailable(strategy) {
             line("", &format!("unavailable here: {reason}"));
         }
+    }
+    println!("\nHosts, for --host");
+    for host in hosts::all() {
+        line(&host.name, &format!("{} ({})", host.summary, host.period));
+        line("", &format!("{}; its own way is {}", host.settings(), host.baseline));
     }
     println!("\nWorkloads");
     for workload in definitions {

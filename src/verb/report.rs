@@ -152,9 +152,11 @@ fn facts(saved: &Saved) -> Facts {
         title: "Resetting a WebAssembly instance between blocks".into(),
         run: record.run.clone(),
         started: record.started.clone(),
+        host: record.host().name.clone(),
         profile: word(record.profile),
         command: record.command.clone(),
         machine: vec![
+            line("host", record.host().sentence()),
             line("machine", record.machine.sentence()),
             line("noise", record.noise.sentence()),
             line("wasmtime", record.wasmtime.clone()),

@@ -49,8 +49,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 /// As [`run`].
 pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
-    let mut contenders = Plan::with_yardsticks(strategies);
-    contenders.extend(args.aa.then(Contender::again));
+    let mut contenders = Plan::with_yardsticks(strategies, args.on.host);
+    contenders.extend(args.aa.then(|| Contender::again(args.on.host)));
     if let Some(against) = &args.against {
         contenders = Plan::with_build(contenders, &Build::ask(against)?);
     }
@@ -61,6 +61,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     let effort = args.profile.effort();
     let budget = args.budget.unwrap_or(effort.budget);
     let plan = Plan {
+        host: args.on.host,
         contenders,
         workloads: if wanted.is_some() { Vec::new() } else { usual(args)? },
         effort: Effort { budget, long_blocks: args.long_blocks, ..effort },
@@ -168,6 +169,7 @@ fn announce(progress: &Progress, plan: &Plan, folder: &Path) {
         plan.seed,
         folder.display()
     ));
+    progress.note(&plan.host.sentence());
 }
 
 /// Which build runs beside this one, whose file has that hash.

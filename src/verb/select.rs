@@ -5,7 +5,7 @@ use wildmatch::WildMatch;
 
 use crate::cli::{Filter, Own};
 use crate::measure::row::Params;
-use crate::prose::printable;
+use crate::prose::{nearest, printable};
 use crate::workload::blocks::{self, Trace};
 use crate::workload::definition::Definition;
 use crate::workload::{Workload, bundled, one_block, user};
@@ -119,24 +119,6 @@ pub fn pairs(typed: &[String]) -> Result<Vec<(String, u64)>> {
         Ok((name.to_owned(), value))
     };
     typed.iter().map(pair).collect()
-}
-
-/// What was probably meant: a name, a group, or the name whose part after the slash it was. Nothing, where nothing is near.
-pub fn nearest(pattern: &str, names: &[String]) -> String {
-    let typed: String = pattern.chars().filter(|c| !"*?".contains(*c)).collect::<String>().to_lowercase();
-    let mut tries: Vec<(&str, &str)> = Vec::new();
-    for name in names {
-        // `mincore` is as good a try as `dirty/mincore`, and `dirty` is a pattern of its own.
-        let (group, variant) = name.split_once('/').unwrap_or((name, name));
-        tries.extend([(group, group), (name, name), (variant, name)]);
-    }
-    let near = tries
-        .into_iter()
-        .map(|(word, meant)| (strsim::damerau_levenshtein(&typed, &word.to_lowercase()), meant));
-    // With half of it to change, it may be anything.
-    let near = near.filter(|(distance, _)| 2 * distance < typed.chars().count().max(3));
-    let nearest = near.min_by_key(|(distance, _)| *distance);
-    nearest.map(|(_, meant)| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }
 
 #[cfg(test)]

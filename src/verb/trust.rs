@@ -18,6 +18,7 @@ use crate::analyse::first_rounds::{self, Transient};
 use crate::analyse::summary::{Ratio, Verdict};
 use crate::analyse::{Facts, SEED, evidence, rows_file, summarise};
 use crate::cli::{Filter, TrustArgs};
+use crate::hosts::Host;
 use crate::launch::plan::{Contender, Effort, Plan};
 use crate::launch::runner::Runner;
 use crate::launch::stage::{Results, Stage};
@@ -64,13 +65,17 @@ pub fn run(args: &TrustArgs) -> Result<ExitCode> {
         thread::spawn(busy);
     }
     let mut trials = Vec::new();
-    let aa = std::iter::repeat_n(Contender::again(), args.aa);
+    let aa = std::iter::repeat_n(Contender::again(args.on.host), args.aa);
     let planted = [Wasted::Execute, Wasted::Reset].into_iter().flat_map(|what| {
-        std::iter::repeat_n(Contender::planted(Planted { what, amount: args.per_mille }), args.planted)
+        std::iter::repeat_n(
+            Contender::planted(args.on.host, Planted { what, amount: args.per_mille }),
+            args.planted,
+        )
     });
     for contender in aa.chain(planted) {
         let seconds = if contender.planted.is_some() { args.seconds } else { args.aa_seconds };
-        let trial = trial(contender, &workload, Duration::from_secs_f64(seconds), args.launches)?;
+        let time = Duration::from_secs_f64(seconds);
+        let trial = trial(args.on.host, contender, &workload, time, args.launches)?;
         eprintln!("{}", serde_json::to_string(&trial)?);
         trials.push(trial);
     }
@@ -135,7 +140,13 @@ fn workload(args: &TrustArgs) -> Result<Workload> {
 }
 
 /// One comparison of the baseline with a second contender.
-fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u32) -> Result<Trial> {
+fn trial(
+    host: &'static Host,
+    contender: Contender,
+    workload: &Workload,
+    time: Duration,
+    launches: u32,
+) -> Result<Trial> {
     let began = Instant::now();
     let name = contender.name.clone();
     let effort = Effort {
@@ -148,7 +159,8 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
         long_blocks: None,
     };
     let plan = Plan {
-        contenders: vec![Contender::baseline(), contender],
+        host,
+        contenders: vec![Contender::baseline(host), contender],
         workloads: Vec::new(),
         effort,
         seed: rand::random(),
@@ -160,7 +172,8 @@ fn trial(contender: Contender, workload: &Workload, time: Duration, launches: u3
     let rows = rows_file::read(&results.folder.join("rows.ndjson"))?.rows;
     let facts = Facts {
         run: results.run,
-        baseline: registry::BASELINE.into(),
+        host: plan.host.name.clone(),
+        baseline: plan.host.baseline.clone(),
         contenders: plan.contenders.iter().map(|contender| contender.name.clone()).collect(),
         controls: vec![name.clone()],
         floor: registry::FLOOR.into(),

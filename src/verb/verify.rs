@@ -36,6 +36,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
         }))),
     };
     let matrix = Matrix {
+        host: args.on.host,
         strategies: &strategies,
         workloads: &workloads,
         schedules: &schedules,

@@ -10,6 +10,7 @@ use super::report::{CellReport, Ran};
 use super::watch::Watch;
 use crate::analyse::summary::Equivalence;
 use crate::cell::pressure;
+use crate::hosts::Host;
 use crate::launch::process::{Cell, Ended};
 use crate::launch::stage::Stage;
 use crate::machine::group::Group;
@@ -21,6 +22,7 @@ use crate::workload::Workload;
 /// What all children have in common.
 #[derive(Clone, Copy)]
 pub(super) struct Children<'a> {
+    pub host: &'static Host,
     pub stage: &'a Stage,
     /// CPU time that a block may take.
     pub timeout: Duration,
@@ -32,7 +34,7 @@ impl Children<'_> {
     }
 
     pub fn spec(self, workload: &Workload, staged: &Staged, strategy: &str) -> Spec {
-        Spec::new(strategy, workload, staged, self.timeout)
+        Spec { host: self.host.clone(), ..Spec::new(strategy, workload, staged, self.timeout) }
     }
 }
 

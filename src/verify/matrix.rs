@@ -13,6 +13,7 @@ use super::course::{Children, Compared, Course, Lane, Task, unable};
 use super::plan::{Plan, Terms, Work};
 use super::report::{Report, Time};
 use super::watch::{self, Watch};
+use crate::hosts::Host;
 use crate::launch::process::{Cell, Ended};
 use crate::launch::runner::REFERENCE;
 use crate::launch::stage::Stage;
@@ -26,6 +27,8 @@ use crate::workload::host::Outcome;
 /// What is verified, and how thoroughly.
 #[derive(Debug)]
 pub struct Matrix<'a> {
+    /// Under whose settings everything runs.
+    pub host: &'static Host,
     pub strategies: &'a [&'static Strategy],
     pub workloads: &'a [Workload],
     pub schedules: &'a [Schedule],
@@ -82,7 +85,8 @@ impl Matrix<'_> {
         });
         let cells = cells.collect();
         self.stage.progress.finish();
-        let report = Report::new(self.seed, self.policy.to_string(), self.schedules, cells);
+        let report =
+            Report::new(self.seed, self.policy.to_string(), self.schedules, cells).on(&self.host.name);
         let seconds = began.elapsed().as_secs_f64();
         let before = seconds - watch.elapsed().as_secs_f64();
         let all = before + plan.wanted * watch.slowness().unwrap_or(1.0 / workers);
@@ -256,7 +260,7 @@ impl Matrix<'_> {
     }
 
     fn children(&self) -> Children<'_> {
-        Children { stage: self.stage, timeout: self.timeout }
+        Children { host: self.host, stage: self.stage, timeout: self.timeout }
     }
 }
 

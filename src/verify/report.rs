@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::watch::option;
 use crate::analyse::summary::Equivalence;
+use crate::hosts::plain_name;
 use crate::prose::{enumerated, grouped};
 use crate::protocol::schedule::Schedule;
 use crate::workload::Workload;
@@ -19,6 +20,9 @@ pub const SCHEMA: u32 = 1;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Report {
     pub schema: u32,
+    /// The host under whose settings everything ran; none in particular where a report is older than this key.
+    #[serde(default = "plain_name")]
+    pub host: String,
     /// From which every schedule was drawn.
     pub seed: u64,
     /// When instances were reset: `every`, `above=SIZE` or `on-failure`.
@@ -119,6 +123,7 @@ impl Report {
         let clean = cells.iter().filter(|cell| !cell.control && cell.equivalence == Equivalence::Equivalent);
         Self {
             schema: SCHEMA,
+            host: plain_name(),
             seed,
             policy,
             clean_blocks: clean.map(|cell| cell.blocks).sum(),
@@ -126,6 +131,11 @@ impl Report {
             time: None,
             cells,
         }
+    }
+
+    /// Says as on which host it was.
+    pub fn on(self, host: &str) -> Self {
+        Self { host: host.into(), ..self }
     }
 
     /// Adds what it took. What would have been enough is of interest only where something is missing.

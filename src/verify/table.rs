@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::report::{CellReport, Report};
 use super::watch::rounded;
 use crate::analyse::summary::Equivalence;
+use crate::hosts::named;
 use crate::prose::{distinct, grouped};
 
 impl Report {
@@ -49,9 +50,8 @@ impl Report {
         let equivalent = self.cells.iter().filter(|c| !c.control && c.equivalence == Equivalence::Equivalent);
         writeln!(
             to,
-            "\n{} clean blocks in {} cells; {} cells of strategies that claim to be sound diverge (seed {})",
-            self.clean_blocks,
-            equivalent.count(),
+            "\n{}; {} cells of strategies that claim to be sound diverge (seed {})",
+            named(&format!("{} clean blocks in {} cells", self.clean_blocks, equivalent.count()), &self.host),
             self.unsound().count(),
             self.seed
         )?;

@@ -11,9 +11,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reset_strategies::Options;
 use sha2::{Digest, Sha256};
-use wasmtime::{Caller, Extern, Linker, Memory, Module, Result, Trap, bail, format_err};
+use wasmtime::{
+    Caller, Extern, Linker, Memory, Module, Result, StoreContextMut, Trap, UpdateDeadline, bail, format_err,
+};
 
 use super::scarcity::Scarcity;
 
@@ -24,20 +25,6 @@ pub const FUNCTIONS: [&str; 7] =
 /// Whether a guest may import a function of that name.
 pub fn offers(name: &str) -> bool {
     FUNCTIONS.contains(&name)
-}
-
-/// Ticks of the epoch that make up a block's timeout. Few, so that the ticking thread is hardly ever awake.
-pub const TICKS: u64 = 20;
-
-/// Engine settings that every strategy shares.
-pub fn options() -> Options {
-    Options {
-        configure: |config| {
-            config.epoch_interruption(true);
-        },
-        deadline: TICKS,
-        ..Options::default()
-    }
 }
 
 /// What the indexer has stored, from block to block.
@@ -70,6 +57,8 @@ pub struct BlockState {
     /// What the guest said when it aborted first, in its start function or in the block.
     abort: Option<String>,
     interrupt: Option<Interrupt>,
+    /// Whether the block lets others run where its deadline has passed, instead of ending there.
+    waits: bool,
     /// What the guest may grow to; no limits unless a host sets some and hands them to its store.
     pub limits: wasmtime::StoreLimits,
     /// Has growth fail, once a host arms it and hands it to its store.
@@ -120,6 +109,7 @@ impl BlockState {
             log: String::new(),
             abort: None,
             interrupt: None,
+            waits: false,
             limits: wasmtime::StoreLimits::default(),
             scarcity: Scarcity::default(),
         }
@@ -136,6 +126,12 @@ impl BlockState {
         self.interrupt = Some(Interrupt { calls: call, ticks });
     }
 
+    /// Has the block wait where its deadline has passed, each time that it looks at the epoch, for a host that has
+    /// [`deadline`] called.
+    pub fn wait(&mut self) {
+        self.waits = true;
+    }
+
     /// What of the last block is still here, if anything is.
     pub fn leftover(&self) -> Option<&'static str> {
         if !self.input.is_empty() {
@@ -143,7 +139,7 @@ impl BlockState {
         } else if !self.log.is_empty() {
             Some("what the block logged")
         } else {
-            (self.flushed.is_some() || self.interrupt.is_some()).then_some("the block's record")
+            (self.flushed.is_some() || self.interrupt.is_some() || self.waits).then_some("the block's record")
         }
     }
 
@@ -170,6 +166,14 @@ impl BlockState {
         };
         ended(if self.log.is_empty() { cause } else { format!("{cause}; logged: {}", self.log) })
     }
+}
+
+/// What becomes of a block whose deadline has passed: it ends, or it [waits](BlockState::wait) and looks again.
+///
+/// # Errors
+/// None.
+pub fn deadline(store: StoreContextMut<'_, BlockState>) -> Result<UpdateDeadline> {
+    Ok(if store.data().waits { UpdateDeadline::Yield(0) } else { UpdateDeadline::Interrupt })
 }
 
 /// Whether the epoch deadline ended an execution.

@@ -11,6 +11,7 @@ use wasmtime::{Config, Engine, Module};
 use super::blocks::Trace;
 use super::definition::inputs;
 use super::{Workload, host, module_file};
+use crate::hosts;
 use crate::prose::distinct;
 
 /// Reads a module and makes a workload of it; without blocks it is given those of the main network. Functions that this host
@@ -54,7 +55,7 @@ pub fn valid(module: &[u8]) -> Result<Facts> {
     }
     let facts = Facts::read(module)?;
     let mut config = Config::new();
-    (host::options().configure)(&mut config);
+    (hosts::plain().options().configure)(&mut config);
     let engine = Engine::new(&config).map_err(anyhow::Error::from)?;
     Module::validate(&engine, module)
         .map_err(|error| anyhow::anyhow!("{error:#}"))

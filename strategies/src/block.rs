@@ -1,7 +1,8 @@
 //! What every lifecycle does around a block: a store with its allowances, the entry point, and an account of the reset.
 
-use wasmtime::{Engine, Instance, Store, TypedFunc, format_err};
+use wasmtime::{Engine, Instance, Store, TypedFunc, WasmParams, WasmResults, format_err};
 
+use crate::calls::Calls;
 use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::options::Options;
@@ -24,11 +25,25 @@ pub struct Reset {
 }
 
 /// A store with what the host installs, and as much as an instantiation may take.
-pub(crate) fn store<T: 'static>(engine: &Engine, state: T, options: &Options, hooks: Hooks<T>) -> Store<T> {
+///
+/// # Errors
+/// When the guest is to give way by fuel, which the engine does not count.
+pub(crate) fn store<T: 'static>(
+    engine: &Engine,
+    state: T,
+    options: &Options,
+    hooks: Hooks<T>,
+) -> Result<Store<T>, Error> {
     let mut store = Store::new(engine, state);
     hooks.install(&mut store);
     allow(&mut store, options);
-    store
+    #[cfg(feature = "async")]
+    if let Some(fuel) = options.fuel_async_yield_interval {
+        store
+            .fuel_async_yield_interval(Some(fuel))
+            .map_err(Error::engine("cannot have the guest give way by fuel"))?;
+    }
+    Ok(store)
 }
 
 /// What an instantiation or a block may take.
@@ -67,9 +82,25 @@ pub(crate) fn entry<T: 'static>(
 }
 
 /// Calls the entry point.
-pub(crate) fn call<T: 'static>(
+pub(crate) async fn execute<T: 'static, C: Calls<T>>(
     entry: Option<&TypedFunc<(), ()>>,
     store: &mut Store<T>,
 ) -> wasmtime::Result<()> {
-    entry.ok_or_else(|| format_err!("the session was started without an entry point"))?.call(store, ())
+    let entry = entry.ok_or_else(|| format_err!("the session was started without an entry point"))?;
+    C::call(entry, store, ()).await
+}
+
+/// Calls an export.
+pub(crate) async fn call<T: 'static, C: Calls<T>, P, R>(
+    instance: Instance,
+    store: &mut Store<T>,
+    export: &str,
+    params: P,
+) -> wasmtime::Result<R>
+where
+    P: WasmParams + Sync,
+    R: WasmResults + Sync,
+{
+    let function = instance.get_typed_func::<P, R>(&mut *store, export)?;
+    C::call(&function, store, params).await
 }

@@ -24,6 +24,9 @@
 //! # }
 //! ```
 //!
+//! With the feature `async` all of it can be done in futures: [`Plan`] has `start_async`, and [`Session`] `execute_async`,
+//! `call_async` and `reset_async`.
+//!
 //! Linux only, x86-64 and aarch64.
 
 pub mod commit;
@@ -41,6 +44,7 @@ pub mod sys;
 pub mod track;
 
 mod block;
+mod calls;
 mod error;
 mod hooks;
 mod judgement;
@@ -55,7 +59,7 @@ pub use condition::Condition;
 pub use error::Error;
 pub use hooks::Hooks;
 pub use judgement::{Answer, Judgement, Support};
-pub use options::Options;
+pub use options::{Configure, Options};
 pub use plan::Plan;
 pub use session::Session;
 pub use strategy::{Availability, Lifecycle, Strategy, Swap};

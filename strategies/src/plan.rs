@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{Config, Engine, Linker, Module};
 
+use crate::calls::{Blocking, Calls, at_once};
 use crate::error::Error;
 use crate::fresh::FreshSession;
 use crate::hooks::Hooks;
@@ -126,11 +127,51 @@ impl<'wasm> Plan<'wasm> {
         state: impl FnMut() -> T + Send + 'static,
         hooks: Hooks<T>,
     ) -> Result<Session<T>, Error> {
+        at_once(self.start_by::<T, Blocking>(module, linker, Box::new(state), hooks))
+    }
+
+    /// [`start`](Self::start) for a host whose functions wait, or whose guests give way to others.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    #[cfg(feature = "async")]
+    pub async fn start_async<T: Send + 'static>(
+        &self,
+        module: &Module,
+        linker: &Linker<T>,
+        state: impl FnMut() -> T + Send + 'static,
+    ) -> Result<Session<T>, Error> {
+        self.start_async_with(module, linker, state, Hooks::default()).await
+    }
+
+    /// [`start_with`](Self::start_with) for such a host.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    #[cfg(feature = "async")]
+    pub async fn start_async_with<T: Send + 'static>(
+        &self,
+        module: &Module,
+        linker: &Linker<T>,
+        state: impl FnMut() -> T + Send + 'static,
+        hooks: Hooks<T>,
+    ) -> Result<Session<T>, Error> {
+        self.start_by::<T, crate::calls::Waiting>(module, linker, Box::new(state), hooks).await
+    }
+
+    async fn start_by<T: 'static, C: Calls<T>>(
+        &self,
+        module: &Module,
+        linker: &Linker<T>,
+        state: Box<dyn FnMut() -> T + Send>,
+        hooks: Hooks<T>,
+    ) -> Result<Session<T>, Error> {
         self.own(module, linker)?;
-        let state = Box::new(state);
         match self.strategy.lifecycle() {
             Lifecycle::Fresh(fresh) => {
-                FreshSession::start(*fresh, module, linker, self.options, hooks, state).map(Session::fresh)
+                FreshSession::start::<C>(*fresh, module, linker, self.options, hooks, state)
+                    .await
+                    .map(Session::fresh)
             }
             Lifecycle::InPlace(parts) if parts.turns => {
                 // One closure makes the states of both.
@@ -138,12 +179,15 @@ impl<'wasm> Plan<'wasm> {
                 let start = || {
                     let state = state.clone();
                     let state = move || (state.lock().unwrap_or_else(PoisonError::into_inner))();
-                    InPlaceSession::start(self.template(*parts, module, linker, hooks), Box::new(state))
+                    let template = self.template(*parts, module, linker, hooks);
+                    InPlaceSession::start::<C>(template, Box::new(state))
                 };
-                Turns::start(start()?, start()?).map(Session::turns)
+                let (awake, asleep) = (start().await?, start().await?);
+                Turns::start(awake, asleep).map(Session::turns)
             }
             Lifecycle::InPlace(parts) => {
-                InPlaceSession::start(self.template(*parts, module, linker, hooks), state)
+                InPlaceSession::start::<C>(self.template(*parts, module, linker, hooks), state)
+                    .await
                     .map(Session::in_place)
             }
         }

@@ -1,8 +1,13 @@
 //! A running instance under a strategy: execute a block, reset, execute the next.
 
-use wasmtime::{AsContextMut, Instance, StoreContextMut};
+use std::thread;
+
+use wasmtime::{AsContextMut, Instance, StoreContextMut, WasmParams, WasmResults};
 
 use crate::block::Reset;
+#[cfg(feature = "async")]
+use crate::calls::Waiting;
+use crate::calls::{Blocking, Calls, at_once};
 use crate::error::Error;
 use crate::fresh::FreshSession;
 use crate::in_place::{InPlaceSession, Turns};
@@ -27,6 +32,8 @@ enum Health {
     Sound,
     /// A reset has begun and not ended: it is under way, or the host's own code panicked in it.
     Resetting,
+    /// The future of a reset was dropped while the new instance was made: it has to be reset again.
+    GivenUp,
     /// A reset failed, and why.
     Failed(String),
 }
@@ -126,11 +133,70 @@ impl<T: 'static> Session<T> {
     /// A trap, or an error of a host function, as wasmtime reports it. The session can be reset afterwards. A session
     /// without an entry point is driven through its [`instance`](Self::instance). After a reset that failed, [`Error::Poisoned`].
     pub fn execute(&mut self) -> wasmtime::Result<()> {
+        at_once(self.execute_by::<Blocking>())
+    }
+
+    /// [`execute`](Self::execute) for a host whose functions wait, or whose guests give way to others.
+    ///
+    /// The future may be dropped at any time, such as when a block takes too long: the guest is then gone from where it was,
+    /// and the session can be reset.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    #[cfg(feature = "async")]
+    pub async fn execute_async(&mut self) -> wasmtime::Result<()>
+    where
+        T: Send,
+    {
+        self.execute_by::<Waiting>().await
+    }
+
+    async fn execute_by<C: Calls<T>>(&mut self) -> wasmtime::Result<()> {
         self.health.check()?;
         match &mut self.inner {
-            Inner::Fresh(session) => session.execute(),
-            Inner::InPlace(session) => session.execute(),
-            Inner::Turns(session) => session.awake_mut().execute(),
+            Inner::Fresh(session) => session.execute::<C>().await,
+            Inner::InPlace(session) => session.execute::<C>().await,
+            Inner::Turns(session) => session.awake_mut().execute::<C>().await,
+        }
+    }
+
+    /// Calls an export of the guest by its name, such as a view or a trigger.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), and when there is no such function or it is of another type.
+    pub fn call<P, R>(&mut self, export: &str, params: P) -> wasmtime::Result<R>
+    where
+        P: WasmParams + Sync,
+        R: WasmResults + Sync,
+    {
+        at_once(self.call_by::<Blocking, P, R>(export, params))
+    }
+
+    /// [`call`](Self::call) for a host whose functions wait, or whose guests give way to others. The future may be dropped as that
+    /// of [`execute_async`](Self::execute_async).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    #[cfg(feature = "async")]
+    pub async fn call_async<P, R>(&mut self, export: &str, params: P) -> wasmtime::Result<R>
+    where
+        T: Send,
+        P: WasmParams + Sync,
+        R: WasmResults + Sync,
+    {
+        self.call_by::<Waiting, P, R>(export, params).await
+    }
+
+    async fn call_by<C: Calls<T>, P, R>(&mut self, export: &str, params: P) -> wasmtime::Result<R>
+    where
+        P: WasmParams + Sync,
+        R: WasmResults + Sync,
+    {
+        self.health.check()?;
+        match &mut self.inner {
+            Inner::Fresh(session) => session.call::<C, P, R>(export, params).await,
+            Inner::InPlace(session) => session.call::<C, P, R>(export, params).await,
+            Inner::Turns(session) => session.awake_mut().call::<C, P, R>(export, params).await,
         }
     }
 
@@ -140,23 +206,43 @@ impl<T: 'static> Session<T> {
     /// When the engine or the kernel refuses, or the host has broken a condition that can be seen; the session is of no use
     /// then, and every later call says why.
     pub fn reset(&mut self) -> Result<Reset, Error> {
-        self.health.check()?;
-        self.health = Health::Resetting;
-        let done = if self.home.is_none_or(Home::is_here) { self.inner.reset() } else { Err(Error::Forked) };
-        self.health = match &done {
-            Ok(_) => Health::Sound,
-            Err(error) => Health::Failed(error.in_full()),
+        at_once(self.reset_by::<Blocking>())
+    }
+
+    /// [`reset`](Self::reset) for a host whose functions wait, or whose guests give way to others: a new instance may run a start
+    /// function.
+    ///
+    /// Where the future is dropped before its end, the session has to be reset again.
+    ///
+    /// # Errors
+    /// As [`reset`](Self::reset).
+    #[cfg(feature = "async")]
+    pub async fn reset_async(&mut self) -> Result<Reset, Error>
+    where
+        T: Send,
+    {
+        self.reset_by::<Waiting>().await
+    }
+
+    async fn reset_by<C: Calls<T>>(&mut self) -> Result<Reset, Error> {
+        self.health.check_for_reset()?;
+        let resetting = Resetting::begin(&mut self.health);
+        let done = if self.home.is_none_or(Home::is_here) {
+            self.inner.reset::<C>().await
+        } else {
+            Err(Error::Forked)
         };
+        resetting.end(&done);
         done
     }
 }
 
 impl<T: 'static> Inner<T> {
-    fn reset(&mut self) -> Result<Reset, Error> {
+    async fn reset<C: Calls<T>>(&mut self) -> Result<Reset, Error> {
         match self {
-            Self::Fresh(session) => session.reset(),
-            Self::InPlace(session) => session.reset(),
-            Self::Turns(session) => session.reset(),
+            Self::Fresh(session) => session.reset::<C>().await,
+            Self::InPlace(session) => session.reset::<C>().await,
+            Self::Turns(session) => session.reset::<C>().await,
         }
     }
 }
@@ -164,9 +250,41 @@ impl<T: 'static> Inner<T> {
 impl Health {
     fn check(&self) -> Result<(), Error> {
         match self {
-            Self::Sound => Ok(()),
+            Self::GivenUp => Err(Error::Poisoned("its future was dropped: reset again".into())),
+            other => other.check_for_reset(),
+        }
+    }
+
+    fn check_for_reset(&self) -> Result<(), Error> {
+        match self {
+            Self::Sound | Self::GivenUp => Ok(()),
             Self::Resetting => Err(Error::Poisoned("the host's code panicked in it".into())),
             Self::Failed(reason) => Err(Error::Poisoned(reason.clone())),
+        }
+    }
+}
+
+/// A reset that is under way. Dropped before its end, it was given up, or it panicked.
+struct Resetting<'a>(&'a mut Health);
+
+impl<'a> Resetting<'a> {
+    fn begin(health: &'a mut Health) -> Self {
+        *health = Health::Resetting;
+        Self(health)
+    }
+
+    fn end(self, done: &Result<Reset, Error>) {
+        *self.0 = match done {
+            Ok(_) => Health::Sound,
+            Err(error) => Health::Failed(error.in_full()),
+        };
+    }
+}
+
+impl Drop for Resetting<'_> {
+    fn drop(&mut self) {
+        if matches!(self.0, Health::Resetting) && !thread::panicking() {
+            *self.0 = Health::GivenUp;
         }
     }
 }

@@ -165,6 +165,20 @@ impl Strategy {
         }
     }
 
+    /// The same for a host whose blocks are futures: what a fresh strategy configures is not another engine.
+    #[cfg(feature = "async")]
+    pub fn recipe_async(&self) -> String {
+        match self.lifecycle {
+            Lifecycle::Fresh(Fresh { recipe, .. }) => {
+                recipe.replace("`linker.instantiate(", "`linker.instantiate_async(").replace(
+                    "`linker.instantiate_pre(&module)`",
+                    "`linker.instantiate_pre(&module)` by `instantiate_async`",
+                )
+            }
+            Lifecycle::InPlace(_) => in_place::RECIPE_ASYNC.replace("copy/full", self.name),
+        }
+    }
+
     /// Probes every mechanism that it needs, and before them what any compiled module needs.
     pub fn availability(&self) -> Availability {
         for mechanism in [&code::EXECUTABLE].into_iter().chain(self.needs()) {

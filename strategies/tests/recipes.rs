@@ -39,6 +39,33 @@ mod in_place {
     }
 }
 
+#[cfg(feature = "async")]
+mod in_place_async {
+    include!("../src/in_place/recipe_async.rs");
+    pub const TEXT: &str = include_str!("../src/in_place/recipe_async.rs");
+    pub async fn no_blocks(wasm: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+        run(wasm, |_| Ok(()), || None, || ()).await
+    }
+}
+
+#[cfg(feature = "async")]
+#[test]
+fn an_in_place_recipe_for_futures_differs_in_nothing_else() {
+    let wasm = wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#).unwrap();
+    let mut future = std::pin::pin!(in_place_async::no_blocks(&wasm));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(matches!(future.as_mut().poll(&mut context), std::task::Poll::Ready(Ok(()))));
+    let blocking =
+        in_place_async::TEXT.replace("async fn", "fn").replace("_async(", "(").replace(".await", "");
+    let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&blocking), lines(include_str!("../src/in_place/recipe.rs")));
+    let strategy = registry::find("dirty/pagemap").unwrap();
+    assert!(strategy.recipe_async().contains("find(\"dirty/pagemap\")"));
+    for strategy in registry::all().iter().filter(|strategy| strategy.family() == "fresh") {
+        assert!(strategy.recipe_async().contains("instantiate_async"), "{strategy}");
+    }
+}
+
 /// A strategy's name, the text that is pasted, and the text compiled.
 type Recipe = (&'static str, &'static str, fn() -> Config);
 

@@ -4,10 +4,10 @@
 mod sound;
 
 use reset_strategies::contract::State;
-use reset_strategies::{Availability, Error, Hooks, Options, Plan, Session, Strategy, registry};
+use reset_strategies::{Availability, Configure, Error, Hooks, Options, Plan, Session, Strategy, registry};
 use sound::{Sound, sound_in_place};
 use wasmtime::{
-    Caller, Collector, Config, Engine, InstanceAllocationStrategy, Linker, Module, PoolingAllocationConfig,
+    Caller, Collector, Engine, InstanceAllocationStrategy, Linker, Module, PoolingAllocationConfig,
     ResourceLimiter, Trap, UpdateDeadline,
 };
 
@@ -94,7 +94,7 @@ fn each_block_has_the_deadline_and_the_fuel_of_the_options() {
       (memory (export "memory") 1)
       (func (export "_start") (call $tick) (call $tick) (loop)))"#;
     let options = Options {
-        configure: |config| {
+        configure: &|config| {
             config.epoch_interruption(true).consume_fuel(true);
         },
         deadline: 3,
@@ -150,7 +150,7 @@ fn a_limiter_and_a_callback_are_asked_the_same_in_every_block() {
         (if (i32.ne (memory.grow (i32.const 2)) (i32.const -1)) (then unreachable))
         (loop)))"#;
     let options = Options {
-        configure: |config| {
+        configure: &|config| {
             config.epoch_interruption(true);
         },
         deadline: 1,
@@ -192,11 +192,11 @@ const HEAP: &str = r#"(module
 
 #[test]
 fn the_heap_of_a_block_is_gone_whichever_collector_there_is() {
-    let collectors: [fn(&mut Config); 2] = [
-        |config| {
+    let collectors: [Configure; 2] = [
+        &|config| {
             config.collector(Collector::Null).gc_heap_initial_size(1 << 16);
         },
-        |config| {
+        &|config| {
             config.collector(Collector::DeferredReferenceCounting);
         },
     ];
@@ -325,7 +325,7 @@ fn a_module_of_other_bytes_or_of_another_engine_is_no_module_of_the_plan() {
 #[test]
 fn a_host_that_configures_a_pool_gets_what_the_strategy_is() {
     let options = Options {
-        configure: |config| {
+        configure: &|config| {
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::new()));
         },
         ..Options::default()
@@ -395,7 +395,7 @@ fn a_block_out_of_fuel_leaves_the_next_one_with_all_of_it() {
         (i32.store8 (i32.const 9) (i32.const 1))
         (loop $for_ever (br $for_ever))))"#;
     let options = Options {
-        configure: |config| {
+        configure: &|config| {
             config.consume_fuel(true);
         },
         fuel: 500,

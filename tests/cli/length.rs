@@ -6,6 +6,7 @@ use std::time::Duration;
 use reset_strategies::registry;
 use resetbench::analyse::rows_file;
 use resetbench::analyse::summary::Ending;
+use resetbench::hosts;
 use resetbench::launch::build::{Against, Build};
 use resetbench::launch::plan::{Contender, Effort, Plan, Profile};
 use resetbench::launch::runner::Runner;
@@ -19,13 +20,13 @@ const STRATEGY: &str = "copy/full";
 /// Measures a strategy and the yardsticks with two to four launches, in so much time.
 fn measure(time: Duration) -> Vec<Row> {
     let strategy = registry::find(STRATEGY).expect(STRATEGY);
-    rows_of(Plan::with_yardsticks(vec![strategy]), time)
+    rows_of(Plan::with_yardsticks(vec![strategy], hosts::plain()), time)
 }
 
 fn rows_of(contenders: Vec<Contender>, time: Duration) -> Vec<Row> {
     let effort = Effort { launches: (2, 4), rounds: (3, 3), cell: time, ..Profile::Smoke.effort() };
     let timeout = Duration::from_secs(60);
-    let plan = Plan { contenders, workloads: Vec::new(), effort, seed: 1, timeout };
+    let plan = Plan { host: hosts::plain(), contenders, workloads: Vec::new(), effort, seed: 1, timeout };
     let noop = bundled::named("stress/noop", &Params::new()).unwrap();
     let stage = Stage::silent(env!("CARGO_BIN_EXE_resetbench")).unwrap();
     let mut results = Results::new(Some(&stage.staging.path().join("length"))).unwrap();
@@ -78,7 +79,7 @@ fn cells_that_have_time_go_on_until_they_are_narrow_or_have_the_most_launches() 
 #[test]
 fn a_strategy_and_its_twin_end_together() {
     let against = Against::parse(env!("CARGO_BIN_EXE_resetbench").into()).unwrap();
-    let own = Plan::with_yardsticks(vec![registry::find(STRATEGY).expect(STRATEGY)]);
+    let own = Plan::with_yardsticks(vec![registry::find(STRATEGY).expect(STRATEGY)], hosts::plain());
     let rows = rows_of(Plan::with_build(own, &Build::ask(&against).unwrap()), Duration::from_secs(3_600));
     let endings = endings(&rows);
     let (_, launches, timed) = &endings[STRATEGY];

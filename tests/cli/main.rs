@@ -6,6 +6,7 @@ mod blocks;
 mod common;
 mod documents;
 mod environment;
+mod hosts;
 mod kernels;
 mod length;
 mod list;

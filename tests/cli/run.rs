@@ -170,7 +170,7 @@ fn explain_says_what_was_decided_and_how_pages_are_zeroed() {
     let cells = list(&summary, "cells").iter().filter(|cell| text(cell, "strategy") == strategy);
     let learned = cells.map(|cell| !cell["learned"].is_null()).collect::<Vec<_>>();
     assert_eq!(
-        explained.contains(&format!("{strategy} on stress/touch restores ")),
+        explained.contains(&format!("{strategy} on stress/touch as on metashrew restores ")),
         learned == [true],
         "{explained}"
     );

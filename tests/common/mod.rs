@@ -9,13 +9,17 @@ use std::time::Duration;
 use assert_cmd::Command;
 use reset_strategies::registry;
 use resetbench::gate::history::Night;
-use resetbench::launch::plan::{AGAIN, Contender, Plan, Profile};
+use resetbench::hosts;
+use resetbench::launch::plan::{Contender, Plan, Profile};
 use resetbench::launch::record::{Record, StrategyRecord, WorkloadRecord};
 use resetbench::machine;
 use resetbench::measure::row::{Params, Phase, Row, Status, Unit};
 
 /// The machine class of every made-up run.
 pub const CLASS: &str = "x86_64-made-up-2c-linux6.18-4k";
+
+/// The baseline a second time.
+const AGAIN: &str = "fresh/relink#2";
 
 /// The workload of every made-up run.
 pub const WORKLOAD: &str = "stress/touch";
@@ -54,8 +58,9 @@ impl Run {
         let mut contenders: Vec<_> = [registry::BASELINE, STRATEGY]
             .map(|name| Contender::new(registry::find(name).expect(name)))
             .into();
-        contenders.push(Contender::again());
+        contenders.push(Contender::again(hosts::plain()));
         let plan = Plan {
+            host: hosts::plain(),
             contenders,
             workloads: Vec::new(),
             effort: Profile::Smoke.effort(),

@@ -6,7 +6,7 @@ use reset_strategies::registry;
 
 use super::*;
 use crate::cell::compare;
-use crate::protocol::schedule::Script;
+use crate::protocol::schedule::{Input, Script};
 use crate::protocol::staging;
 use crate::protocol::{Reference, Verified};
 use crate::workload::Workload;
@@ -81,7 +81,7 @@ fn a_block_that_does_not_execute_does_not_time_out() {
         });
         holds.recv().unwrap();
         let input = laid.cell.trace()[0].clone();
-        let observed = laid.cell.observe(0, input, None).unwrap();
+        let observed = laid.cell.observe(0, input, &Step::of(Input::Block(0))).unwrap();
         holder.join().unwrap();
         assert_eq!(observed.outcome, Outcome::Completed, "{strategy}");
     }
@@ -91,10 +91,10 @@ fn a_block_that_does_not_execute_does_not_time_out() {
 fn a_block_that_executes_for_ever_times_out() {
     for strategy in ["fresh/relink", "copy/full"] {
         let mut laid = laid(strategy, HANGS, &[b"block"]);
-        let observed = laid.cell.observe(0, Arc::from([]), None).unwrap();
+        let observed = laid.cell.observe(0, Arc::from([]), &Step::of(Input::Block(0))).unwrap();
         assert_eq!(observed.outcome, Outcome::TimedOut, "{strategy}");
-        laid.cell.session.reset().unwrap();
-        let observed = laid.cell.observe(1, Arc::from(*b"block"), None).unwrap();
+        laid.cell.reset().unwrap();
+        let observed = laid.cell.observe(1, Arc::from(*b"block"), &Step::of(Input::Block(0))).unwrap();
         assert_eq!(observed.outcome, Outcome::Completed, "{strategy}: the next block has its own time");
     }
 }

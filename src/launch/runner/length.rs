@@ -7,7 +7,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use reset_strategies::registry;
 
 use super::{Contender, Lane, Runner};
 use crate::analyse::SEED;
@@ -111,36 +110,36 @@ impl<'a> Runner<'a> {
         done: u32,
         spent: bool,
     ) -> Result<()> {
-        let yardsticks = contenders.iter().filter(|contender| contender.is_yardstick() && !contender.out);
+        let yardsticks = contenders.iter().filter(|contender| contender.yardstick && !contender.out);
         let yardsticks: Vec<_> = yardsticks.map(|c| (c.strategy(), c.cycles.clone())).collect();
-        let best = leader(contenders);
+        let best = leader(contenders, &self.plan.host.baseline);
         let ending = |contender: &Contender<'a>| {
-            if contender.is_yardstick() || !contender.goes_on() {
+            if contender.yardstick || !contender.goes_on() {
                 return None;
             }
             let twin = contenders.iter().find(|other| contender.is_twin(other));
             let best = best.as_ref().filter(|_| twin.is_none());
             // The baseline and the floor are there already.
-            let twin = twin.filter(|twin| !twin.is_yardstick()).map(|c| (c.strategy(), c.cycles.clone()));
+            let twin = twin.filter(|twin| !twin.yardstick).map(|c| (c.strategy(), c.cycles.clone()));
             let others: Vec<_> = yardsticks.iter().cloned().chain(twin).collect();
             self.ending(lane, contender, &others, best, done, spent)
         };
         let endings: Vec<_> = contenders.iter().map(ending).collect();
         let waits = |contender: &Contender<'a>| {
             let twins = contenders.iter().zip(&endings).filter(|(other, _)| contender.is_twin(other));
-            let mut racing = twins.filter(|(other, _)| other.goes_on() && !other.is_yardstick());
+            let mut racing = twins.filter(|(other, _)| other.goes_on() && !other.yardstick);
             racing.any(|(_, ending)| ending.is_none())
         };
         let waits: Vec<_> = contenders.iter().map(waits).collect();
         for ((contender, ending), waits) in contenders.iter_mut().zip(endings).zip(waits) {
             self.end(lane, contender, ending.filter(|_| !waits), done)?;
         }
-        let alone = contenders.iter().all(|contender| contender.is_yardstick() || !contender.goes_on());
+        let alone = contenders.iter().all(|contender| contender.yardstick || !contender.goes_on());
         let ending = match self.stage.stopped() {
             true => Some(Ending::Interrupted),
             false => (alone && done >= self.plan.effort.launches.0).then_some(Ending::Yardstick),
         };
-        for contender in contenders.iter_mut().filter(|contender| contender.is_yardstick()) {
+        for contender in contenders.iter_mut().filter(|contender| contender.yardstick) {
             self.end(lane, contender, ending, done)?;
         }
         Ok(())
@@ -166,7 +165,7 @@ impl<'a> Runner<'a> {
             (Paired::new(&contender.cycles, cycles), name)
         };
         // Without the baseline there is no ratio that could be narrow.
-        let baseline = others.iter().find(|(other, _)| *other == registry::BASELINE);
+        let baseline = others.iter().find(|(other, _)| *other == self.plan.host.baseline);
         let narrow = || {
             let comparisons: Vec<_> = others.iter().map(comparison).collect();
             baseline.is_some() && are_narrow(&comparisons, Seed(SEED))
@@ -199,8 +198,8 @@ fn lacking(launch: Duration, rounds: Duration) -> Duration {
 }
 
 /// The rounds of the best so far: who takes least of the baseline, controls aside.
-fn leader(contenders: &[Contender<'_>]) -> Option<Rounds> {
-    let baseline = contenders.iter().find(|contender| contender.strategy() == registry::BASELINE)?;
+fn leader(contenders: &[Contender<'_>], baseline: &str) -> Option<Rounds> {
+    let baseline = contenders.iter().find(|contender| contender.strategy() == baseline)?;
     let ratio = |contender: &Contender<'_>| preview(&Paired::new(&contender.cycles, &baseline.cycles));
     let ratios = contenders.iter().filter(|contender| !contender.plan.control);
     let ratios = ratios.filter_map(|contender| Some((contender, ratio(contender)?.ratio.value)));

@@ -69,7 +69,7 @@ impl<'a> Runner<'a> {
             }
             self.outcome(lane, strategy, Status::Ok, None)?;
             self.results.rows.write_all(rows::outcomes(&row, &outcomes))?;
-            contenders.push(Contender::new(plan, verified));
+            contenders.push(Contender::new(plan, self.plan.is_yardstick(plan), verified));
         }
         Ok(contenders)
     }

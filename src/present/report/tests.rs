@@ -8,7 +8,7 @@ use crate::analyse::summary::{ByMean, Ratio, Summary};
 use crate::claims::Verdict;
 use crate::claims::report::Checked;
 use crate::determinism::{self, matrix};
-use crate::launch::plan::AGAIN;
+
 use crate::present::book::{Facts, again, soundness};
 use crate::present::fixture;
 use crate::startup;
@@ -323,9 +323,9 @@ fn a_cell_is_measured_again_by_a_command_that_a_shell_takes() {
     let mut group = Group::all(&summary).remove(0);
     assert_eq!(
         again(&fixture::facts(), &group, "copy/full"),
-        "resetbench run --profile full --seed 42 -w indexer/tiny-block -p blocks=200 -p trace=regtest -s copy/full"
+        "resetbench run --host plain --profile full --seed 42 -w indexer/tiny-block -p blocks=200 -p trace=regtest -s copy/full"
     );
-    assert!(again(&fixture::facts(), &group, AGAIN).ends_with("-p trace=regtest --aa"));
+    assert!(again(&fixture::facts(), &group, "fresh/relink#2").ends_with("-p trace=regtest --aa"));
     let twin = again(&fixture::facts(), &group, "copy/full@main-1.0");
     assert!(twin.ends_with(" -s copy/full --against PROGRAM=main-1.0"), "{twin}");
     group.workload = "user/mine";

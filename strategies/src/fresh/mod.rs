@@ -5,9 +5,12 @@ pub mod on_demand;
 pub mod pooling;
 pub mod relink;
 
-use wasmtime::{Config, Engine, Instance, InstancePre, Linker, Module, Store, TypedFunc};
+use wasmtime::{
+    Config, Engine, Instance, InstancePre, Linker, Module, Store, TypedFunc, WasmParams, WasmResults,
+};
 
 use crate::block::{self, Reset};
+use crate::calls::Calls;
 use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::in_place;
@@ -99,7 +102,7 @@ struct Live<T: 'static> {
 }
 
 impl<T: 'static> FreshSession<T> {
-    pub(crate) fn start(
+    pub(crate) async fn start<C: Calls<T>>(
         fresh: Fresh,
         module: &Module,
         linker: &Linker<T>,
@@ -116,11 +119,11 @@ impl<T: 'static> FreshSession<T> {
         };
         let engine = module.engine().clone();
         let mut session = Self { engine, template, drops: fresh.drops, options, hooks, state, live: None };
-        session.instantiate()?;
+        session.instantiate::<C>().await?;
         Ok(session)
     }
 
-    fn instantiate(&mut self) -> Result<(), Error> {
+    async fn instantiate<C: Calls<T>>(&mut self) -> Result<(), Error> {
         let state = (self.state)();
         let mut store = match self.live.take() {
             Some(Live { mut store, .. }) if self.drops == Drops::Nothing => {
@@ -130,12 +133,12 @@ impl<T: 'static> FreshSession<T> {
             // Dropped before the new one is made, so that a pool of one is enough.
             old => {
                 drop(old);
-                block::store(&self.engine, state, &self.options, self.hooks)
+                block::store(&self.engine, state, &self.options, self.hooks)?
             }
         };
         let instance = match &self.template {
-            Template::PerBlock(parts) => parts.0.instantiate(&mut store, &parts.1),
-            Template::Once(pre) => pre.instantiate(&mut store),
+            Template::PerBlock(parts) => C::link(&parts.0, &parts.1, &mut store).await,
+            Template::Once(pre) => C::instantiate(pre, &mut store).await,
         }
         .map_err(Error::engine("cannot instantiate the module"))?;
         let start = block::entry(instance, &mut store, self.options.entry)?;
@@ -157,13 +160,22 @@ impl<T: 'static> FreshSession<T> {
         self.live.as_ref().map(|live| live.instance).ok_or_else(gone)
     }
 
-    pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
+    pub(crate) async fn execute<C: Calls<T>>(&mut self) -> wasmtime::Result<()> {
         let live = self.live_mut()?;
-        block::call(live.start.as_ref(), &mut live.store)
+        block::execute::<T, C>(live.start.as_ref(), &mut live.store).await
     }
 
-    pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
-        self.instantiate()?;
+    pub(crate) async fn call<C: Calls<T>, P, R>(&mut self, export: &str, params: P) -> wasmtime::Result<R>
+    where
+        P: WasmParams + Sync,
+        R: WasmResults + Sync,
+    {
+        let live = self.live_mut()?;
+        block::call::<T, C, P, R>(live.instance, &mut live.store, export, params).await
+    }
+
+    pub(crate) async fn reset<C: Calls<T>>(&mut self) -> Result<Reset, Error> {
+        self.instantiate::<C>().await?;
         Ok(Reset { instances: 1, ..Reset::default() })
     }
 }

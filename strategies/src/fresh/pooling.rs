@@ -99,6 +99,8 @@ fn pool(
         .table_elements(elements.clamp(20_000, MOST_ELEMENTS) as usize)
         .max_core_instance_size(MOST_INSTANCE_BYTES)
         .max_memory_size(1 << 32);
+    #[cfg(feature = "async")]
+    pool.total_stacks(options.sessions);
     tune(&mut pool);
     config.memory_init_cow(true);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

@@ -33,6 +33,10 @@ use parts::{Restorer, Tracker};
 /// How a host runs blocks under an in-place strategy, shown for `copy/full`.
 pub(crate) const RECIPE: &str = include_str!("recipe.rs");
 
+/// The same for a host whose blocks are futures.
+#[cfg(feature = "async")]
+pub(crate) const RECIPE_ASYNC: &str = include_str!("recipe_async.rs");
+
 /// Address space for each memory: all that 32-bit addresses reach, as by wasmtime's own default.
 pub(crate) const RESERVATION: u64 = 1 << 32;
 
@@ -84,6 +88,8 @@ pub struct Scope {
     pub allowances: bool,
     /// All of it after a trap, a timeout or an error of the host, too.
     pub failed: bool,
+    /// All of it after a block whose future was dropped.
+    pub dropped: bool,
     /// Only in the process that the session was started in: a reset in a forked child is an error.
     pub process: bool,
 }
@@ -103,6 +109,7 @@ impl Scope {
         host_after_failure: true,
         allowances: true,
         failed: true,
+        dropped: true,
         process: true,
     };
     /// Nothing: what the last block left stays.
@@ -116,6 +123,7 @@ impl Scope {
         host_after_failure: false,
         allowances: false,
         failed: false,
+        dropped: false,
         process: false,
     };
 }

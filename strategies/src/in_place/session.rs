@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::{io, mem};
 
 use wasmtime::{
-    ExternType, Global, Instance, Linker, Module, Ref, ResourceLimiter, Store, Table, TypedFunc, Val, ensure,
+    ExternType, Global, Instance, Linker, Module, Ref, ResourceLimiter, Store, Table, TypedFunc, Val,
+    WasmParams, WasmResults, ensure,
 };
 
 use super::memories::{Memories, TrackedMemory};
 use super::support::ABORT;
 use super::{Creator, InPlace, Scope, Which};
 use crate::block::{self, Allowance, Reset};
+use crate::calls::Calls;
 use crate::commit::{Extent, WASM_PAGE, WHOLE_MEMORY};
 use crate::error::Error;
 use crate::hooks::Hooks;
@@ -23,8 +25,24 @@ pub(crate) struct InPlaceSession<T: 'static> {
     template: Template<T>,
     state: Box<dyn FnMut() -> T + Send>,
     live: Live<T>,
-    /// Whether the last block ended otherwise than by returning.
-    failed: bool,
+    ended: Ended,
+}
+
+/// How the last block ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// It returned, or there was none.
+    Well,
+    /// It trapped, or the host ended it.
+    Badly,
+    /// Its future was dropped.
+    Never,
+}
+
+impl Ended {
+    fn of<R>(result: &wasmtime::Result<R>) -> Self {
+        if result.is_ok() { Self::Well } else { Self::Badly }
+    }
 }
 
 /// What instances are made from.
@@ -51,13 +69,13 @@ struct Live<T: 'static> {
 }
 
 impl<T: 'static> InPlaceSession<T> {
-    pub(crate) fn start(
+    pub(crate) async fn start<C: Calls<T>>(
         template: Template<T>,
         mut state: Box<dyn FnMut() -> T + Send>,
     ) -> Result<Self, Error> {
-        let state_now = template.start_calls_nobody(state())?;
-        let live = template.make(state_now)?;
-        Ok(Self { template, state, live, failed: false })
+        let state_now = template.start_calls_nobody::<C>(state()).await?;
+        let live = template.make::<C>(state_now).await?;
+        Ok(Self { template, state, live, ended: Ended::Well })
     }
 
     /// The parts of the contract that it keeps.
@@ -81,22 +99,43 @@ impl<T: 'static> InPlaceSession<T> {
         self.live.memories.learned()
     }
 
-    pub(crate) fn execute(&mut self) -> wasmtime::Result<()> {
-        let result = block::call(self.live.start.as_ref(), &mut self.live.store);
-        self.failed = result.is_err();
+    pub(crate) async fn execute<C: Calls<T>>(&mut self) -> wasmtime::Result<()> {
+        // As it stays if this future is dropped.
+        self.ended = Ended::Never;
+        let result = block::execute::<T, C>(self.live.start.as_ref(), &mut self.live.store).await;
+        self.ended = Ended::of(&result);
         result
     }
 
-    pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
-        if self.failed && !self.template.parts.scope.failed {
+    pub(crate) async fn call<C: Calls<T>, P, R>(&mut self, export: &str, params: P) -> wasmtime::Result<R>
+    where
+        P: WasmParams + Sync,
+        R: WasmResults + Sync,
+    {
+        self.ended = Ended::Never;
+        let Live { instance, store, .. } = &mut self.live;
+        let result = block::call::<T, C, P, R>(*instance, store, export, params).await;
+        self.ended = Ended::of(&result);
+        result
+    }
+
+    pub(crate) async fn reset<C: Calls<T>>(&mut self) -> Result<Reset, Error> {
+        let scope = &self.template.parts.scope;
+        let is_due = match self.ended {
+            Ended::Well => true,
+            Ended::Badly => scope.failed,
+            Ended::Never => scope.dropped,
+        };
+        if !is_due {
             return Ok(Reset::default());
         }
         if self.has_used_the_heap() {
-            return self.renew();
+            return self.renew::<C>().await;
         }
         // SAFETY: a reset borrows the session, and with it the store, exclusively: no guest frame runs and no slice
-        // of a memory is borrowed. The store is the one that owns the memories, since none but this module has ever had
-        // more of it than a context, which cannot be exchanged.
+        // of a memory is borrowed. A call whose future was dropped has been unwound; of one whose future was forgotten,
+        // frames are left that nobody can go on with. The store is the one that owns the memories, since none but this
+        // module has ever had more of it than a context, which cannot be exchanged.
         let done = unsafe { self.live.memories.reset() };
         // Whatever came of it: sizes that have changed must not be believed any longer.
         self.live.memories.tell(&mut self.live.store)?;
@@ -119,10 +158,11 @@ impl<T: 'static> InPlaceSession<T> {
     }
 
     /// Makes the instance anew, as a fresh strategy does.
-    pub(super) fn renew(&mut self) -> Result<Reset, Error> {
+    pub(super) async fn renew<C: Calls<T>>(&mut self) -> Result<Reset, Error> {
         // What is process-wide has to be free for the new ones.
         self.live.memories = Memories::default();
-        self.live = self.template.make((self.state)())?;
+        let state = (self.state)();
+        self.live = self.template.make::<C>(state).await?;
         Ok(Reset { instances: 1, ..Reset::default() })
     }
 
@@ -155,7 +195,7 @@ impl<T: 'static> InPlaceSession<T> {
                     .map_err(Error::engine("cannot restore a table"))?;
             }
         }
-        if parts.scope.host && (parts.scope.host_after_failure || !self.failed) {
+        if parts.scope.host && (parts.scope.host_after_failure || self.ended == Ended::Well) {
             *store.data_mut() = (self.state)();
             if let Some(limiter) = hooks.limiter {
                 let sizes = memories.initial_sizes();
@@ -196,12 +236,11 @@ fn ask_again(limiter: &mut dyn ResourceLimiter, facts: &Facts, sizes: &[usize]) 
 }
 
 impl<T: 'static> Template<T> {
-    fn make(&self, state: T) -> Result<Live<T>, Error> {
+    async fn make<C: Calls<T>>(&self, state: T) -> Result<Live<T>, Error> {
         let Self { parts, facts, options, .. } = self;
-        let mut store = block::store(self.module.engine(), state, options, self.hooks);
-        let instance = self
-            .linker
-            .instantiate(&mut store, &self.module)
+        let mut store = block::store(self.module.engine(), state, options, self.hooks)?;
+        let instance = C::link(&self.linker, &self.module, &mut store)
+            .await
             .map_err(Error::engine("cannot instantiate the module"))?;
         let start = block::entry(instance, &mut store, options.entry)?;
         let mut memories = Memories::default();
@@ -237,7 +276,7 @@ impl<T: 'static> Template<T> {
 
     /// Tries out, in a store that is thrown away, that instantiation calls no function of the host which a fresh instance
     /// would call again. Returns the state, which nobody has seen.
-    fn start_calls_nobody(&self, state: T) -> Result<T, Error> {
+    async fn start_calls_nobody<C: Calls<T>>(&self, state: T) -> Result<T, Error> {
         if self.facts.start.as_ref().is_none_or(|start| start.may_call.is_empty()) {
             return Ok(state);
         }
@@ -252,8 +291,8 @@ impl<T: 'static> Template<T> {
                 .func_new(ABORT.0, ABORT.1, ty, |_, _, _| Err(CalledTheHost.into()))
                 .map_err(Error::engine("cannot replace env.abort"))?;
         }
-        let mut store = block::store(self.module.engine(), state, &self.options, Hooks::default());
-        match linker.instantiate(&mut store, &self.module) {
+        let mut store = block::store(self.module.engine(), state, &self.options, Hooks::default())?;
+        match C::link(&linker, &self.module, &mut store).await {
             Err(error) if error.is::<CalledTheHost>() => {
                 let reason = "start function calls env.abort, which a fresh instance would call again";
                 Err(Error::refused(self.strategy.name(), reason))

@@ -10,6 +10,7 @@ use std::{io, mem};
 use super::InPlaceSession;
 use super::memories::Memories;
 use crate::block::Reset;
+use crate::calls::Calls;
 use crate::error::Error;
 use crate::sys::Mechanism;
 
@@ -50,9 +51,9 @@ impl<T: 'static> Turns<T> {
 
     /// Hands the memories of the last block over and takes those of the block before back, for which it waits if it must.
     /// Says what the helper did to the latter.
-    pub(crate) fn reset(&mut self) -> Result<Reset, Error> {
+    pub(crate) async fn reset<C: Calls<T>>(&mut self) -> Result<Reset, Error> {
         let renewed = if self.awake.has_used_the_heap() {
-            self.awake.renew()?.instances
+            self.awake.renew::<C>().await?.instances
         } else {
             self.awake.reset_store()?;
             0

@@ -111,6 +111,15 @@ pub(super) static ALLOWANCES: Strategy = Strategy::in_place(
     InPlace { scope: Scope { allowances: false, ..Scope::ALL }, ..InPlace::BASE },
 );
 
+/// Whoever resets where a call returns does not where its future was dropped, as a timeout of an asynchronous host does. No public
+/// report known.
+pub(super) static AFTER_DROP: Strategy = Strategy::in_place(
+    "mutant/after-drop",
+    "skips the reset after a block whose future was dropped",
+    &[],
+    InPlace { scope: Scope { dropped: false, ..Scope::ALL }, ..InPlace::BASE },
+);
+
 /// An instance that trapped was used on as it was (B3Pay/ic-reactor#463).
 pub(super) static AFTER_TRAP: Strategy = Strategy::in_place(
     "mutant/after-trap",

@@ -12,7 +12,7 @@ pub use lifecycle::open_pagemap_before_fork;
 
 use crate::strategy::Strategy;
 
-static ALL: [&Strategy; 37] = [
+static ALL: [&Strategy; 38] = [
     &bytes::ZERO_EVERYTHING,
     &bytes::FORGET_IMAGE,
     &bytes::REUSED_MEMORY,
@@ -38,6 +38,7 @@ static ALL: [&Strategy; 37] = [
     &lifecycle::AFTER_FAILURE,
     &lifecycle::ALLOWANCES,
     &lifecycle::AFTER_TRAP,
+    &lifecycle::AFTER_DROP,
     &lifecycle::ONE_STORE,
     &around::UNSCANNED_GROWTH,
     &around::FIRST_SIZE,

@@ -185,7 +185,7 @@ fn shape(random: &mut Random) -> wasm_smith::Config {
 }
 
 fn options() -> Options {
-    Options { configure, entry: None, ..Options::default() }
+    Options { configure: &configure, entry: None, ..Options::default() }
 }
 
 fn configure(config: &mut Config) {

@@ -40,7 +40,7 @@ struct Suite {
 }
 
 fn options() -> Options {
-    Options { configure, entry: None, ..Options::default() }
+    Options { configure: &configure, entry: None, ..Options::default() }
 }
 
 fn configure(config: &mut Config) {

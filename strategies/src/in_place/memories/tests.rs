@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::{Linker, Module};
 
 use crate::block::Reset;
+use crate::calls::{Blocking, at_once};
 use crate::contract::State;
 use crate::error::Error;
 use crate::hooks::Hooks;
@@ -49,7 +50,7 @@ fn start(strategy: &'static Strategy) -> Result<(InPlaceSession<()>, Plan<'stati
     let module = Module::new(&engine, plan.wasm()).unwrap();
     let Lifecycle::InPlace(parts) = *strategy.lifecycle() else { unreachable!("it is in place") };
     let template = plan.template(parts, &module, &Linker::new(&engine), Hooks::default());
-    let session = InPlaceSession::start(template, Box::new(|| ()))?;
+    let session = at_once(InPlaceSession::start::<Blocking>(template, Box::new(|| ())))?;
     Ok((session, plan))
 }
 
@@ -121,22 +122,22 @@ fn where_cleaning_is_process_wide_no_memory_loses_what_another_one_cleans() {
     let (mut session, plan) = start(&PROCESS_WIDE).unwrap();
     let fresh = state(&mut session, &plan);
     for block in 0..3 {
-        session.execute().unwrap_or_else(|e| panic!("block {block}: {e}"));
-        session.reset().unwrap();
+        at_once(session.execute::<Blocking>()).unwrap_or_else(|e| panic!("block {block}: {e}"));
+        at_once(session.reset::<Blocking>()).unwrap();
         assert_eq!(fresh.first_difference(&state(&mut session, &plan)), None, "block {block}");
     }
     assert_eq!(CLEANED.load(Ordering::Relaxed), 3, "it cleans once in each reset");
 
     // A second session would clean what the first has to find.
-    session.execute().unwrap();
+    at_once(session.execute::<Blocking>()).unwrap();
     let refused = start(&PROCESS_WIDE).map(|_| ()).unwrap_err();
     assert!(refused.to_string().contains("another session of this process"), "{refused}");
-    session.reset().unwrap();
+    at_once(session.reset::<Blocking>()).unwrap();
     assert_eq!(fresh.first_difference(&state(&mut session, &plan)), None, "after a second was refused");
 
     drop(session);
     let (mut session, _) = start(&PROCESS_WIDE).unwrap();
-    session.execute().unwrap();
+    at_once(session.execute::<Blocking>()).unwrap();
 }
 
 /// Restores like [`Copy`], and fails where the image has content.
@@ -182,7 +183,7 @@ static FAILS_TO_SHRINK: Strategy = Strategy::in_place(
 fn a_reset_that_fails_between_two_memories_leaves_sizes_that_the_instance_knows() {
     for (strategy, larger, by) in [(&FAILS, "a", 0), (&FAILS_TO_SHRINK, "a", 1), (&FAILS_TO_SHRINK, "b", 1)] {
         let (mut session, _) = start(strategy).unwrap();
-        session.execute().unwrap();
+        at_once(session.execute::<Blocking>()).unwrap();
         let instance = session.instance();
         let memory = instance.get_memory(session.store_mut(), larger).unwrap();
         memory.grow(session.store_mut(), by).unwrap();
@@ -208,7 +209,7 @@ fn a_reset_that_fails_between_two_memories_leaves_sizes_that_the_instance_knows(
 #[test]
 fn memory_that_stays_in_reach_beyond_its_size_fails_every_reset() {
     let (mut session, _) = start(&crate::restore::FULL).unwrap();
-    session.execute().unwrap();
+    at_once(session.execute::<Blocking>()).unwrap();
     let mut memories = session.take();
     let (first, page) = (&memories.all[0].region, 1_usize << 16);
     // mseal(2), Linux 6.10: the kernel refuses to change the protection of what the first memory has grown by.
