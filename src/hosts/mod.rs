@@ -28,7 +28,6 @@ const PLAIN: &str = "plain";
 
 /// A host of the field, or wasmtime as it comes.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
 pub struct Host {
     /// The name of its file.
     #[serde(default)]
@@ -59,7 +58,6 @@ macro_rules! settings {
     ($($(#[$meta:meta])* $name:ident: $type:ty,)*) => {
         /// What a host sets of its engines, by the names of wasmtime's `Config`. What is absent is wasmtime's default.
         #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
-        #[serde(deny_unknown_fields)]
         pub struct Settings {
             $($(#[$meta])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $name: Option<$type>,)*
         }
@@ -88,8 +86,6 @@ settings! {
     memory_guard_size: u64,
     /// For strategies that leave it to the host.
     memory_init_cow: bool,
-    wasm_threads: bool,
-    consume_fuel: bool,
     /// Bytes of a guest's stack.
     max_wasm_stack: usize,
 }
