@@ -5,6 +5,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "async")]
+mod dropped;
 mod property;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,12 @@ fn number(variable: &str, default: u64) -> u64 {
     env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
 }
 
+/// The bytes of a seed.
+fn bytes(seed: u64) -> Vec<u8> {
+    let mut random = Random(seed);
+    (0..BYTES / 8).flat_map(|_| random.next().to_le_bytes()).collect()
+}
+
 #[test]
 fn after_random_calls_a_reset_instance_is_as_a_fresh_one() {
     let strategies = common::sound_in_place();
@@ -30,9 +38,9 @@ fn after_random_calls_a_reset_instance_is_as_a_fresh_one() {
     let mut refused = BTreeMap::<String, u32>::new();
     let mut seed = number("RESET_SMITH_SEED", 0);
     while held < modules {
-        let mut random = Random(seed);
-        let bytes: Vec<u8> = (0..BYTES / 8).flat_map(|_| random.next().to_le_bytes()).collect();
-        match check(&bytes, &strategies).unwrap_or_else(|difference| panic!("seed {seed}: {difference}")) {
+        match check(&bytes(seed), &strategies)
+            .unwrap_or_else(|difference| panic!("seed {seed}: {difference}"))
+        {
             Checked::Held { calls: made } => (held, calls) = (held + 1, calls + made),
             Checked::Refused { reason } => *refused.entry(common::kind(&reason)).or_default() += 1,
             Checked::Inert => inert += 1,
@@ -44,4 +52,22 @@ fn after_random_calls_a_reset_instance_is_as_a_fresh_one() {
     for (reason, modules) in refused {
         println!("{modules:>6}  {reason}");
     }
+}
+
+#[cfg(feature = "async")]
+#[test]
+fn after_calls_that_were_dropped_a_reset_instance_is_as_a_fresh_one() {
+    let strategies = common::sound_in_place();
+    let modules = number("RESET_SMITH_MODULES", MODULES) / 2;
+    let (mut held, mut calls) = (0, 0);
+    let mut seed = number("RESET_SMITH_SEED", 0);
+    while held < modules {
+        let dropped = dropped::check(&bytes(seed), &strategies);
+        if let Some(dropped) = dropped.unwrap_or_else(|difference| panic!("seed {seed}: {difference}")) {
+            (held, calls) = (held + 1, calls + dropped);
+        }
+        seed += 1;
+    }
+    println!("{held} modules held under {} strategies, {calls} calls were dropped", strategies.len());
+    assert!(calls > 0, "none of them waited");
 }

@@ -21,40 +21,65 @@ pub enum Checked {
 }
 
 /// Fuel of one call: enough to go round a loop some hundred times. A fill of the whole memory costs no more than one.
-const FUEL: u64 = 2_000;
+pub const FUEL: u64 = 2_000;
 
 /// Fuel of an instantiation, start function included: sessions give it as much as it wants, so that a module whose start
 /// function does not end must not come so far.
 const START_FUEL: u64 = 1_000_000;
 
 /// The most that a memory may grow to, in bytes.
-const MEMORY: usize = 1 << 20;
+pub const MEMORY: usize = 1 << 20;
 
 /// Calls in each sequence.
 const CALLS: u64 = 8;
 
 /// One call: the arguments follow from the seed.
 #[derive(Clone, Debug)]
-struct Call {
-    function: String,
+pub struct Call {
+    pub function: String,
     seed: u64,
+}
+
+impl Call {
+    /// The arguments for parameters of these types.
+    pub fn arguments(&self, params: &[ValType]) -> Vec<Val> {
+        let mut random = Random(self.seed);
+        params.iter().map(|ty| random.value(ty)).collect()
+    }
+}
+
+/// What bytes decode to.
+pub struct Case {
+    pub wasm: Vec<u8>,
+    pub facts: Facts,
+    /// For whatever else there is to decide.
+    pub random: Random,
 }
 
 /// An answer, and the fuel that is left: it tells apart what took another way to the same answer.
 type Told = (Answer, u64);
+
+/// Makes a module from `bytes`; `None` where they are too few.
+///
+/// # Errors
+/// When it is no module after all.
+pub fn case(bytes: &[u8]) -> Result<Option<Case>, String> {
+    let Some((seed, bytes)) = bytes.split_first_chunk() else { return Ok(None) };
+    let mut random = Random(u64::from_le_bytes(*seed));
+    let Ok(module) = wasm_smith::Module::new(shape(&mut random), &mut Unstructured::new(bytes)) else {
+        return Ok(None);
+    };
+    let wasm = module.to_bytes();
+    let facts = Facts::read(&wasm).map_err(|error| error.to_string())?;
+    Ok(Some(Case { wasm, facts, random }))
+}
 
 /// Makes a module and calls from `bytes` and checks the property under `strategies`.
 ///
 /// # Errors
 /// Where it does not hold.
 pub fn check(bytes: &[u8], strategies: &[&'static Strategy]) -> Result<Checked, String> {
-    let Some((seed, bytes)) = bytes.split_first_chunk() else { return Ok(Checked::Inert) };
-    let mut random = Random(u64::from_le_bytes(*seed));
-    let Ok(module) = wasm_smith::Module::new(shape(&mut random), &mut Unstructured::new(bytes)) else {
-        return Ok(Checked::Inert);
-    };
-    let wasm = module.to_bytes();
-    let facts = Facts::read(&wasm).map_err(|error| error.to_string())?;
+    let Some(Case { wasm, facts, mut random }) = case(bytes)? else { return Ok(Checked::Inert) };
     let plan = match Plan::new(registry::find("copy/full").unwrap(), &wasm, options()) {
         Ok(plan) => plan,
         Err(Error::Refused { reason, .. }) => return Ok(Checked::Refused { reason }),
@@ -184,7 +209,7 @@ fn shape(random: &mut Random) -> wasm_smith::Config {
     }
 }
 
-fn options() -> Options {
+pub fn options() -> Options {
     Options { configure: &configure, entry: None, ..Options::default() }
 }
 
@@ -196,7 +221,7 @@ fn configure(config: &mut Config) {
 }
 
 /// Plain wasmtime, but for one setting that goes into compiled code and lets sessions load the same.
-fn engine() -> Engine {
+pub fn engine() -> Engine {
     let mut config = Config::new();
     configure(&mut config);
     config.memory_init_cow(false);
@@ -204,13 +229,14 @@ fn engine() -> Engine {
 }
 
 /// A fresh instance of plain wasmtime.
-struct Guest {
+pub struct Guest {
     store: Store<Host>,
     instance: Instance,
 }
 
 impl Guest {
-    fn new(engine: &Engine, module: &Module) -> Option<Self> {
+    /// `None` where it cannot be made, or its start function does not end.
+    pub fn new(engine: &Engine, module: &Module) -> Option<Self> {
         let mut store = Store::new(engine, Host::new(MEMORY));
         store.set_fuel(START_FUEL).expect("fuel is counted");
         let instance = Instance::new(&mut store, module, &[]).ok()?;
@@ -227,10 +253,10 @@ impl Guest {
     }
 }
 
-struct Sequence(Vec<Call>);
+pub struct Sequence(pub Vec<Call>);
 
 impl Sequence {
-    fn random(facts: &Facts, random: &mut Random) -> Self {
+    pub fn random(facts: &Facts, random: &mut Random) -> Self {
         let functions: Vec<_> = facts.exports.iter().filter(|export| export.item == Item::Function).collect();
         let calls = if functions.is_empty() { 0 } else { CALLS };
         let call = |_| {
@@ -244,10 +270,7 @@ impl Sequence {
         let store = &mut store.as_context_mut();
         let run = |call: &Call| {
             store.set_fuel(FUEL).expect("fuel is counted");
-            let answer = common::call(store, instance, &call.function, |_, params| {
-                let mut random = Random(call.seed);
-                params.iter().map(|ty| random.value(ty)).collect()
-            });
+            let answer = common::call(store, instance, &call.function, |_, params| call.arguments(params));
             (answer, store.get_fuel().expect("fuel is counted"))
         };
         self.0.iter().map(run).collect()
@@ -298,7 +321,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 
