@@ -59,8 +59,14 @@ pub fn call<C: AsContextMut<Data = Host>>(
     let params: Vec<_> = ty.params().collect();
     let args = args(&mut scope, &params);
     let mut results = vec![Val::I32(0); ty.results().len()];
-    match function.call(&mut scope, &args, &mut results) {
-        Ok(()) => Ok(results.iter().map(|value| described(value, &mut scope)).collect()),
+    let ended = function.call(&mut scope, &args, &mut results);
+    answer(ended, &results, scope)
+}
+
+/// What a call gave that has ended.
+pub fn answer(ended: wasmtime::Result<()>, results: &[Val], mut store: impl AsContextMut) -> Answer {
+    match ended {
+        Ok(()) => Ok(results.iter().map(|value| described(value, &mut store)).collect()),
         Err(error) if error.is::<ThrownException>() => Err("exception".into()),
         Err(error) => {
             Err(error.downcast_ref::<Trap>().map_or_else(|| error.to_string(), |trap| format!("{trap:?}")))

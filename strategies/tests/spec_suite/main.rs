@@ -6,6 +6,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "async")]
+mod futures;
 mod script;
 
 use std::collections::BTreeMap;
