@@ -37,7 +37,7 @@ fn a_slower_build_is_a_finding_with_its_effect_and_a_command() {
         .stdout(contains(format!("- `{STRATEGY}` on `stress/touch` takes 5.0 % more than in `old` (+4.")))
         .stdout(contains("; execute +5.0 %, reset +5.0 %)."))
         .stdout(contains(format!(
-            "`resetbench run --aa --against target/old=old --profile smoke -w stress/touch -p dirty=256 -s {STRATEGY}`"
+            "`resetbench run --host plain --aa --against target/old=old --profile smoke -w stress/touch -p dirty=256 -s {STRATEGY}`"
         )));
 }
 

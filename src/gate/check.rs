@@ -17,6 +17,7 @@ use super::likeness;
 use super::series::{Metric, Series, change, place, ratios};
 use super::threshold::{Threshold, threshold};
 use crate::analyse::summary::{Cell, Equivalence, Ratio};
+use crate::hosts::named;
 use crate::launch::saved::Saved;
 
 /// Version of the report's JSON.
@@ -68,6 +69,8 @@ pub struct Report {
     pub run: String,
     pub baseline: String,
     pub class: String,
+    /// The host under whose settings the night and what it is held against ran.
+    pub host: String,
     /// The A/A pair on each workload, and whether it held still.
     pub pair: Vec<String>,
     /// Strategies that are no longer sound, as sentences.
@@ -130,6 +133,7 @@ pub fn check(baseline: &Saved, night: &Saved, history: &History) -> Result<Repor
         run: night.record.run.clone(),
         baseline: baseline.record.run.clone(),
         class: class.clone(),
+        host: night.record.host().name.clone(),
         pair,
         unsound,
         findings,
@@ -310,9 +314,9 @@ impl Report {
             Outcome::Noisy => "nothing found, but noisy on some workloads",
         };
         let mut out = format!(
-            "# Night `{}`: {headline}\n\nAgainst `{}`, on `{}`: {} regressed, {} improved, {} within the noise, {} unsure, {} \
+            "# {}: {headline}\n\nAgainst `{}`, on `{}`: {} regressed, {} improved, {} within the noise, {} unsure, {} \
              steady.\n\n",
-            self.run,
+            named(&format!("Night `{}`", self.run), &self.host),
             self.baseline,
             self.class,
             count(Kind::Regression),

@@ -10,6 +10,7 @@ use super::compare::interval;
 use super::likeness;
 use super::series::{Series, ratios};
 use crate::analyse::summary::Ratio;
+use crate::hosts::{named, plain_name};
 use crate::launch::saved::Saved;
 use crate::units;
 
@@ -20,6 +21,9 @@ pub const SCHEMA: u32 = 1;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Fleet {
     pub schema: u32,
+    /// The host under whose settings all of them ran.
+    #[serde(default = "plain_name")]
+    pub host: String,
     /// The strategy that all ratios refer to.
     pub baseline: String,
     /// By machine class.
@@ -71,6 +75,7 @@ pub fn merge(runs: &[Saved]) -> Result<Fleet> {
     }
     let mut fleet = Fleet {
         schema: SCHEMA,
+        host: runs.first().map_or_else(plain_name, |run| run.record.host().name.clone()),
         baseline: runs.first().map_or_else(String::new, |run| run.record.baseline.clone()),
         machines: BTreeMap::new(),
         notes,
@@ -107,7 +112,7 @@ pub fn merge(runs: &[Saved]) -> Result<Fleet> {
 impl Fleet {
     /// The fleet for a page: a column per machine.
     pub fn markdown(&self) -> String {
-        let mut out = format!("# {}\n\n", units::several(self.machines.len(), "machine"));
+        let mut out = format!("# {}\n\n", named(&units::several(self.machines.len(), "machine"), &self.host));
         for (class, machine) in &self.machines {
             out += &format!(
                 "- `{class}`: {}, wasmtime {}, run `{}`\n",

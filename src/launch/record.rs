@@ -189,7 +189,11 @@ impl StrategyRecord {
         let strategy = contender.strategy;
         let Has { unavailable, configuration, .. } = match &contender.build {
             None => Has::new(strategy, host),
-            Some(build) => build.has(strategy.name()),
+            // It has said so on no host in particular.
+            Some(build) => {
+                let has = build.has(strategy.name());
+                Has { configuration: format!("as on plain: {}", has.configuration), ..has }
+            }
         };
         Self {
             name: contender.name.clone(),

@@ -15,6 +15,7 @@ use crate::gate::check::check;
 use crate::gate::course::{Course, courses};
 use crate::gate::history::{History, Night, append};
 use crate::gate::rerun;
+use crate::hosts::named;
 use crate::launch::saved::Saved;
 use crate::present::figures::{Figure, history};
 use crate::present::markdown;
@@ -113,8 +114,8 @@ struct Picture {
 fn picture(file: &Path, courses: &[Course], night: &Saved) -> Result<Option<Picture>> {
     let summary = &night.summary;
     let palette = Palette::new(summary.cells.iter().map(|cell| cell.strategy.as_str()));
-    let class = &night.record.machine.class;
-    let Some(figure) = history::figure(courses, &palette, class, &summary.baseline) else {
+    let class = named(&night.record.machine.class, &night.record.host().name);
+    let Some(figure) = history::figure(courses, &palette, &class, &summary.baseline) else {
         eprintln!("no figure: no strategy has a ratio to the baseline tonight");
         return Ok(None);
     };

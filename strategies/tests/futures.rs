@@ -1,12 +1,15 @@
 //! Blocks that are futures: whatever becomes of one, the next block finds a fresh instance.
 
+#[path = "common/polled.rs"]
+mod polled;
 #[path = "common/sound.rs"]
 mod sound;
 
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::thread;
 
+use polled::{poll, wait};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use reset_strategies::contract::State;
@@ -81,19 +84,6 @@ impl Future for Once {
         context.waker().wake_by_ref();
         if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
     }
-}
-
-/// Polls at most so many times; what came of it, if it was enough.
-fn poll<F: Future>(mut future: Pin<&mut F>, times: usize) -> Option<F::Output> {
-    (0..times).find_map(|_| match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
-    })
-}
-
-/// Polls until it is over.
-fn wait<F: Future>(future: F) -> F::Output {
-    poll(pin!(future), 1_000_000).expect("it ends")
 }
 
 /// A session of the guest; the state counts the host's calls.

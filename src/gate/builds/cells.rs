@@ -125,7 +125,9 @@ impl<'a> Cells<'a> {
         let against = against.map_or_else(|| format!("PROGRAM={}", self.build), str::to_owned);
         let profile = self.record.profile.to_possible_value();
         let profile = profile.as_ref().map_or("quick", |profile| profile.get_name());
-        let mut command = format!("resetbench run --aa --against {against} --profile {profile}");
+        let host = &self.record.host().name;
+        let mut command =
+            format!("resetbench run --host {host} --aa --against {against} --profile {profile}");
         // Where a module of one's own is now, only the command of the run can say.
         for option in ["--module", "--blocks"] {
             command.extend(value_of(&typed, &[option]).first().map(|value| format!(" {option} {value}")));

@@ -65,6 +65,8 @@ pub struct Report {
     /// The name of the old build.
     pub against: String,
     pub class: String,
+    /// The host under whose settings both builds ran.
+    pub host: String,
     /// The largest share of nights without any change that have a finding of times all the same.
     pub error_rate: f64,
     pub times: Times,
@@ -101,6 +103,7 @@ pub fn judge(saved: &Saved, acknowledgements: &Acknowledgements, asked: Option<f
         run: cells.run.to_owned(),
         against: cells.build.clone(),
         class: saved.record.machine.class.clone(),
+        host: saved.record.host().name.clone(),
         error_rate: times::ERROR_RATE,
         times,
         findings: Vec::new(),

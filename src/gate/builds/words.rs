@@ -7,6 +7,7 @@ use super::finding::Finding;
 use super::picture;
 use super::times::{Kind, signed};
 use super::{Outcome, Report};
+use crate::hosts::named;
 use crate::prose::{markdown, percent};
 use crate::units::several;
 
@@ -47,18 +48,17 @@ impl Report {
     }
 
     fn verdict(&self) -> String {
-        let (run, against) = (markdown::code(&self.run), markdown::code(&self.against));
+        let night = named(&format!("Night {}", markdown::code(&self.run)), &self.host);
+        let against = markdown::code(&self.against);
         match self.outcome {
             Outcome::Finding => {
                 let found = several(self.open().count(), "finding");
-                format!("Night {run}: **{found}** against {against}")
+                format!("{night}: **{found}** against {against}")
             }
-            Outcome::Fine => format!("Night {run}: fine, nothing worse than in {against}"),
+            Outcome::Fine => format!("{night}: fine, nothing worse than in {against}"),
             Outcome::Coarse => {
                 let asked = percent(self.asked.unwrap_or_default());
-                format!(
-                    "Night {run}: nothing found, but changes of {asked} could not have been seen everywhere"
-                )
+                format!("{night}: nothing found, but changes of {asked} could not have been seen everywhere")
             }
         }
     }
@@ -195,6 +195,7 @@ mod tests {
             run: "tonight".into(),
             against: "old".into(),
             class: "made-up".into(),
+            host: "plain".into(),
             error_rate: 0.01,
             times: Times {
                 resolution: Some(0.021),

@@ -6,7 +6,7 @@ pub use sound::sound_in_place;
 
 use reset_strategies::Hooks;
 use wasmtime::{
-    AsContextMut, Instance, Ref, ResourceLimiter, RootScope, Store, StoreLimits, StoreLimitsBuilder,
+    AsContextMut, Func, Instance, Ref, ResourceLimiter, RootScope, Store, StoreLimits, StoreLimitsBuilder,
     ThrownException, Trap, Val, ValType,
 };
 
@@ -47,20 +47,37 @@ impl Host {
 }
 
 /// Calls an export with the arguments that `args` makes for its parameters.
-pub fn call<C: AsContextMut<Data = Host>>(
-    store: &mut C,
+pub fn call<'a, C: AsContextMut<Data = Host>>(
+    store: &'a mut C,
     instance: Instance,
     name: &str,
-    args: impl FnOnce(&mut RootScope<&mut C>, &[ValType]) -> Vec<Val>,
+    args: impl FnOnce(&mut RootScope<&'a mut C>, &[ValType]) -> Vec<Val>,
 ) -> Answer {
+    let (function, mut scope, args, mut results) = prepared(store, instance, name, args)?;
+    let ended = function.call(&mut scope, &args, &mut results);
+    answer(ended, &results, scope)
+}
+
+/// A call that is ready to be made: the function, where its values live, its arguments, and room for its results.
+pub type Prepared<'a, C> = (Func, RootScope<&'a mut C>, Vec<Val>, Vec<Val>);
+
+/// Makes a call ready.
+///
+/// # Errors
+/// When there is no such function.
+pub fn prepared<'a, C: AsContextMut<Data = Host>>(
+    store: &'a mut C,
+    instance: Instance,
+    name: &str,
+    args: impl FnOnce(&mut RootScope<&'a mut C>, &[ValType]) -> Vec<Val>,
+) -> Result<Prepared<'a, C>, String> {
     let function = instance.get_func(&mut *store, name).ok_or("no such function")?;
     let mut scope = RootScope::new(store);
     let ty = function.ty(&scope);
     let params: Vec<_> = ty.params().collect();
     let args = args(&mut scope, &params);
-    let mut results = vec![Val::I32(0); ty.results().len()];
-    let ended = function.call(&mut scope, &args, &mut results);
-    answer(ended, &results, scope)
+    let results = vec![Val::I32(0); ty.results().len()];
+    Ok((function, scope, args, results))
 }
 
 /// What a call gave that has ended.

@@ -1,13 +1,13 @@
 //! The property where calls are futures that are dropped half-way: after a reset, the state is a fresh instance's.
 
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::pin::pin;
 
 use reset_strategies::contract::State;
 use reset_strategies::{Error, Options, Plan, Strategy};
 use wasmtime::{Instance, Linker, Module, RootScope, StoreContextMut, Val};
 
 use crate::common::Host;
+use crate::polled::{poll, wait};
 use crate::property::{Call, Case, FUEL, Guest, MEMORY, Sequence, case, engine, options};
 
 /// Fuel after which a guest waits.
@@ -74,17 +74,4 @@ async fn made(mut store: StoreContextMut<'_, Host>, instance: Instance, call: &C
     let params: Vec<_> = ty.params().collect();
     let mut results = vec![Val::I32(0); ty.results().len()];
     let _answer = function.call_async(&mut scope, &call.arguments(&params), &mut results).await;
-}
-
-/// Polls at most so many times; what came of it, if it was enough.
-fn poll<F: Future>(mut future: Pin<&mut F>, times: u64) -> Option<F::Output> {
-    (0..times).find_map(|_| match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
-    })
-}
-
-/// Polls until it is over.
-fn wait<F: Future>(future: F) -> F::Output {
-    poll(pin!(future), u64::MAX).expect("it ends")
 }

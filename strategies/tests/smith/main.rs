@@ -7,6 +7,9 @@
 mod common;
 #[cfg(feature = "async")]
 mod dropped;
+#[cfg(feature = "async")]
+#[path = "../common/polled.rs"]
+mod polled;
 mod property;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use reset_strategies::contract::State;
 use reset_strategies::module::{Facts, Item};
 use reset_strategies::{Error, Options, Plan, Strategy, registry};
-use wasmtime::{AsContextMut, Config, Engine, Instance, Module, RootScope, StoreContextMut, Val, ValType};
+use wasmtime::{Config, Engine, Instance, Module, RootScope, StoreContextMut, ValType};
 
 use super::script::{Action, Case, cases};
 use super::{Host, MEMORY, common, configure, expected, files, linker, perform};
@@ -17,23 +17,6 @@ const INTERVAL: u64 = 1_000;
 
 /// One that copies, one that tracks, and one that learns: the calls are the same for all.
 const STRATEGIES: [&str; 3] = ["copy/full", "dirty/pagemap-scan", "adaptive/hot-cold"];
-
-/// [`common::call`] as a future.
-async fn call<C: AsContextMut<Data = Host>>(
-    store: &mut C,
-    instance: Instance,
-    name: &str,
-    args: impl FnOnce(&mut RootScope<&mut C>, &[ValType]) -> Vec<Val>,
-) -> Answer {
-    let function = instance.get_func(&mut *store, name).ok_or("no such function")?;
-    let mut scope = RootScope::new(store);
-    let ty = function.ty(&scope);
-    let params: Vec<_> = ty.params().collect();
-    let args = args(&mut scope, &params);
-    let mut results = vec![Val::I32(0); ty.results().len()];
-    let ended = function.call_async(&mut scope, &args, &mut results).await;
-    common::answer(ended, &results, scope)
-}
 
 /// Runs what is done to a module.
 async fn performed(
@@ -49,7 +32,13 @@ async fn performed(
                 let values = |scope: &mut RootScope<&mut StoreContextMut<'_, Host>>, params: &[ValType]| {
                     args.iter().zip(params).map(|(arg, ty)| arg.value(&mut *scope, ty)).collect()
                 };
-                call(store, instance, function, values).await
+                match common::prepared(store, instance, function, values) {
+                    Ok((function, mut scope, args, mut results)) => {
+                        let ended = function.call_async(&mut scope, &args, &mut results).await;
+                        common::answer(ended, &results, scope)
+                    }
+                    Err(none) => Err(none),
+                }
             }
         });
     }
