@@ -9,7 +9,7 @@ use reset_strategies::sys::page;
 use super::record::WorkloadRecord;
 use super::runner::Runner;
 use crate::workload::bundled;
-use crate::workload::landscape::{Part, Place, WORKLOAD, places};
+use crate::workload::landscape::{Part, Place, WORKLOAD};
 
 /// What became of the landscape.
 #[derive(Clone, Debug, Default)]
@@ -29,11 +29,11 @@ pub fn explore(runner: &mut Runner<'_>, part: &Part) -> Result<Explored> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let mut explored = Explored::default();
     let mut clock = Clock::new(runner.plan.effort.budget);
-    for (index, place) in places(cores).into_iter().enumerate() {
+    for (index, place) in part.places(cores).into_iter().enumerate() {
         if !part.has(&place, page_bytes) {
             continue;
         }
-        if let Some(why) = place.impossible(page_bytes) {
+        if let Some(why) = part.impossible(&place, page_bytes) {
             explored.left_out.push(format!("{place}: {why}"));
             continue;
         }

@@ -20,13 +20,17 @@ const DIRTY: [u64; 7] = [256, 2048, 16, 0, 8192, 1, 32768];
 /// Pages of the arena where they are enough for every second of them to be dirty: 64 MiB in pages of 4 KiB.
 const SPAN: u64 = 16_384;
 
-/// Memory beyond which a place is left out: with some strategies a process holds three copies of it.
+/// Memory beyond which a place is left out: with some strategies a process holds three copies of it. Whoever asks for many
+/// instances at once may have twice as much.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Pages of the host that the guest's own stack and data take, and then some, in wasm pages.
 const OWN_PAGES: u64 = 32;
 
 const WASM_PAGE: u64 = 1 << 16;
+
+/// Most instances at once.
+const MOST_THREADS: u64 = 64;
 
 /// One place of the landscape. Each axis but the first has its usual value at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +55,10 @@ impl Part {
             let known: Vec<u64> = match AXES.iter().find(|axis| axis.param == name) {
                 Some(axis) => axis.values.iter().map(|(value, _)| *value).collect(),
                 None if name == "dirty" => DIRTY.into(),
-                None if name == "threads" => continue,
+                None if name == "threads" && (1..=MOST_THREADS).contains(value) => continue,
+                None if name == "threads" => {
+                    bail!("the landscape has up to {MOST_THREADS} instances at once, and not {value}")
+                }
                 None => {
                     let names = AXES.map(|axis| axis.param).join("`, `");
                     bail!("the landscape has no axis `{name}`, but `dirty`, `threads`, `{names}`");
@@ -62,6 +69,25 @@ impl Part {
             }
         }
         Ok(Self(wanted))
+    }
+
+    /// All places of a machine with so many cores, the most important first, and those with more instances at once where they
+    /// are asked for by number.
+    pub fn places(&self, cores: u64) -> Vec<Place> {
+        places(cores, &self.threads())
+    }
+
+    /// How many instances at once are asked for by number.
+    fn threads(&self) -> Vec<u64> {
+        self.0.iter().filter(|(name, _)| name == "threads").map(|(_, count)| *count).collect()
+    }
+
+    /// Why a place cannot be measured at all, if so.
+    pub fn impossible(&self, place: &Place, page_bytes: u64) -> Option<String> {
+        let asked = place.threads > 1 && self.threads().contains(&place.threads);
+        let bytes = place.bytes(page_bytes);
+        (bytes > MOST_BYTES * if asked { 2 } else { 1 })
+            .then(|| format!("it needs {} MiB of linear memory", bytes >> 20))
     }
 
     /// Whether the place is in it.
@@ -95,10 +121,12 @@ const SHAPE: usize = 0;
 const MOTION: usize = 1;
 const SPIKE: usize = 4;
 
-/// All places, the most important first.
-pub fn places(cores: u64) -> Vec<Place> {
+/// As many instances at once as there are cores, and others that are asked for.
+fn places(cores: u64, asked: &[u64]) -> Vec<Place> {
     let mut threads = vec![1, 2, cores];
     threads.retain(|&count| count <= cores.max(1));
+    threads.extend(asked);
+    threads.sort_unstable();
     threads.dedup();
     let mut places = Vec::new();
     for dirty in DIRTY {
@@ -142,12 +170,6 @@ impl Place {
     /// Bytes of linear memory in all threads.
     pub fn bytes(&self, page_bytes: u64) -> u64 {
         self.threads * self.memory_pages(page_bytes) * WASM_PAGE
-    }
-
-    /// Why the place cannot be measured at all, if so.
-    pub fn impossible(&self, page_bytes: u64) -> Option<String> {
-        let bytes = self.bytes(page_bytes);
-        (bytes > MOST_BYTES).then(|| format!("it needs {} MiB of linear memory", bytes >> 20))
     }
 
     fn memory_pages(&self, page_bytes: u64) -> u64 {
@@ -208,7 +230,7 @@ mod tests {
 
     #[test]
     fn dirty_pages_in_every_shape_and_motion_come_first() {
-        let places = places(2);
+        let places = places(2, &[]);
         // No page has neither, and a single one only a motion.
         let first = &places[..5 * 6 + 1 + 2];
         assert!(first.iter().all(|place| place.unusual() == 0) && places[first.len()].unusual() == 1);
@@ -219,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_axis_is_reached_and_no_place_comes_twice() {
-        let places = places(4);
+        let places = places(4, &[]);
         for threads in [1, 2, 4] {
             assert!(places.iter().any(|place| place.threads == threads));
         }
@@ -239,24 +261,40 @@ mod tests {
     fn a_part_has_the_places_with_one_of_the_values_of_each_axis() {
         let part =
             |wanted: &[(&str, u64)]| Part::new(wanted.iter().map(|&(n, v)| (n.to_owned(), v)).collect());
-        let count = |part: Part| places(2).iter().filter(|place| part.has(place, PAGE)).count();
+        let count = |part: Part| part.places(2).iter().filter(|place| part.has(place, PAGE)).count();
         let usual = [("image_kib", 0), ("grow", 0), ("spike", 0), ("threads", 1)];
         let with = |more: &[(&'static str, u64)]| part(&[&usual[..], more].concat()).unwrap();
         assert_eq!(count(with(&[("dirty", 16), ("dirty", 256), ("dirty", 2048), ("dirty", 8192)])), 24);
         assert_eq!(count(with(&[("dirty", 16), ("motion", 0), ("shape", 1)])), 1);
-        assert_eq!(count(part(&[]).unwrap()), places(2).len());
+        assert_eq!(count(part(&[]).unwrap()), places(2, &[]).len());
         assert!(part(&[("dirty", 17)]).unwrap_err().to_string().contains("no `dirty` of 17"));
         assert!(part(&[("color", 1)]).unwrap_err().to_string().contains("no axis `color`"));
     }
 
     #[test]
+    fn more_instances_than_cores_are_there_where_they_are_asked_for() {
+        let part = |threads: &[u64]| Part::new(threads.iter().map(|&n| ("threads".to_owned(), n)).collect());
+        let asked = part(&[8, 16]).unwrap();
+        let found: Vec<_> = asked.places(2).into_iter().filter(|place| asked.has(place, PAGE)).collect();
+        for threads in [8, 16] {
+            let usual = found.iter().filter(|place| place.threads == threads && place.unusual() == 1);
+            let possible = usual.filter(|place| asked.impossible(place, PAGE).is_none()).count();
+            // Each number of dirty pages but the largest, which needs a larger arena.
+            assert_eq!(possible, 33 - 6, "{threads}");
+        }
+        assert!(found.iter().all(|place| [8, 16].contains(&place.threads)));
+        assert_eq!(Part::default().places(2), part(&[2]).unwrap().places(2), "others are as many as before");
+        assert!(part(&[0]).is_err() && part(&[65]).is_err());
+    }
+
+    #[test]
     fn one_core_runs_one_instance() {
-        assert!(places(1).iter().all(|place| place.threads == 1));
+        assert!(places(1, &[]).iter().all(|place| place.threads == 1));
     }
 
     #[test]
     fn an_arena_holds_every_second_page_and_its_memory_holds_the_arena() {
-        for place in places(2) {
+        for place in places(2, &[]) {
             assert!(place.span() >= 2 * place.dirty);
             assert!(place.memory_pages(PAGE) * WASM_PAGE >= place.span() * PAGE + (2 << 20));
         }
@@ -264,15 +302,17 @@ mod tests {
 
     #[test]
     fn large_pages_make_some_places_impossible() {
-        let large = places(1).into_iter().filter(|place| place.impossible(65_536).is_some()).count();
-        assert!(large > 0 && places(1).iter().all(|place| place.impossible(PAGE).is_none()));
+        let all = Part::default();
+        let places = all.places(1);
+        let large = places.iter().filter(|place| all.impossible(place, 65_536).is_some()).count();
+        assert!(large > 0 && places.iter().all(|place| all.impossible(place, PAGE).is_none()));
     }
 
     #[test]
     fn a_slice_is_described_without_its_dirty_pages() {
-        let base = places(2)[0].params(PAGE);
+        let base = places(2, &[])[0].params(PAGE);
         assert_eq!(describe(&base), "random, rotating");
-        let threads = places(2).into_iter().find(|place| place.threads == 2).unwrap();
+        let threads = places(2, &[]).into_iter().find(|place| place.threads == 2).unwrap();
         assert_eq!(describe(&threads.params(PAGE)), "random, rotating, 2 instances at once");
     }
 }
