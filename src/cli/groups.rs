@@ -11,7 +11,7 @@ use crate::hosts::{self, Host};
 #[derive(Debug, Default, Args)]
 pub struct Filter {
     /// Only these strategies: a name, a family (`dirty`), or a pattern (`*/madvise*`). Can be repeated. `run` adds
-    /// the baseline and the floor.
+    /// the baseline and the floor. An arm of another strategy is measured only where a name or a pattern matches it.
     #[arg(short, long = "strategy", value_name = "PATTERN")]
     pub strategies: Vec<String>,
 

@@ -27,7 +27,8 @@ fn facts() -> String {
         };
         let conditions: Vec<_> = strategy.conditions().map(|condition| condition.name).collect();
         out += &format!(
-            "| `{strategy}` | {} | {} | {} | {} | {swap} | {} |\n",
+            "| `{strategy}`{} | {} | {} | {} | {} | {swap} | {} |\n",
+            strategy.arm_of().map_or_else(String::new, |other| format!(", arm of `{other}`")),
             strategy.summary(),
             needs.join(", "),
             works_on(strategy),
@@ -54,6 +55,10 @@ fn works_on(strategy: &Strategy) -> String {
 
 /// The kernels on which a strategy was seen to be right, and those on which it was not.
 fn seen_right(strategy: &Strategy) -> String {
+    // That a strategy came later than the boots says nothing of it.
+    if !kernels::all().iter().any(|cell| cell.strategy(strategy.name()).is_some()) {
+        return "not tried".into();
+    }
     let on = |equivalence| seen::kernels(kernels::all(), strategy.name(), equivalence);
     let (right, wrong) = (on(Equivalence::Equivalent), on(Equivalence::Diverged));
     match (right.is_empty(), wrong.is_empty()) {
@@ -124,6 +129,7 @@ pub fn run(args: &ListArgs) -> Result<()> {
                     "name": strategy.name(),
                     "family": strategy.family(),
                     "control": strategy.is_control(),
+                    "arm_of": strategy.arm_of().map(Strategy::name),
                     "summary": strategy.summary(),
                     "availability": if reason.is_none() { "available" } else { "unavailable" },
                     "reason": reason,
@@ -159,6 +165,9 @@ pub fn run(args: &ListArgs) -> Result<()> {
     println!("Strategies");
     for strategy in registry::all() {
         line(strategy.name(), strategy.summary());
+        if let Some(other) = strategy.arm_of() {
+            line("", &format!("an arm of {other}: always verified, and measured where it is named"));
+        }
         if let Some(reason) = unavailable(strategy) {
             line("", &format!("unavailable here: {reason}"));
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use reset_strategies::{Strategy, registry};
 
-use super::select::{matching, workloads};
+use super::select::{strategies, workloads};
 use super::{code, conclude, unequal};
 use crate::analyse::summary::Equivalence;
 use crate::cli::PoliciesArgs;
@@ -37,7 +37,7 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
         [] => STRATEGIES.map(String::from).to_vec(),
         named => named.to_vec(),
     };
-    let strategies = matching("strategy", &named, registry::all(), |s| s.name().into())?;
+    let strategies = strategies(&named)?;
     let policies = chosen(&args.policies);
     let workloads = scenarios(args)?;
     check_room(&workloads, &policies)?;

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use reset_strategies::registry;
 
 use super::report::Files;
-use super::select::{matching, pairs, workloads};
+use super::select::{pairs, strategies, workloads};
 use super::{tell, unequal};
 use crate::analyse::counterpart::split;
 use crate::analyse::summary::{Cell, Equivalence};
@@ -48,8 +47,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 /// # Errors
 /// As [`run`].
 pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
-    let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
-    let mut contenders = Plan::with_yardsticks(strategies, args.on.host);
+    let mut contenders = Plan::with_yardsticks(strategies(&args.filter.strategies)?, args.on.host);
     contenders.extend(args.aa.then(|| Contender::again(args.on.host)));
     if let Some(against) = &args.against {
         contenders = Plan::with_build(contenders, &Build::ask(against)?);

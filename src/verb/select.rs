@@ -1,6 +1,7 @@
 //! Choosing strategies and workloads by pattern.
 
 use anyhow::{Context, Result, anyhow, bail};
+use reset_strategies::{Strategy, registry};
 use wildmatch::WildMatch;
 
 use crate::cli::{Filter, Own};
@@ -33,6 +34,28 @@ pub fn matching<T: Copy>(
     }
     let chosen = |candidate: &T| patterns.iter().any(|pattern| matches(pattern, &name(*candidate)));
     Ok(candidates.iter().copied().filter(chosen).collect())
+}
+
+/// The strategies to measure. An arm of another one is asked for by name, and not by its family's: most users have no question
+/// that it answers, and a run has so much time and no more.
+///
+/// # Errors
+/// As [`matching`].
+pub fn strategies(patterns: &[String]) -> Result<Vec<&'static Strategy>> {
+    let mut found = all_strategies(patterns)?;
+    found.retain(|strategy| {
+        let names = |pattern: &String| pattern != strategy.family() && matches(pattern, strategy.name());
+        strategy.arm_of().is_none() || patterns.iter().any(names)
+    });
+    Ok(found)
+}
+
+/// The strategies to verify, arms included.
+///
+/// # Errors
+/// As [`matching`].
+pub fn all_strategies(patterns: &[String]) -> Result<Vec<&'static Strategy>> {
+    matching("strategy", patterns, registry::all(), |strategy| strategy.name().into())
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -139,6 +162,29 @@ mod tests {
         assert_eq!(chosen(&["dirty"]).unwrap(), NAMES[..2]);
         assert_eq!(chosen(&["remap/madvise"]).unwrap(), NAMES[2..3]);
         assert_eq!(chosen(&["*madvise*", "dirty/mincore"]).unwrap(), [NAMES[0], NAMES[2], NAMES[3]]);
+    }
+
+    #[test]
+    fn arms_are_measured_where_they_are_named_and_always_verified() {
+        let names = |find: fn(&[String]) -> Result<Vec<&'static Strategy>>, patterns: &[&str]| -> Vec<&str> {
+            let patterns: Vec<_> = patterns.iter().map(ToString::to_string).collect();
+            find(&patterns).unwrap().into_iter().map(Strategy::name).collect()
+        };
+        let arms: Vec<_> = registry::all().iter().filter(|strategy| strategy.arm_of().is_some()).collect();
+        for of_no_arm in [&[][..], &["fresh"], &["fresh", "copy"], &["fresh/pooling"]] {
+            let chosen = names(strategies, of_no_arm);
+            assert!(chosen.contains(&"fresh/pooling"), "{of_no_arm:?}");
+            assert!(!arms.iter().any(|arm| chosen.contains(&arm.name())), "{of_no_arm:?}: {chosen:?}");
+        }
+        assert_eq!(names(strategies, &[]).len() + arms.len(), registry::all().len());
+        assert_eq!(names(strategies, &["fresh/pooling-batch"]), ["fresh/pooling-batch"]);
+        let pools = names(strategies, &["fresh/pooling*"]);
+        for verified in [names(all_strategies, &[]), names(all_strategies, &["fresh"]), pools] {
+            assert!(
+                !arms.is_empty() && arms.iter().all(|arm| verified.contains(&arm.name())),
+                "{verified:?}"
+            );
+        }
     }
 
     #[test]

@@ -4,9 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use reset_strategies::registry;
 
-use super::select::{matching, workloads};
+use super::select::{all_strategies, matching, workloads};
 use super::{code, tell};
 use crate::cli::VerifyArgs;
 use crate::launch::plan::Profile;
@@ -20,7 +19,7 @@ use crate::verify::matrix::Matrix;
 /// # Errors
 /// When the command line names what is not there, or files cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
-    let strategies = matching("strategy", &args.filter.strategies, registry::all(), |s| s.name().into())?;
+    let strategies = all_strategies(&args.filter.strategies)?;
     let schedules = matching("schedule", &args.schedules, &Schedule::ALL, |s| s.to_string())?;
     // The small parameters: how much memory there is to reset decides what a reset costs, not whether it is right.
     let workloads = workloads(&args.filter, &args.own, &args.params, true, |_| true)?;

@@ -17,6 +17,11 @@ static ALL: &[&Strategy] = &[
     &fresh::pooling::DEFAULT,
     &fresh::pooling::RESIDENT,
     &fresh::pooling::SCAN,
+    &fresh::pool_arms::BATCHED,
+    &fresh::pool_arms::SHARDED,
+    &fresh::pool_arms::WARM,
+    &fresh::pool_arms::STRIPED,
+    &fresh::pool_arms::TABLES,
     &restore::FULL,
     &track::mincore::STRATEGY,
     &track::pagemap::STRATEGY,
@@ -34,7 +39,7 @@ static ALL: &[&Strategy] = &[
 ];
 
 /// Every mechanism that some strategy or commit policy needs or makes use of, in the order in which `doctor` lists them.
-pub static MECHANISMS: [&Mechanism; 20] = [
+pub static MECHANISMS: [&Mechanism; 22] = [
     &sys::code::EXECUTABLE,
     &in_place::SHRINK,
     &in_place::SECOND_CORE,
@@ -49,6 +54,8 @@ pub static MECHANISMS: [&Mechanism; 20] = [
     &sys::pagemap_scan::PAGEMAP_SCAN,
     &sys::pagemap_scan::WRITE_PROTECT,
     &sys::pool_scan::POOL_SCAN,
+    &sys::pkeys::PROTECTION_KEYS,
+    &sys::pkeys::STRIPES,
     &sys::faults::COUNT,
     &commit::populate::POPULATE_WRITE,
     &commit::lock::LOCK,
@@ -88,6 +95,17 @@ mod tests {
     fn baseline_and_floor_are_registered() {
         assert!(!find(BASELINE).unwrap().is_control());
         assert!(find(FLOOR).unwrap().is_control());
+    }
+
+    #[test]
+    fn an_arm_is_of_a_strategy_that_runs_by_itself() {
+        let arms: Vec<_> = ALL.iter().filter_map(|strategy| Some((strategy, strategy.arm_of()?))).collect();
+        assert!(!arms.is_empty());
+        for (arm, of) in arms {
+            assert!(arm.family() == of.family() && of.arm_of().is_none(), "{arm} of {of}");
+            assert!(find(of.name()).is_some() && !arm.is_control(), "{arm} of {of}");
+        }
+        assert!([BASELINE, FLOOR].iter().all(|name| find(name).unwrap().arm_of().is_none()));
     }
 
     #[test]

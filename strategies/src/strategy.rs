@@ -22,6 +22,7 @@ pub struct Strategy {
     lifecycle: Lifecycle,
     swap: Swap,
     conditions: &'static [&'static Condition],
+    arm_of: Option<&'static Strategy>,
 }
 
 /// What a reset makes of pages that the kernel has swapped out.
@@ -58,6 +59,16 @@ pub enum Availability {
 }
 
 impl Strategy {
+    const fn new(
+        name: &'static str,
+        summary: &'static str,
+        needs: &'static [&'static Mechanism],
+        lifecycle: Lifecycle,
+    ) -> Self {
+        let swap = Swap::Survives;
+        Self { name, summary, needs, control: false, lifecycle, swap, conditions: &[], arm_of: None }
+    }
+
     /// A strategy that makes a new instance for each block.
     pub const fn fresh(
         name: &'static str,
@@ -66,7 +77,7 @@ impl Strategy {
         fresh: Fresh,
     ) -> Self {
         let lifecycle = Lifecycle::Fresh(fresh);
-        Self { name, summary, needs, control: false, lifecycle, swap: Swap::Survives, conditions: &[] }
+        Self::new(name, summary, needs, lifecycle)
     }
 
     /// A strategy that keeps one instance and brings it back.
@@ -77,7 +88,7 @@ impl Strategy {
         parts: InPlace,
     ) -> Self {
         let lifecycle = Lifecycle::InPlace(parts);
-        Self { name, summary, needs, control: false, lifecycle, swap: Swap::Survives, conditions: &[] }
+        Self::new(name, summary, needs, lifecycle)
     }
 
     /// A strategy in place that is there to calibrate or to be caught.
@@ -102,6 +113,13 @@ impl Strategy {
         self
     }
 
+    /// The strategy, as another one with one setting changed: verified like all others, but measured only where it is asked
+    /// for by name.
+    pub const fn an_arm_of(mut self, other: &'static Strategy) -> Self {
+        self.arm_of = Some(other);
+        self
+    }
+
     /// `family/variant`.
     pub fn name(&self) -> &'static str {
         self.name
@@ -120,6 +138,11 @@ impl Strategy {
     /// Whether it is a control, which is never recommended.
     pub fn is_control(&self) -> bool {
         self.control
+    }
+
+    /// The strategy that it is an arm of: the same but for one setting, and not part of a run that names no strategies.
+    pub fn arm_of(&self) -> Option<&'static Strategy> {
+        self.arm_of
     }
 
     /// How an instance lives under it.

@@ -2,6 +2,7 @@
 //! linking.
 
 pub mod on_demand;
+pub mod pool_arms;
 pub mod pooling;
 pub mod relink;
 

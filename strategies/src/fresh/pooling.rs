@@ -53,10 +53,12 @@ pub static SCAN: Strategy = Strategy::fresh(
     ],
     SCANNING,
 )
-.diverges_when_swapped(
-    "wasmtime's scan asks for present pages and passes over swapped-out ones (wasmtime #14357)",
-)
+.diverges_when_swapped(SWAPPED)
 .must_not(&[&condition::PINNED_PAGES, &condition::MERGED_MEMORY]);
+
+/// What the scan makes of swap.
+pub(super) const SWAPPED: &str =
+    "wasmtime's scan asks for present pages and passes over swapped-out ones (wasmtime #14357)";
 
 /// Keeps pages, and finds them by a scan.
 pub(crate) const SCANNING: Fresh = Fresh {
@@ -78,7 +80,7 @@ const MOST_ELEMENTS: u64 = 10_000_000;
 const MOST_INSTANCE_BYTES: usize = 1 << 28;
 
 /// A pool that is just large enough: wasmtime's defaults reserve room for a thousand instances.
-fn pool(
+pub(super) fn pool(
     config: &mut Config,
     facts: &Facts,
     options: &Options,

@@ -15,6 +15,7 @@ pub mod mincore;
 pub mod page;
 pub mod pagemap;
 pub mod pagemap_scan;
+pub mod pkeys;
 pub mod pool_scan;
 pub(crate) mod populated;
 pub(crate) mod process;
