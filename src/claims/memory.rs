@@ -28,7 +28,7 @@ const SOME: u64 = 512 << 20;
 const LAUNCHES: usize = 3;
 
 fn limits(lab: &mut Lab<'_>) -> Result<Finding> {
-    let launched = lab.bench.launch(&Job::Path(Path::Precompiled, 0))?;
+    let launched = lab.launch(&Job::Path(Path::Precompiled, 0))?;
     let stage = |name: &str| launched.started.stages.iter().find(|stage| stage.name == name);
     let rss = |name: &str| stage(name).and_then(|stage| stage.rss_bytes);
     let (before, after) = rss("link").zip(rss("instantiate")).context("resident memory cannot be read")?;
@@ -39,8 +39,8 @@ fn limits(lab: &mut Lab<'_>) -> Result<Finding> {
 
 /// Bytes that a policy commits of [`SOME`], with words. By VmRSS as well as by mincore(2), whichever sees less: only the
 /// one does not count pages that share the kernel's page of zeros, and only the other leaves out the rest of the process.
-fn resident(lab: &Lab<'_>, policy: &'static str) -> Result<(u64, String)> {
-    let Launched { started, rss_bytes } = lab.bench.launch(&Job::Commit(policy, SOME))?;
+fn resident(lab: &mut Lab<'_>, policy: &'static str) -> Result<(u64, String)> {
+    let Launched { started, rss_bytes } = lab.launch(&Job::Commit(policy, SOME))?;
     let rss = rss_bytes.context("VmRSS cannot be read")?;
     let resident = started.resident_bytes.min(rss);
     let share = resident as f64 / started.asked_bytes.max(1) as f64 * 100.0;
@@ -98,7 +98,7 @@ fn commit_time(lab: &mut Lab<'_>) -> Result<Finding> {
     // Interleaved, so that whatever the machine does meanwhile is done to both.
     for _ in 0..LAUNCHES {
         for (policy, times) in [("nonzero-then-zero", &mut seed), (BEST, &mut best)] {
-            let launched = lab.bench.launch(&Job::Commit(policy, commit::WHOLE_MEMORY))?;
+            let launched = lab.launch(&Job::Commit(policy, commit::WHOLE_MEMORY))?;
             let stage = launched.started.stages.iter().find(|stage| stage.name == "commit");
             times.push(stage.context("a child that commits has that stage")?.ns);
         }

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 
 /// `CLOCK_MONOTONIC`: the same in every process, unlike `Instant`, which has no numbers.
 pub fn monotonic_ns() -> u64 {
@@ -12,6 +13,14 @@ pub fn monotonic_ns() -> u64 {
 /// CPU time of the calling thread.
 pub fn thread_cpu_ns() -> u64 {
     ns(ClockId::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// CPU time of all threads of a process, in the kernel and outside.
+///
+/// # Errors
+/// When there is no such process.
+pub fn process_cpu_ns(pid: i32) -> io::Result<u64> {
+    Ok(read(clock_getcpuclockid(Pid::from_raw(pid))?)?)
 }
 
 fn ns(clock: ClockId) -> u64 {
@@ -61,5 +70,20 @@ mod tests {
         assert!((before..=thread_cpu_ns()).contains(&read));
         let gone = thread::spawn(|| ThreadClock::of_this_thread().unwrap()).join().unwrap();
         assert_eq!(gone.ns(), None);
+    }
+
+    #[test]
+    fn the_clock_of_a_process_has_the_time_of_all_its_threads() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let before = process_cpu_ns(own).unwrap();
+        assert!(before >= thread_cpu_ns());
+        let spun = thread::spawn(|| {
+            while thread_cpu_ns() < 1_000_000 {}
+            thread_cpu_ns()
+        });
+        let spun = spun.join().unwrap();
+        assert!(process_cpu_ns(own).unwrap() - before >= spun);
+        // No process has that number.
+        assert!(process_cpu_ns(i32::MAX).is_err());
     }
 }
