@@ -71,7 +71,8 @@ pub enum Verb {
     Determinism(DeterminismArgs),
     /// Reset after every block, above a size of memory, or on failure: what each costs, and what it breaks.
     Policies(PoliciesArgs),
-    /// Put what has been said of resets and memory to the test, each statement measured here and now.
+    /// Put what has been said of resets and memory, by hosts in public among others, to the test: each statement measured here and
+    /// now.
     Claims(ClaimsArgs),
     /// Measure startup: compiled on the spot or ahead of time, and with what memory committed.
     Startup(StartupArgs),

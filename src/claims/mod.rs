@@ -1,13 +1,18 @@
-//! The statements of the seeds, put to the test.
+//! Statements of the seeds, and of hosts in public, put to the test.
 //!
 //! What is stated stands in `claims/claims.toml`; what is done to check it, in [`measures`] under the same id; what came of
 //! it, in rows. A test keeps the two lists the same.
 
+mod at_once;
+mod growing;
+mod guest;
+mod hosts;
 pub mod lab;
 mod memory;
 mod outcomes;
 pub mod report;
 mod resets;
+mod views;
 
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
@@ -19,12 +24,12 @@ pub use lab::Lab;
 /// Version of `claims.json`.
 pub const SCHEMA: u32 = 1;
 
-/// A statement of a seed.
+/// A statement of a seed, or of a host in public.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     pub id: String,
-    /// File in the seeds.
+    /// File in the seeds, or a project and its document.
     pub source: String,
     pub statement: String,
     /// The figure or outcome that it gives.
@@ -85,7 +90,16 @@ pub type Measure = fn(&mut Lab<'_>) -> Result<Finding>;
 
 /// All measurements by the ids of their claims.
 pub fn measures() -> Vec<(&'static str, Measure)> {
-    [outcomes::MEASURES, memory::MEASURES, resets::MEASURES].concat()
+    [
+        outcomes::MEASURES,
+        memory::MEASURES,
+        resets::MEASURES,
+        hosts::MEASURES,
+        views::MEASURES,
+        growing::MEASURES,
+        at_once::MEASURES,
+    ]
+    .concat()
 }
 
 /// The claims, in the order of the file.

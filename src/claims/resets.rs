@@ -40,7 +40,7 @@ fn resets(lab: &mut Lab<'_>, strategy: &str, stated: RangeInclusive<u64>) -> Res
 }
 
 /// All within the stated range, all on one side of it, or here and there.
-fn within(medians: &[u64], range: RangeInclusive<u64>) -> Verdict {
+pub(super) fn within(medians: &[u64], range: RangeInclusive<u64>) -> Verdict {
     let all = |test: &dyn Fn(u64) -> bool| medians.iter().all(|&median| test(median));
     if all(&|median| range.contains(&median)) {
         Verdict::Holds
