@@ -21,7 +21,7 @@ use resetbench::analyse::paired::Paired;
 use resetbench::cell::ground::Ground;
 use resetbench::cell::session::Cell as Subject;
 use resetbench::cell::times::Stages;
-use resetbench::hosts;
+use resetbench::hosts::{self, Calls};
 use resetbench::launch::folder;
 use resetbench::launch::plan::Contender;
 use resetbench::protocol::Spec;
@@ -129,7 +129,7 @@ fn plain(
     let engine = plan.engine()?;
     let module = Module::new(&engine, &workload.module).map_err(anyhow::Error::from)?;
     let mut linker = Linker::new(&engine);
-    host::link(&mut linker, &module).map_err(anyhow::Error::from)?;
+    workload.abi.link(&mut linker, &module, Calls::Blocking).map_err(anyhow::Error::from)?;
     let pre = linker.instantiate_pre(&module).map_err(anyhow::Error::from)?;
     let states = host::Shared::default();
     let fresh = || instantiate(&pre, BlockState::new(states.clone()));

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use reset_strategies::module::{Facts, Item};
+use reset_strategies::{Options, Plan, registry};
+use resetbench::hosts::Calls;
 use resetbench::workload::blocks::Trace;
-use resetbench::workload::host::{self, BlockState, Outcome, Shared};
+use resetbench::workload::host::{self, BlockState, Outcome, Shared, Spoken};
 use resetbench::workload::{bundled, definition::Definition};
 use sha2::{Digest, Sha256};
-use wasmtime::{Engine, Linker, Module, Store};
+use wasmtime::{Linker, Module};
 
 fn guests() -> impl Iterator<Item = (Definition, &'static [u8])> {
     bundled::all().iter().map(|guest| (guest.definition().unwrap(), guest.module()))
@@ -33,20 +35,19 @@ fn prebuilt_modules_have_the_digests_that_were_committed() {
 }
 
 #[test]
-fn guests_import_the_abi_and_nothing_else() {
+fn guests_import_their_abi_and_nothing_else() {
     for (definition, module) in guests() {
         let facts = Facts::read(module).unwrap();
+        let abi = Spoken::by(module, None).unwrap();
+        assert_eq!(abi.name() == "substreams", definition.name == "foreign/substreams", "{abi}");
         for import in &facts.imports {
             assert!(
-                import.item == Item::Function && import.module == "env" && host::offers(&import.name),
+                import.item == Item::Function && abi.offers(import),
                 "{} imports {}.{}",
                 definition.name,
                 import.module,
                 import.name
             );
-        }
-        for (name, item) in [("_start", Item::Function), ("memory", Item::Memory)] {
-            assert_eq!(facts.exported(name).map(|export| export.item), Some(item), "{}", definition.name);
         }
     }
 }
@@ -57,21 +58,28 @@ fn guests_flush_what_their_folder_expects() {
         let mut params = definition.params.clone();
         params.extend(definition.expect.params.clone());
         let workload = definition.workload(module, params, Some(&Trace::mainnet())).unwrap();
-        let engine = Engine::default();
+        let plan = Plan::new(
+            registry::find(registry::BASELINE).unwrap(),
+            &workload.module,
+            Options { entry: workload.abi.entry(), ..Options::default() },
+        );
+        let plan = plan.unwrap();
+        let engine = plan.engine().unwrap();
+        let module = Module::new(&engine, plan.wasm()).unwrap();
         let mut linker = Linker::new(&engine);
+        workload.abi.link(&mut linker, &module, Calls::Blocking).unwrap();
         let stored =
             workload.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
-        let mut state = BlockState::new(Shared::new(stored.collect()));
-        state.begin(Arc::from(unhex(&definition.expect.input)));
-        state.record();
-        let mut store = Store::new(&engine, state);
-        let module = Module::new(&engine, &workload.module).unwrap();
-        host::link(&mut linker, &module).unwrap();
-        let instance = linker.instantiate(&mut store, &module).unwrap();
-        let start = instance.get_typed_func::<(), ()>(&mut store, "_start").unwrap();
-        let result = start.call(&mut store, ());
-        assert_eq!(store.data_mut().outcome(result), Outcome::Completed, "{}", definition.name);
-        let flushed = store.data().digest().unwrap();
+        let store = Shared::new(stored.collect());
+        let mut session = plan.start(&module, &linker, move || BlockState::new(store.clone())).unwrap();
+        let mut before = session.store_mut().unwrap();
+        before.data_mut().begin(Arc::from(unhex(&definition.expect.input)));
+        before.data_mut().record();
+        let result = workload.abi.execute(&mut session);
+        let mut after = session.store_mut().unwrap();
+        let state = after.data_mut();
+        assert_eq!(state.outcome(result), Outcome::Completed, "{}", definition.name);
+        let flushed = state.digest().unwrap();
         assert_eq!(flushed, definition.expect.flush_sha256, "{}", definition.name);
     }
 }

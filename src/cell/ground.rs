@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use reset_strategies::{Options, Plan, Strategy};
-use wasmtime::Module;
+use reset_strategies::{Define, Options, Plan, Strategy};
+use wasmtime::{Linker, Module};
 
 use super::cache;
 use super::state::Fresh;
@@ -17,6 +17,7 @@ use crate::measure::warm;
 use crate::protocol::schedule::Schedule;
 use crate::protocol::staging;
 use crate::protocol::{Spec, lacks};
+use crate::workload::host::BlockState;
 
 /// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
 const ALLOWANCE: u64 = 3;
@@ -35,6 +36,8 @@ pub struct Ground {
     pub(super) trace: Vec<Arc<[u8]>>,
     pub(super) plan: Plan<'static>,
     pub(super) module: Module,
+    /// Defines the host's functions.
+    pub(super) define: Define<BlockState>,
     /// Who executes, for the clock by which blocks time out.
     pub(super) executing: Threads,
     /// What a fresh instance of the module looks like, once somebody has asked.
@@ -69,7 +72,14 @@ impl Ground {
         if !spec.is(Schedule::Allowances) {
             ticker::start(&engine, spec.timeout(), &executing);
         }
-        Ok(Self { spec: spec.clone(), trace, plan, module, executing, fresh: Mutex::default() })
+        let (abi, calls) = (spec.abi.clone(), spec.host.calls);
+        // It lives as long as the process, which has one ground.
+        let define: Define<BlockState> =
+            Box::leak(Box::new(move |linker: &mut Linker<BlockState>, module: &Module| {
+                abi.link(linker, module, calls)
+            }));
+        let spec = spec.clone();
+        Ok(Self { spec, trace, plan, module, define, executing, fresh: Mutex::default() })
     }
 
     /// What a fresh instance of the module looks like.
@@ -78,7 +88,7 @@ impl Ground {
         if let Some(fresh) = &*made {
             return Ok(fresh.clone());
         }
-        let fresh = Arc::new(Fresh::of(&self.spec.host, &files::read(&self.spec.module)?, &self.spec.cache)?);
+        let fresh = Arc::new(Fresh::of(&self.spec, &files::read(&self.spec.module)?)?);
         Ok(made.insert(fresh).clone())
     }
 
@@ -97,7 +107,7 @@ impl Spec {
     fn options(&self) -> Options {
         // What is for a schedule alone may need a second session, or room for an instance that looks.
         let sessions = self.threads * if self.script.is_some() { 2 } else { 1 };
-        Options { sessions, deadline: self.ticks(), ..self.host.options() }
+        Options { sessions, deadline: self.ticks(), entry: self.abi.entry(), ..self.host.options() }
     }
 
     /// CPU time that a block may take.

@@ -21,4 +21,5 @@ pub mod state;
 mod ticker;
 pub mod times;
 mod twins;
+mod waiting;
 mod waste;

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use procfs::process::Process;
 use reset_strategies::{Error, Hooks, Reset, Session, Strategy};
-use tokio::runtime::{Builder, Runtime};
 use wasmtime::{Linker, ResourceLimiter, StoreContextMut, Trap, UpdateDeadline};
 
 use super::committed;
@@ -17,8 +16,9 @@ use super::ground::Ground;
 use super::state::Fresh;
 use super::ticker::Place;
 use super::times::{Stages, nanos};
+use super::waiting::Waiting;
 use super::waste::Waste;
-use crate::hosts::{Calls, TICKS};
+use crate::hosts::TICKS;
 use crate::machine::group::Joined;
 use crate::protocol::schedule::{Schedule, Step};
 use crate::protocol::{Observed, Spec, Timed, Wasted};
@@ -43,7 +43,7 @@ pub struct Cell {
     /// What was committed before the first block, or why nothing was.
     committed: Result<String, String>,
     /// What runs the futures of a host that has some.
-    runtime: Option<Runtime>,
+    waiting: Option<Waiting>,
     pub session: Session<BlockState>,
 }
 
@@ -57,22 +57,25 @@ impl Cell {
         let place = ground.executing.join()?;
         let store = Shared::new(initial(spec));
         let mut linker = Linker::new(module.engine());
-        host::link(&mut linker, module)?;
+        (ground.define)(&mut linker, module)?;
         stages.end("link");
         let state = {
-            let store = store.clone();
-            move || BlockState::new(store.clone())
+            let (store, most) = (store.clone(), spec.host.memory_bytes);
+            move || BlockState::new(store.clone()).limited(most)
         };
-        // Where growth is not to fail, no limiter is asked.
-        let limiter: Option<fn(&mut BlockState) -> &mut dyn ResourceLimiter> =
-            if spec.is(Schedule::FailingGrowth) { Some(|state| &mut state.scarcity) } else { None };
-        let runtime = runtime(spec)?;
+        // Where growth is not to fail and the host sets no limit, no limiter is asked.
+        let limiter: Option<fn(&mut BlockState) -> &mut dyn ResourceLimiter> = match spec.host.memory_bytes {
+            _ if spec.is(Schedule::FailingGrowth) => Some(|state| &mut state.scarcity),
+            Some(_) => Some(|state| &mut state.limits),
+            None => None,
+        };
+        let waiting = Waiting::of(&spec.host)?;
         let epoch: Option<fn(StoreContextMut<'_, BlockState>) -> wasmtime::Result<UpdateDeadline>> =
             if spec.is(Schedule::Dropped) { Some(host::deadline) } else { None };
-        let hooks = Hooks { limiter, epoch };
-        let mut session = match &runtime {
+        let hooks = Hooks { limiter, epoch, define: Some(ground.define) };
+        let mut session = match &waiting {
             None => plan.start_with(module, &linker, state, hooks)?,
-            Some(runtime) => runtime.block_on(plan.start_async_with(module, &linker, state, hooks))?,
+            Some(waiting) => waiting.wait(plan.start_async_with(module, &linker, state, hooks))?,
         };
         stages.end("instantiate");
         let waste = Waste::new(spec.planted);
@@ -80,7 +83,7 @@ impl Cell {
             Some(script) => committed::commit(script, plan, &mut session)?,
             None => Err("nothing is committed".into()),
         };
-        let mut cell = Self { ground: ground.clone(), place, store, waste, committed, runtime, session };
+        let mut cell = Self { ground: ground.clone(), place, store, waste, committed, waiting, session };
         if !cell.trace().is_empty() {
             cell.execute(0)?;
             stages.end("first-block");
@@ -248,15 +251,16 @@ impl Cell {
     }
 
     pub(super) fn call(&mut self) -> wasmtime::Result<()> {
-        match &self.runtime {
-            None => self.session.execute(),
-            Some(runtime) => runtime.block_on(self.session.execute_async()),
+        let abi = &self.ground.spec.abi;
+        match &self.waiting {
+            None => abi.execute(&mut self.session),
+            Some(waiting) => waiting.call(abi.execute_async(&mut self.session)),
         }
     }
 
     /// Calls the block until it has waited so often, and drops it then: it has ended as one whose time is over.
     fn call_and_drop(&mut self, waits: u32) -> wasmtime::Result<()> {
-        let mut block = pin!(self.session.execute_async());
+        let mut block = pin!(self.ground.spec.abi.execute_async(&mut self.session));
         let mut context = Context::from_waker(Waker::noop());
         let ended = (0..waits).find_map(|_| match block.as_mut().poll(&mut context) {
             Poll::Ready(result) => Some(result),
@@ -270,9 +274,9 @@ impl Cell {
     /// # Errors
     /// As [`Session::reset`].
     pub(super) fn reset(&mut self) -> Result<Reset, Error> {
-        match &self.runtime {
+        match &self.waiting {
             None => self.session.reset(),
-            Some(runtime) => runtime.block_on(self.session.reset_async()),
+            Some(waiting) => waiting.wait(self.session.reset_async()),
         }
     }
 
@@ -328,14 +332,6 @@ impl Cell {
             "block {block} took more than {limit} s of CPU time while it was measured: allow for more with --timeout"
         );
         Ok(())
-    }
-}
-
-/// What runs the futures of the host, if its calls are some: the executor that such hosts use, on the thread of the session.
-fn runtime(spec: &Spec) -> io::Result<Option<Runtime>> {
-    match spec.host.calls {
-        Calls::Blocking => Ok(None),
-        Calls::Futures => Builder::new_current_thread().build().map(Some),
     }
 }
 

@@ -2,7 +2,6 @@
 //! [`State`].
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use reset_strategies::contract::{Difference, Edges, Looker, State};
 use reset_strategies::module::{Facts, instrument};
@@ -10,8 +9,9 @@ use reset_strategies::{Error, Lifecycle, Session, Strategy};
 use wasmtime::{Config, Engine, Extern, Linker, Memory, Store};
 
 use super::cache;
-use crate::hosts::Host;
-use crate::workload::host::{BlockState, Shared, link};
+use crate::hosts::Calls;
+use crate::protocol::Spec;
+use crate::workload::host::{BlockState, Shared};
 
 /// What a fresh instance of a module looks like.
 #[derive(Debug)]
@@ -25,19 +25,23 @@ impl Fresh {
     ///
     /// # Errors
     /// When the module cannot be compiled or instantiated.
-    pub fn of(host: &Host, wasm: &[u8], compiled: &Path) -> anyhow::Result<Self> {
+    pub fn of(spec: &Spec, wasm: &[u8]) -> anyhow::Result<Self> {
         let facts = Facts::read(wasm)?;
-        let options = host.options();
+        let options = spec.host.options();
         let mut config = Config::new();
         (options.configure)(&mut config);
         // Plainer still, and a memfd is not to be had everywhere.
         config.memory_init_cow(false);
         let engine = Engine::new(&config)?;
-        let (module, _) = cache::module(compiled, &engine, &instrument(wasm, &facts)?)?;
+        let (module, _) = cache::module(&spec.cache, &engine, &instrument(wasm, &facts)?)?;
         let mut linker = Linker::new(&engine);
-        link(&mut linker, &module)?;
+        // Nobody waits for a start function here.
+        spec.abi.link(&mut linker, &module, Calls::Blocking)?;
         let mut store = Store::new(&engine, BlockState::new(Shared::default()));
         store.set_epoch_deadline(options.deadline);
+        if spec.host.engine.consume_fuel == Some(true) {
+            store.set_fuel(options.fuel)?;
+        }
         let instance = linker.instantiate(&mut store, &module)?;
         let state = State::read(&facts, instance, &mut store);
         Ok(Self { facts, state })

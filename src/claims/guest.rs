@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use reset_strategies::{Options, Plan, Session, registry};
 use wasmtime::{Linker, Module};
 
-use crate::workload::host::{self, BlockState, Outcome, Shared};
+use crate::hosts::Calls;
+use crate::workload::host::{BlockState, Outcome, Shared, Spoken};
 
 /// A compiled module, whose sessions have one store.
 pub struct Guest {
@@ -33,7 +34,7 @@ impl Guest {
     /// When wasmtime does not take them.
     pub fn linker(&self) -> Result<Linker<BlockState>> {
         let mut linker = Linker::new(self.module.engine());
-        host::link(&mut linker, &self.module)?;
+        Spoken::default().link(&mut linker, &self.module, Calls::Blocking)?;
         Ok(linker)
     }
 

@@ -23,9 +23,15 @@ pub struct Filter {
 /// The user's own indexer and blocks.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Own {
-    /// Run this module, binary or text (.wat), instead of the bundled ones. It must speak the metashrew ABI.
+    /// Run this module, binary or text (.wat), instead of the bundled ones. It must speak the ABI of metashrew, or of
+    /// Substreams' handlers.
     #[arg(long, value_name = "FILE")]
     pub module: Option<PathBuf>,
+
+    /// The function of a Substreams module that is to run, such as `store_transfers`, where it has several. It is given the block,
+    /// and nothing else.
+    #[arg(long, value_name = "EXPORT", requires = "module")]
+    pub handler: Option<String>,
 
     /// Refuse a module that imports functions which this host does not offer. Without this, as with metashrew, such a function
     /// traps when it is called, and the block fails.
@@ -33,7 +39,8 @@ pub struct Own {
     pub strict_imports: bool,
 
     /// Give indexers these blocks: a file or folder of raw or hex blocks, or Bitcoin Core's blk*.dat files; packed with
-    /// gzip, zstd or xz, or not. They get the heights that their coinbases state, in the order of their chain.
+    /// gzip, zstd or xz, or not. They get the heights that their coinbases state, in the order of their chain. A Substreams
+    /// module is given each file as it is, packed or not, in the order of their names.
     #[arg(long, value_name = "PATH")]
     pub blocks: Option<PathBuf>,
 

@@ -14,9 +14,9 @@ use wasmtime::{Linker, StoreLimitsBuilder};
 use super::root::root;
 use crate::cell::cache;
 use crate::files;
-use crate::hosts;
+use crate::hosts::{self, Calls};
 use crate::protocol::{say, staging};
-use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
+use crate::workload::host::{BlockState, Outcome, Shared, Spoken, Store};
 
 /// What the process runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -111,7 +111,7 @@ fn start(spec: &Spec) -> Result<Started> {
         spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect();
     let store = Shared::new(store);
     let mut linker = Linker::new(&engine);
-    host::link(&mut linker, &module)?;
+    Spoken::default().link(&mut linker, &module, Calls::Blocking)?;
     let state = {
         let store = store.clone();
         move || BlockState::new(store.clone())

@@ -40,8 +40,21 @@ pub struct Host {
     /// The strategy that makes an instance as the host does.
     pub baseline: String,
     pub calls: Calls,
+    /// Whether each call has an executor of its own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub new_runtime: bool,
+    /// Fuel after which a guest lets others run. It has as much as it wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel_async_yield_interval: Option<u64>,
+    /// The most that a memory may grow to, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<usize>,
     #[serde(default)]
     pub engine: Settings,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// How a host calls its guests.
@@ -88,14 +101,20 @@ settings! {
     memory_init_cow: bool,
     /// Bytes of a guest's stack.
     max_wasm_stack: usize,
+    /// Modules may use the proposal.
+    wasm_threads: bool,
+    consume_fuel: bool,
 }
 
 /// The files, by their names.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 8] = [
     ("metashrew", include_str!("../../hosts/metashrew.toml")),
     ("metashrew-2025-11", include_str!("../../hosts/metashrew-2025-11.toml")),
     ("metashrew-2025-06", include_str!("../../hosts/metashrew-2025-06.toml")),
+    ("metashrew-view", include_str!("../../hosts/metashrew-view.toml")),
+    ("qubitcoin", include_str!("../../hosts/qubitcoin.toml")),
     ("graph-node", include_str!("../../hosts/graph-node.toml")),
+    ("substreams", include_str!("../../hosts/substreams.toml")),
     ("plain", include_str!("../../hosts/plain.toml")),
 ];
 
@@ -164,7 +183,8 @@ impl Host {
             // Blocks that hang have to be ended, which is not what the host does.
             config.epoch_interruption(true);
         }));
-        Options { configure, deadline: TICKS, ..Options::default() }
+        let fuel_async_yield_interval = self.fuel_async_yield_interval;
+        Options { configure, deadline: TICKS, fuel_async_yield_interval, ..Options::default() }
     }
 
     /// Which it is, in one line.
@@ -174,15 +194,19 @@ impl Host {
 
     /// What it sets, in wasmtime's words: `memory_init_cow=false`, and whether calls are futures.
     pub fn settings(&self) -> String {
-        let calls = match self.calls {
-            Calls::Blocking => "blocking calls",
-            Calls::Futures => "calls that are futures",
+        let calls = match (self.calls, self.new_runtime) {
+            (Calls::Blocking, _) => "blocking calls",
+            (Calls::Futures, false) => "calls that are futures",
+            (Calls::Futures, true) => "calls that are futures of a new runtime each",
         };
         let mut settings = self.engine.told();
         if settings.is_empty() {
             settings.push("wasmtime's defaults".into());
         }
-        format!("{calls}, {}", settings.join(" "))
+        let fuel = self.fuel_async_yield_interval.map(|fuel| format!("fuel_async_yield_interval={fuel}"));
+        let limit = self.memory_bytes.map(|bytes| format!("at most {bytes} bytes of memory"));
+        let told = [calls.to_owned(), settings.join(" ")].into_iter().chain(fuel).chain(limit);
+        told.collect::<Vec<_>>().join(", ")
     }
 }
 

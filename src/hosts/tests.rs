@@ -4,7 +4,7 @@ use wasmtime::{Engine, Instance, Module, Store};
 use super::*;
 
 /// What was read of the hosts: name, calls, settings, and the strategy that makes an instance as they do.
-const READ: [(&str, Calls, &str, &str); 5] = [
+const READ: [(&str, Calls, &str, &str); 8] = [
     (
         "metashrew",
         Calls::Futures,
@@ -21,11 +21,21 @@ const READ: [(&str, Calls, &str, &str); 5] = [
         "fresh/relink",
     ),
     (
+        "metashrew-view",
+        Calls::Futures,
+        "cranelift_nan_canonicalization=true relaxed_simd_deterministic=true memory_reservation=4294967296 \
+         memory_guard_size=65536 memory_init_cow=false wasm_threads=true consume_fuel=true, \
+         fuel_async_yield_interval=10000, at most 268435456 bytes of memory",
+        "fresh/new-linker",
+    ),
+    ("qubitcoin", Calls::Futures, "memory_init_cow=true", "fresh/new-linker"),
+    (
         "graph-node",
         Calls::Futures,
         "cranelift_nan_canonicalization=true max_wasm_stack=524288",
         "fresh/on-demand-cow",
     ),
+    ("substreams", Calls::Blocking, "wasmtime's defaults", "fresh/new-linker"),
     ("plain", Calls::Blocking, "wasmtime's defaults", "fresh/relink"),
 ];
 
@@ -52,6 +62,8 @@ fn sum_of_a_nan(engine: &Engine) -> u32 {
     let module = Module::new(engine, wat::parse_str(GUEST).unwrap()).unwrap();
     let mut store = Store::new(engine, ());
     store.set_epoch_deadline(1);
+    // An error where the engine counts none.
+    let _ = store.set_fuel(u64::MAX);
     let instance = Instance::new(&mut store, &module, &[]).unwrap();
     let sum = instance.get_typed_func::<i32, i32>(&mut store, "sum").unwrap();
     sum.call(&mut store, 0x7fc1_2345).unwrap().cast_unsigned()
@@ -65,6 +77,8 @@ fn what_a_host_sets_takes_effect_under_its_own_strategy() {
         let set = &host.engine;
         let canonical = set.cranelift_nan_canonicalization == Some(true);
         assert_eq!(sum_of_a_nan(&engine) == 0x7fc0_0000, canonical, "{host}");
+        let counts_fuel = Store::new(&engine, ()).set_fuel(1).is_ok();
+        assert_eq!(counts_fuel, set.consume_fuel == Some(true), "{host}");
         assert_eq!(engine.get_memory_init_cow(), set.memory_init_cow.unwrap_or(true), "{host}");
         assert_eq!(engine.get_memory_reservation(), 1 << 32, "{host}");
         assert_eq!(engine.get_memory_guard_size(), set.memory_guard_size.unwrap_or(32 << 20), "{host}");

@@ -21,7 +21,7 @@ use crate::hosts::{self, Host};
 use crate::measure::learning::Learning;
 use crate::measure::row::{Phase, Unit};
 use crate::workload::Workload;
-use crate::workload::host::{self, Outcome};
+use crate::workload::host::{self, Outcome, Spoken};
 
 /// The version of all that is said here. Raised whenever a message changes its meaning, or one side would misread the other;
 /// a field that may be absent does not raise it.
@@ -41,6 +41,9 @@ pub struct Spec {
     pub planted: Option<Planted>,
     /// The module, as it came.
     pub module: PathBuf,
+    /// The ABI that it speaks: metashrew's, where the parent is a build that knows no other.
+    #[serde(default)]
+    pub abi: Spoken,
     /// The blocks (see [`staging`]).
     pub trace: PathBuf,
     /// Keys that the host's store begins with.
@@ -71,6 +74,7 @@ impl Spec {
             strategy: strategy.into(),
             planted: None,
             module: staged.module.clone(),
+            abi: workload.abi.clone(),
             trace: staged.trace.clone(),
             store: workload.store.clone(),
             threads: workload.threads,

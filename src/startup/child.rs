@@ -12,11 +12,11 @@ use wasmtime::{Linker, Module};
 use super::{Path, Stage};
 use crate::cell::cache;
 use crate::files;
-use crate::hosts;
+use crate::hosts::{self, Calls};
 use crate::machine::clock;
 use crate::measure::warm;
 use crate::protocol::say;
-use crate::workload::host::{self, BlockState, Shared};
+use crate::workload::host::{BlockState, Shared, Spoken};
 
 /// What the child is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub fn serve(spec: &Spec) -> Result<()> {
     };
     clock.end(if spec.path == Path::Jit { "compile" } else { "load" });
     let mut linker = Linker::new(&engine);
-    host::link(&mut linker, &module)?;
+    Spoken::default().link(&mut linker, &module, Calls::Blocking)?;
     clock.end("link");
     let store = Shared::default();
     let mut session = plan.start(&module, &linker, move || BlockState::new(store.clone()))?;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{list, tell};
 use crate::cli::InspectArgs;
 use crate::prose::{distinct, grouped};
+use crate::workload::host::Spoken;
 use crate::workload::{module_file, user};
 
 /// Prints the soundness table of a module.
@@ -23,9 +24,15 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         .iter()
         .map(|strategy| (*strategy, strategy.judge(&facts), strategy.support(&facts)))
         .collect();
-    let traps = user::foreign(&facts);
-    tell(args.json, &as_json(&judged, &traps), || {
+    // A module that speaks no ABI can be judged all the same.
+    let abi = Spoken::by(&wasm, None);
+    let traps = user::foreign(abi.as_ref().ok(), &facts);
+    tell(args.json, &as_json(&judged, abi.as_ref().ok(), &traps), || {
         let mut text = as_text(&shown, &judged);
+        let _ = match &abi {
+            Ok(abi) => writeln!(text, "\nIt speaks the ABI of {abi}."),
+            Err(lacking) => writeln!(text, "\nIt cannot be run as an indexer: {lacking:#}."),
+        };
         if !traps.is_empty() {
             let _ = write!(
                 text,
@@ -39,7 +46,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
 
 type Judged = (&'static Strategy, Vec<Judgement>, Support);
 
-fn as_json(judged: &[Judged], traps: &[String]) -> Value {
+fn as_json(judged: &[Judged], abi: Option<&Spoken>, traps: &[String]) -> Value {
     // All strategies judge the same constructs.
     let constructs = judged.first().map_or(&[][..], |(_, judgements, _)| judgements);
     let constructs: Vec<_> = constructs
@@ -64,7 +71,7 @@ fn as_json(judged: &[Judged], traps: &[String]) -> Value {
             })
         })
         .collect();
-    json!({"schema": 1, "constructs": constructs, "traps": traps, "strategies": strategies})
+    json!({"schema": 1, "constructs": constructs, "abi": abi.map(Spoken::name), "traps": traps, "strategies": strategies})
 }
 
 fn key(answer: &Answer) -> &'static str {

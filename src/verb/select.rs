@@ -7,8 +7,9 @@ use wildmatch::WildMatch;
 use crate::cli::{Filter, Own};
 use crate::measure::row::Params;
 use crate::prose::{nearest, printable};
-use crate::workload::blocks::{self, Trace};
+use crate::workload::blocks::Trace;
 use crate::workload::definition::Definition;
+use crate::workload::host::{Given, Spoken};
 use crate::workload::{Workload, bundled, one_block, user};
 
 /// The candidates that some pattern matches; all of them where there is no pattern.
@@ -74,13 +75,15 @@ pub fn workloads(
     quick: bool,
     usual: impl Fn(&Definition) -> bool,
 ) -> Result<Vec<Workload>> {
-    let given = given_blocks(own)?;
     let found = match &own.module {
         Some(_) if !filter.workloads.is_empty() => {
             bail!("--module runs your own indexer: it cannot be combined with --workload")
         }
-        Some(module) => vec![user::workload(module, given.as_ref(), own.strict_imports)?],
-        None => guests(filter, params, quick, given.as_ref(), usual)?,
+        Some(module) => {
+            let taken = user::Taken { strict_imports: own.strict_imports, handler: own.handler.as_deref() };
+            vec![user::workload(module, taken, |abi| given_blocks(own, abi))?]
+        }
+        None => guests(filter, params, quick, given_blocks(own, &Spoken::default())?.as_ref(), usual)?,
     };
     let one: Vec<&str> = found.iter().filter(|w| w.repeats_one_block()).map(|w| &*w.name).collect();
     if !one.is_empty() {
@@ -118,11 +121,11 @@ fn guests(
     picked.into_iter().map(workload).collect()
 }
 
-fn given_blocks(own: &Own) -> Result<Option<Trace>> {
+fn given_blocks(own: &Own, abi: &Spoken) -> Result<Option<Trace>> {
     let Some(path) = &own.blocks else { return Ok(None) };
+    let given = Given { path, start_height: own.start_height, limit: own.limit };
     // Names of files may hold anything, and messages are lines.
-    let trace = blocks::read(path, own.start_height, Some(own.limit))
-        .map_err(|error| anyhow!("{}", printable(&error.to_string())))?;
+    let trace = abi.read(&given).map_err(|error| anyhow!("{}", printable(&error.to_string())))?;
     for note in trace.notes.iter().chain([&trace.sentence()]) {
         eprintln!("note: {}", printable(note));
     }

@@ -38,6 +38,7 @@ static ALL: &[Bundled] = bundled! {
     "other/two-memories", "two-memories";
     "other/dispatch", "dispatch";
     "other/edge", "edge";
+    "substreams", "substreams";
     "other/growth", "growth";
 };
 

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Workload;
-use super::blocks::{Block, Trace};
+use super::blocks::{Block, Trace, firehose};
+use super::host::Spoken;
 use crate::measure::row::Params;
 
 /// A workload before its parameters and blocks are settled.
@@ -42,7 +43,7 @@ pub struct Definition {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TraceDefinition {
-    /// Bitcoin blocks of the main network, or words made of the parameters.
+    /// Bitcoin blocks of the main network, as they are or as another chain's tools have them, or words made of the parameters.
     pub kind: TraceKind,
     /// The parameters that follow the height, each as a 32-bit little-endian word.
     #[serde(default)]
@@ -61,6 +62,8 @@ pub struct TraceDefinition {
 pub enum TraceKind {
     /// Consensus-serialised blocks.
     Bitcoin,
+    /// The same blocks as protobuf messages, of each the first `transactions`.
+    Firehose,
     /// 32-bit words.
     Words,
 }
@@ -130,6 +133,8 @@ impl Definition {
         if let Some(kib) = host("image_kib") {
             module = with_image(&module, IMAGE_AT, &image(kib))?;
         }
+        let abi = Spoken::by(&module, None).with_context(|| self.module.clone())?;
+        let blocks = || given.cloned().unwrap_or_else(Trace::mainnet);
         let (trace, heights) = match self.trace.kind {
             TraceKind::Words => {
                 let usual = self.words(&params)?;
@@ -146,8 +151,18 @@ impl Definition {
                 (words, None)
             }
             TraceKind::Bitcoin => {
-                let trace = given.cloned().unwrap_or_else(Trace::mainnet);
-                (inputs(&trace.blocks), trace.heights())
+                let trace = blocks();
+                (inputs(&abi, &trace.blocks), trace.heights())
+            }
+            TraceKind::Firehose => {
+                let trace = blocks();
+                let most = usize::try_from(self.number(&params, "transactions")?)?;
+                let messages: Vec<_> = trace
+                    .blocks
+                    .iter()
+                    .map(|block| firehose::message(block, most))
+                    .collect::<Result<_, _>>()?;
+                (inputs(&abi, &messages), trace.heights())
             }
         };
         let store = self
@@ -161,6 +176,7 @@ impl Definition {
             category: self.category.clone(),
             summary: self.summary.clone(),
             module: module.into(),
+            abi,
             trace,
             heights,
             store,
@@ -192,6 +208,6 @@ impl Definition {
 }
 
 /// What the guest is given for each block.
-pub fn inputs(blocks: &[Block]) -> Vec<Arc<[u8]>> {
-    blocks.iter().map(|block| block.input().into()).collect()
+pub fn inputs(abi: &Spoken, blocks: &[Block]) -> Vec<Arc<[u8]>> {
+    blocks.iter().map(|block| abi.input(block).into()).collect()
 }

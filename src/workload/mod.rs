@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use blocks::{Heights, Known};
+use host::Spoken;
 
 use crate::measure::row::Params;
 
@@ -28,7 +29,9 @@ pub struct Workload {
     pub summary: String,
     /// The module as the guest's author compiled it, after `memory_pages` was applied.
     pub module: Arc<[u8]>,
-    /// What the guest is given, in order: each a 4-byte little-endian height and a block.
+    /// The ABI that it speaks.
+    pub abi: Spoken,
+    /// What the guest is given, in order: each as its ABI has it, such as a 4-byte little-endian height and a block.
     pub trace: Vec<Arc<[u8]>>,
     /// The heights of Bitcoin blocks; absent where inputs are words.
     pub heights: Option<Heights>,

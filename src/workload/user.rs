@@ -5,25 +5,39 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use reset_strategies::module::{Facts, Import, Item};
-use wasmparser::{ExternalKind, Parser, Payload, Validator, WasmFeatures};
 use wasmtime::{Config, Engine, Module};
 
 use super::blocks::Trace;
 use super::definition::inputs;
-use super::{Workload, host, module_file};
+use super::host::Spoken;
+use super::{Workload, module_file};
 use crate::hosts;
 use crate::prose::distinct;
 
-/// Reads a module and makes a workload of it; without blocks it is given those of the main network. Functions that this host
-/// does not offer may be imported, unless `strict`, and are named.
+/// How the user's module is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'a> {
+    /// Refuse it where it imports functions that this host does not offer.
+    pub strict_imports: bool,
+    /// The function that runs a block, where the module has several.
+    pub handler: Option<&'a str>,
+}
+
+/// Reads a module and makes a workload of it. Without blocks of the user's, which are read as its ABI has them, it is given those
+/// of the main network. Functions that this host does not offer may be imported, unless that is refused, and are named.
 ///
 /// # Errors
-/// When the file cannot be read, is no module, lacks `_start` or `memory`, has a `_start` with parameters or results, or imports
-/// what this host does not offer: something else than a function, or anything where `strict`.
-pub fn workload(path: &Path, given: Option<&Trace>, strict: bool) -> Result<Workload> {
+/// When the file cannot be read, is no module, speaks no ABI of this host, or imports what this host does not offer: something else
+/// than a function, or anything where that is refused; or when the blocks cannot be read.
+pub fn workload(
+    path: &Path,
+    taken: Taken<'_>,
+    blocks: impl FnOnce(&Spoken) -> Result<Option<Trace>>,
+) -> Result<Workload> {
     let shown = module_file::shown(path);
     let module = module_file::read(path)?;
-    let foreign = check(&module, strict).with_context(|| format!("{shown} cannot be run as an indexer"))?;
+    let (abi, foreign) =
+        check(&module, taken).with_context(|| format!("{shown} cannot be run as an indexer"))?;
     if !foreign.is_empty() {
         eprintln!(
             "note: {shown} imports {}, which this host does not offer: a block that calls one of them fails \
@@ -31,17 +45,22 @@ pub fn workload(path: &Path, given: Option<&Trace>, strict: bool) -> Result<Work
             foreign.join(", ")
         );
     }
-    let trace = given.cloned().unwrap_or_else(Trace::mainnet);
+    let trace = match blocks(&abi)? {
+        Some(trace) => trace,
+        None => abi.example()?,
+    };
     Ok(Workload {
         name: module_file::name(path),
         category: "user".into(),
         summary: shown,
         module: Arc::from(module),
-        trace: inputs(&trace.blocks),
+        trace: inputs(&abi, &trace.blocks),
+        abi,
         heights: trace.heights(),
         store: std::collections::BTreeMap::new(),
         threads: 1,
-        params: crate::measure::row::Params::new(),
+        // Two functions of one module are two workloads.
+        params: taken.handler.map(|handler| ("handler".to_owned(), handler.into())).into_iter().collect(),
     })
 }
 
@@ -64,59 +83,32 @@ pub fn valid(module: &[u8]) -> Result<Facts> {
 }
 
 /// The functions that a module imports and this host does not offer, as `module.name`, each once.
-pub fn foreign(facts: &Facts) -> Vec<String> {
+/// Of a module that speaks no ABI, those that no ABI has.
+pub fn foreign(abi: Option<&Spoken>, facts: &Facts) -> Vec<String> {
+    let offered = |import: &Import| abi.map_or_else(|| Spoken::any_offers(import), |abi| abi.offers(import));
     let imports = facts.imports.iter().filter(|import| import.item == Item::Function && !offered(import));
     distinct(imports.map(|import| format!("{}.{}", import.module, import.name)))
 }
 
-fn offered(import: &Import) -> bool {
-    import.item == Item::Function && import.module == "env" && host::offers(&import.name)
-}
-
-/// Whether a module speaks the ABI: it exports `_start` and `memory`, and its imports are ours, or functions that it need not
-/// call. Returns the latter.
-fn check(module: &[u8], strict: bool) -> Result<Vec<String>> {
+/// The ABI that a module speaks, and the functions that it imports and this host does not offer.
+fn check(module: &[u8], taken: Taken<'_>) -> Result<(Spoken, Vec<String>)> {
     let facts = valid(module)?;
-    let refused = |import: &&Import| !offered(import) && (strict || import.item != Item::Function);
+    let abi = Spoken::by(module, taken.handler)?;
+    let refused = |import: &&Import| match import.item {
+        Item::Function => taken.strict_imports && !abi.offers(import),
+        _ => true,
+    };
     if let Some(import) = facts.imports.iter().find(refused) {
+        let offered: Vec<_> =
+            abi.functions().iter().map(|(module, name)| format!("{module}.{name}")).collect();
         bail!(
-            "it imports the {} `{}.{}`, which this host does not offer; it offers the functions {} from `env`",
+            "it imports the {} `{}.{}`, which this host does not offer; it offers the functions {}",
             import.item,
             import.module,
             import.name,
-            host::FUNCTIONS.join(", "),
+            offered.join(", "),
         );
     }
-    for (name, item, remedy) in [
-        ("_start", Item::Function, "the function that runs a block"),
-        ("memory", Item::Memory, "where blocks are loaded"),
-    ] {
-        if facts.exported(name).is_none_or(|export| export.item != item) {
-            bail!("it exports no `{name}`, {remedy}");
-        }
-    }
-    let (takes, gives) = signature(module, "_start")?;
-    if takes + gives > 0 {
-        bail!(
-            "its `_start` takes {takes} parameters and returns {gives} results: this host calls it with none, for none"
-        );
-    }
-    Ok(foreign(&facts))
-}
-
-/// How many parameters and results an exported function has; the module is valid.
-fn signature(module: &[u8], name: &str) -> Result<(usize, usize)> {
-    let types = Validator::new_with_features(WasmFeatures::all()).validate_all(module)?;
-    let types = types.as_ref();
-    for payload in Parser::new(0).parse_all(module) {
-        let Payload::ExportSection(exports) = payload? else { continue };
-        for export in exports {
-            let export = export?;
-            if export.name == name && export.kind == ExternalKind::Func {
-                let kind = types[types.core_function_at(export.index)].unwrap_func();
-                return Ok((kind.params().len(), kind.results().len()));
-            }
-        }
-    }
-    bail!("it exports no function `{name}`")
+    let foreign = foreign(Some(&abi), &facts);
+    Ok((abi, foreign))
 }

@@ -1,6 +1,9 @@
 //! What a host installs on a store, whichever store that is.
 
-use wasmtime::{ResourceLimiter, Store, StoreContextMut, UpdateDeadline};
+use wasmtime::{Linker, Module, ResourceLimiter, Store, StoreContextMut, UpdateDeadline};
+
+/// Defines a host's functions in a linker.
+pub type Define<T> = &'static (dyn Fn(&mut Linker<T>, &Module) -> wasmtime::Result<()> + Send + Sync);
 
 /// What a host has called back on a store. It applies to each store that a session runs in: a fresh strategy makes one for
 /// every block, an in-place one keeps its own, and `control/second-core` has two.
@@ -11,6 +14,9 @@ pub struct Hooks<T: 'static> {
     pub limiter: Option<fn(&mut T) -> &mut dyn ResourceLimiter>,
     /// What happens when the epoch deadline passes (`Store::epoch_deadline_callback`); without it, the guest traps.
     pub epoch: Option<fn(StoreContextMut<'_, T>) -> wasmtime::Result<UpdateDeadline>>,
+    /// How the host defines its functions, for a strategy that makes a new linker for each block. All others, and this one where
+    /// it is not said, take the functions of the linker that the session is started with.
+    pub define: Option<Define<T>>,
 }
 
 impl<T: 'static> Hooks<T> {
@@ -27,7 +33,7 @@ impl<T: 'static> Hooks<T> {
 
 impl<T: 'static> Default for Hooks<T> {
     fn default() -> Self {
-        Self { limiter: None, epoch: None }
+        Self { limiter: None, epoch: None, define: None }
     }
 }
 
@@ -45,6 +51,7 @@ impl<T: 'static> std::fmt::Debug for Hooks<T> {
         f.debug_struct("Hooks")
             .field("limiter", &self.limiter.is_some())
             .field("epoch", &self.epoch.is_some())
+            .field("define", &self.define.is_some())
             .finish()
     }
 }

@@ -57,7 +57,7 @@ mod strategy;
 pub use block::Reset;
 pub use condition::Condition;
 pub use error::Error;
-pub use hooks::Hooks;
+pub use hooks::{Define, Hooks};
 pub use judgement::{Answer, Judgement, Support};
 pub use options::{Configure, Options};
 pub use plan::Plan;

@@ -12,6 +12,7 @@ pub const FLOOR: &str = "control/oracle";
 
 static ALL: &[&Strategy] = &[
     &fresh::relink::STRATEGY,
+    &fresh::relink::NEW_LINKER,
     &fresh::on_demand::COPY,
     &fresh::on_demand::COW,
     &fresh::pooling::DEFAULT,

@@ -17,6 +17,7 @@ macro_rules! recipe {
 }
 
 recipe!(relink, "fresh/recipes/relink.rs");
+recipe!(new_linker, "fresh/recipes/new_linker.rs");
 recipe!(on_demand_copy, "fresh/recipes/on_demand_copy.rs");
 recipe!(on_demand_cow, "fresh/recipes/on_demand_cow.rs");
 recipe!(pooling, "fresh/recipes/pooling.rs");
@@ -97,6 +98,7 @@ fn effective(config: &Config) -> (bool, Option<[String; 8]>) {
 fn a_recipe_configures_what_its_strategy_does() {
     let recipes: &[Recipe] = &[
         ("fresh/relink", relink::TEXT, relink::make),
+        ("fresh/new-linker", new_linker::TEXT, new_linker::make),
         ("fresh/on-demand-copy", on_demand_copy::TEXT, on_demand_copy::make),
         ("fresh/on-demand-cow", on_demand_cow::TEXT, on_demand_cow::make),
         ("fresh/pooling", pooling::TEXT, pooling::make),

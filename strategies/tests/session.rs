@@ -3,6 +3,8 @@
 #[path = "common/sound.rs"]
 mod sound;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use reset_strategies::contract::State;
 use reset_strategies::{Availability, Configure, Error, Hooks, Options, Plan, Session, Strategy, registry};
 use sound::{Sound, sound_in_place};
@@ -162,6 +164,7 @@ fn a_limiter_and_a_callback_are_asked_the_same_in_every_block() {
             store.data_mut().late += 1;
             Ok(UpdateDeadline::Continue(1))
         }),
+        ..Hooks::default()
     };
     let link = |linker: &mut Linker<Counts>| {
         linker
@@ -189,6 +192,40 @@ const HEAP: &str = r#"(module
   (type $bytes (array (mut i8)))
   (global $last (mut (ref null $bytes)) (ref.null $bytes))
   (func (export "_start") (global.set $last (array.new_default $bytes (i32.const 20000)))))"#;
+
+#[test]
+fn the_host_defines_its_functions_anew_for_the_strategy_that_makes_linkers_and_for_no_other() {
+    static DEFINED: AtomicU32 = AtomicU32::new(0);
+    const GUEST: &str = r#"(module (import "host" "tick" (func $tick)) (memory (export "memory") 1)
+        (func (export "_start") (call $tick)))"#;
+    fn define(linker: &mut Linker<u32>, _: &Module) -> wasmtime::Result<()> {
+        DEFINED.fetch_add(1, Ordering::Relaxed);
+        linker.func_wrap("host", "tick", |mut caller: Caller<'_, u32>| *caller.data_mut() += 1)?;
+        Ok(())
+    }
+    let given = |linker: &mut Linker<u32>| {
+        linker.func_wrap("host", "tick", |mut caller: Caller<'_, u32>| *caller.data_mut() += 10).unwrap();
+    };
+    let (_alone, strategies) = sound();
+    for strategy in strategies {
+        let anew = strategy.name() == "fresh/new-linker";
+        for (hooks, by_block) in [
+            (Hooks { define: Some(&define), ..Hooks::default() }, if anew { 1 } else { 10 }),
+            (Hooks::default(), 10),
+        ] {
+            DEFINED.store(0, Ordering::Relaxed);
+            let mut session =
+                start_with(strategy, GUEST, Options::default(), given, u32::default, hooks).unwrap();
+            for _ in 0..3 {
+                session.execute().unwrap();
+                assert_eq!(*session.store_mut().unwrap().data(), by_block, "{strategy}");
+                session.reset().unwrap();
+            }
+            let asked = if anew && by_block == 1 { 4 } else { 0 };
+            assert_eq!(DEFINED.load(Ordering::Relaxed), asked, "{strategy}");
+        }
+    }
+}
 
 #[test]
 fn the_heap_of_a_block_is_gone_whichever_collector_there_is() {

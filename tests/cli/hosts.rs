@@ -38,6 +38,8 @@ fn a_run_is_as_on_the_host_that_it_names() {
     for (host, baseline, cow) in [
         ("metashrew", "fresh/relink", false),
         ("metashrew-2025-11", "fresh/relink", true),
+        ("metashrew-view", "fresh/new-linker", false),
+        ("qubitcoin", "fresh/new-linker", true),
         ("graph-node", "fresh/on-demand-cow", true),
     ] {
         let folder = temporary.path().join(host);
@@ -78,7 +80,17 @@ fn a_run_is_as_on_the_host_that_it_names() {
 fn hosts_are_listed_with_what_they_set() {
     let listed = json(&["list", "--json"]);
     let names: Vec<_> = list(&listed, "hosts").iter().map(|host| text(host, "name")).collect();
-    assert_eq!(names, ["metashrew", "metashrew-2025-11", "metashrew-2025-06", "graph-node", "plain"]);
+    let expected = [
+        "metashrew",
+        "metashrew-2025-11",
+        "metashrew-2025-06",
+        "metashrew-view",
+        "qubitcoin",
+        "graph-node",
+        "substreams",
+        "plain",
+    ];
+    assert_eq!(names, expected);
     let output = resetbench().arg("list").assert().success();
     output.stdout(contains("calls that are futures,").and(contains("cranelift_nan_canonicalization=true")));
 }
@@ -96,7 +108,7 @@ fn an_unknown_host_is_refused_with_the_nearest() {
 
 #[test]
 fn resets_are_right_under_the_settings_of_a_host() {
-    for host in ["metashrew", "graph-node"] {
+    for host in ["metashrew", "metashrew-view", "qubitcoin", "graph-node", "substreams"] {
         let strategies = ["-s", "fresh", "-s", "copy/full", "-s", "dirty", "-s", "adaptive/hot-cold"];
         let report = resetbench()
             .args(["verify", "--profile", "smoke", "--seed", "1", "--json", "--host", host])

@@ -16,5 +16,6 @@ mod program;
 mod recommend;
 mod run;
 mod schemas;
+mod substreams;
 mod terminal;
 mod written;

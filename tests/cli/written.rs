@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bitcoin::consensus::{deserialize, serialize};
+use resetbench::hosts::Calls;
 use resetbench::workload::blocks::Block;
-use resetbench::workload::host::{self, BlockState, Outcome, Shared};
+use resetbench::workload::host::{BlockState, Outcome, Shared};
 use resetbench::workload::{Workload, blocks, bundled};
 use wasmtime::{Engine, Linker, Module, Store};
 
@@ -45,7 +46,7 @@ fn cut(block: &Block) -> Vec<Block> {
 /// The numbers of the pages that a block leaves different from those of a fresh instance, which are zero beyond its end.
 fn written(engine: &Engine, module: &Module, workload: &Workload, input: Arc<[u8]>) -> Vec<usize> {
     let mut linker = Linker::new(engine);
-    host::link(&mut linker, module).unwrap();
+    workload.abi.link(&mut linker, module, Calls::Blocking).unwrap();
     let stored = workload.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
     let mut state = BlockState::new(Shared::new(stored.collect()));
     state.begin(input);
@@ -92,8 +93,12 @@ fn the_simulation_has_the_pages_that_the_bundled_indexers_write() {
         let module = Module::new(&engine, &workload.module).unwrap();
         writeln!(expected, "{name}").unwrap();
         for block in blocks::mainnet().iter().flat_map(cut) {
-            writeln!(expected, "{}", runs(&written(&engine, &module, &workload, block.input().into())))
-                .unwrap();
+            writeln!(
+                expected,
+                "{}",
+                runs(&written(&engine, &module, &workload, workload.abi.input(&block).into()))
+            )
+            .unwrap();
         }
     }
     kept(&Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE), &expected);

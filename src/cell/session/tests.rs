@@ -10,6 +10,7 @@ use crate::protocol::schedule::{Input, Script};
 use crate::protocol::staging;
 use crate::protocol::{Reference, Verified};
 use crate::workload::Workload;
+use crate::workload::host::Spoken;
 
 /// Flushes nothing, for which it has to have the store, and then computes for a moment.
 const WAITS: &str = r#"(module
@@ -46,6 +47,7 @@ fn laid(strategy: &str, wat: &str, trace: &[&[u8]]) -> Laid {
         category: "test".into(),
         summary: String::new(),
         module: wat::parse_str(wat).unwrap().into(),
+        abi: Spoken::default(),
         trace: trace.iter().map(|block| Arc::from(*block)).collect(),
         heights: None,
         store: Default::default(),

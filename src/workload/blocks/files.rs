@@ -46,9 +46,8 @@ const MOST_DAMAGED: usize = 100;
 /// Whatever is missing, unreadable, or not made of blocks. The [`BlocksError`] names the place and the
 /// remedy.
 pub fn read(path: &Path, start_height: Option<u32>, limit: Option<usize>) -> Result<Trace, BlocksError> {
-    let facts = fs::metadata(path).map_err(|error| BlocksError::io(path, error))?;
     let mut notes = Vec::new();
-    let files = if facts.is_dir() { list(path, &mut notes)? } else { vec![path.to_owned()] };
+    let files = given(path, &mut notes)?;
     let files = files.into_iter().map(Source::of).collect::<Result<Vec<_>, _>>()?;
     let core = files.iter().find(|file| file.kind == Kind::Core);
     let other = files.iter().find(|file| file.kind != Kind::Core);
@@ -96,6 +95,12 @@ fn fill(
         Some(i) => Err((None, BlocksError::Height { at: reader.place(&records[i]) })),
         None => Ok(trace),
     }
+}
+
+/// The file, or the files of a folder.
+pub(super) fn given(path: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>, BlocksError> {
+    let facts = fs::metadata(path).map_err(|error| BlocksError::io(path, error))?;
+    if facts.is_dir() { list(path, notes) } else { Ok(vec![path.to_owned()]) }
 }
 
 /// The files of a folder that are to be read, in order.

@@ -5,16 +5,18 @@
 //!
 //! - [`mainnet`]: the real mainnet block that crate `bitcoin-test-data` ships; needs no file and no network.
 //! - [`read`]: the user's own blocks from disk, as raw bytes, hex, JSON, or Bitcoin Core's `blk*.dat` files,
-//!   packed or not.
+//!   packed or not. For guests whose blocks are not Bitcoin's, [`as_they_are`].
 
 mod bip34;
 mod blk;
 mod chain;
 mod error;
 mod files;
+pub mod firehose;
 mod hex;
 mod json;
 mod network;
+mod opaque;
 mod real;
 mod record;
 mod source;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 
 pub use error::{BlocksError, Place, Position};
 pub use files::read;
+pub use opaque::as_they_are;
 pub use real::mainnet;
 pub use trace::{Heights, Known, Trace};
 
@@ -42,17 +45,6 @@ pub struct Block {
     pub bytes: Arc<[u8]>,
 }
 
-impl Block {
-    /// What `__load_input` gives the guest: the height as 4 bytes, little-endian, then the block.
-    #[must_use]
-    pub fn input(&self) -> Vec<u8> {
-        let mut input = Vec::with_capacity(4 + self.bytes.len());
-        input.extend_from_slice(&self.height.to_le_bytes());
-        input.extend_from_slice(&self.bytes);
-        input
-    }
-}
-
 /// The height and the size: a failed assertion should not print a megabyte.
 impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,12 +55,6 @@ impl fmt::Debug for Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn input_is_the_little_endian_height_then_the_block() {
-        let block = Block { height: 0x0001_0203, bytes: Arc::from([0xaa, 0xbb]) };
-        assert_eq!(block.input(), [0x03, 0x02, 0x01, 0x00, 0xaa, 0xbb]);
-    }
 
     #[test]
     fn a_block_is_shown_by_its_size_and_cloned_by_sharing() {

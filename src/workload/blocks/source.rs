@@ -114,6 +114,20 @@ impl Source {
         if length > MAX_BLOCK_BYTES as u64 { too_large(length) } else { Ok((head, length)) }
     }
 
+    /// All bytes, whatever they are.
+    pub(super) fn whole(&self) -> Result<Vec<u8>, BlocksError> {
+        let beyond = || BlocksError::Beyond { path: self.path.clone(), limit: MOST_BYTES };
+        let mut whole = Vec::new();
+        let read =
+            self.bytes(MOST_BYTES).and_then(|bytes| bytes.take(MOST_BYTES + 1).read_to_end(&mut whole));
+        match read {
+            Ok(length) if length as u64 > MOST_BYTES => Err(beyond()),
+            Ok(_) => Ok(whole),
+            Err(error) if packed::limit_of(&error).is_some() => Err(beyond()),
+            Err(error) => Err(BlocksError::io(&self.path, error)),
+        }
+    }
+
     /// Hands over the blocks of a text one by one, as long as `take` says that it wants more.
     fn text(&self, take: Take) -> Result<(), BlocksError> {
         let bytes = self.bytes(MOST_BYTES).map_err(|error| BlocksError::io(&self.path, error))?;

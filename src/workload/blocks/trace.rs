@@ -16,8 +16,8 @@ use crate::units::several;
 pub struct Trace {
     /// In ascending height.
     pub blocks: Vec<Block>,
-    /// Where the heights come from.
-    pub known: Known,
+    /// Where the heights come from; nowhere, where blocks are what no height can be read of.
+    pub known: Option<Known>,
     /// Blocks that were there, of which the limit may have left some.
     pub found: usize,
     /// What the user should know of how the files were read, as sentences: blocks left out, heights that
@@ -65,13 +65,13 @@ impl Trace {
     #[must_use]
     pub fn mainnet() -> Self {
         let blocks = real::mainnet();
-        Self { found: blocks.len(), blocks, known: Known::Stated, notes: Vec::new() }
+        Self { found: blocks.len(), blocks, known: Some(Known::Stated), notes: Vec::new() }
     }
 
-    /// The first height and how it is known; `None` of no block.
+    /// The first height and how it is known; `None` of no block, and where it is not known.
     #[must_use]
     pub fn heights(&self) -> Option<Heights> {
-        self.blocks.first().map(|block| Heights { first: block.height, known: self.known })
+        self.blocks.first().zip(self.known).map(|(block, known)| Heights { first: block.height, known })
     }
 
     /// What was read, in a line.
@@ -119,7 +119,7 @@ impl Collector {
     /// Takes `limit` of `found` blocks at most.
     pub(super) fn new(known: Known, found: usize, limit: Option<usize>) -> Self {
         Collector {
-            trace: Trace { blocks: Vec::new(), known, found, notes: Vec::new() },
+            trace: Trace { blocks: Vec::new(), known: Some(known), found, notes: Vec::new() },
             limit,
             odd_heights: Odd::default(),
             odd_roots: Odd::default(),
@@ -154,7 +154,7 @@ impl Collector {
             });
         }
         let stated = bip34::height(&block).filter(|&stated| stated != height);
-        if let Some(stated) = stated.filter(|_| self.trace.known != Known::Given) {
+        if let Some(stated) = stated.filter(|_| self.trace.known != Some(Known::Given)) {
             self.odd_heights
                 .add(|| format!("{at}: given height {height}, though its coinbase states {stated} (BIP 34)"));
         }

@@ -13,7 +13,7 @@ use wasmtime::{
 use crate::block::{self, Reset};
 use crate::calls::Calls;
 use crate::error::Error;
-use crate::hooks::Hooks;
+use crate::hooks::{Define, Hooks};
 use crate::in_place;
 use crate::judgement::{Answer, Judgement};
 use crate::module::Facts;
@@ -52,6 +52,9 @@ impl Fresh {
 pub enum Link {
     /// At every instantiation, by `Linker::instantiate`.
     PerBlock,
+    /// Likewise, by a linker that is made for it: the host's functions are defined in it before
+    /// ([`Hooks::define`](crate::Hooks::define)).
+    NewLinker,
     /// Once, by `Linker::instantiate_pre`.
     Once,
 }
@@ -93,6 +96,7 @@ pub(crate) struct FreshSession<T: 'static> {
 /// What instances are made from.
 enum Template<T: 'static> {
     PerBlock(Box<(Linker<T>, Module)>),
+    NewLinker(Box<(Linker<T>, Module)>),
     Once(InstancePre<T>),
 }
 
@@ -113,6 +117,7 @@ impl<T: 'static> FreshSession<T> {
     ) -> Result<Self, Error> {
         let template = match fresh.link {
             Link::PerBlock => Template::PerBlock(Box::new((linker.clone(), module.clone()))),
+            Link::NewLinker => Template::NewLinker(Box::new((linker.clone(), module.clone()))),
             Link::Once => {
                 let pre = linker.instantiate_pre(module).map_err(Error::engine("cannot link the module"))?;
                 Template::Once(pre)
@@ -139,6 +144,13 @@ impl<T: 'static> FreshSession<T> {
         };
         let instance = match &self.template {
             Template::PerBlock(parts) => C::link(&parts.0, &parts.1, &mut store).await,
+            Template::NewLinker(parts) => {
+                let (given, module) = &**parts;
+                match anew(given, module, self.hooks.define, &mut store) {
+                    Ok(linker) => C::link(&linker, module, &mut store).await,
+                    Err(error) => Err(error),
+                }
+            }
             Template::Once(pre) => C::instantiate(pre, &mut store).await,
         }
         .map_err(Error::engine("cannot instantiate the module"))?;
@@ -179,6 +191,29 @@ impl<T: 'static> FreshSession<T> {
         self.instantiate::<C>().await?;
         Ok(Reset { instances: 1, ..Reset::default() })
     }
+}
+
+/// A new linker with the functions of the host: as it defines them, or one by one from the linker that it has given.
+fn anew<T: 'static>(
+    given: &Linker<T>,
+    module: &Module,
+    define: Option<Define<T>>,
+    store: &mut Store<T>,
+) -> wasmtime::Result<Linker<T>> {
+    let mut linker = Linker::new(module.engine());
+    match define {
+        Some(define) => define(&mut linker, module)?,
+        None => {
+            let given: Vec<_> = given
+                .iter(&mut *store)
+                .map(|(module, name, item)| (module.to_owned(), name.to_owned(), item))
+                .collect();
+            for (module, name, item) in given {
+                linker.define(&mut *store, &module, &name, item)?;
+            }
+        }
+    }
+    Ok(linker)
 }
 
 /// Only a failed reset leaves no instance.

@@ -75,7 +75,7 @@ fn heights(trace: &Trace) -> Vec<u32> {
 
 /// A trace whose heights are stated, with nothing to tell.
 fn stated(blocks: &[Block]) -> Trace {
-    Trace { blocks: blocks.to_vec(), known: Known::Stated, found: blocks.len(), notes: vec![] }
+    Trace { blocks: blocks.to_vec(), known: Some(Known::Stated), found: blocks.len(), notes: vec![] }
 }
 
 fn error(path: &Path) -> BlocksError {

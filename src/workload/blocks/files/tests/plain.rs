@@ -27,7 +27,7 @@ fn blocks_get_the_heights_that_they_state_in_the_order_of_their_chain() {
 #[test]
 fn a_height_that_contradicts_is_taken_on_purpose() {
     let trace = of(&[("a.bin", &six()[0].bytes), ("b.bin", &six()[1].bytes)], Some(7));
-    assert_eq!((heights(&trace), trace.known), (vec![7, 8], Known::Given));
+    assert_eq!((heights(&trace), trace.known), (vec![7, 8], Some(Known::Given)));
     let [note] = &trace.notes[..] else { panic!("{:?}", trace.notes) };
     assert!(
         note.starts_with("heights begin at 7, as --start-height says, though coinbases state 100"),
@@ -44,7 +44,7 @@ fn blocks_that_state_no_height_are_counted_and_it_is_said() {
     };
     let dir = folder(&[("1.bin", &old(3)), ("2.bin", &old(1))]);
     let trace = read(dir.path(), None, None).unwrap();
-    assert_eq!((heights(&trace), trace.known), (vec![0, 1], Known::Counted));
+    assert_eq!((heights(&trace), trace.known), (vec![0, 1], Some(Known::Counted)));
     assert_eq!(*trace.blocks[0].bytes, old(3), "in the order of the files");
     assert!(trace.sentence().starts_with("2 blocks, counted from 0"), "{}", trace.sentence());
     assert_eq!(heights(&read(dir.path(), Some(7), None).unwrap()), [7, 8]);

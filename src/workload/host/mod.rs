@@ -1,0 +1,276 @@
+//! The host of an indexer: what its guest imports, over a key-value state in memory, and how a block is given to it.
+//!
+//! Guests speak one of several [ABIs](Abi); which one, their exports tell. As the hosts of the field do, it lets a module import
+//! functions that it does not offer, and such a function traps when it is called.
+
+mod metashrew;
+mod state;
+mod substreams;
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Context;
+use reset_strategies::Session;
+use reset_strategies::module::Import;
+use serde::{Deserialize, Serialize};
+use wasmparser::{ExternalKind, FuncType, Parser, Payload, Validator, WasmFeatures};
+use wasmtime::{Caller, Extern, Linker, Memory, Module, Result, bail};
+
+pub use self::metashrew::Metashrew;
+pub use self::state::{
+    BlockState, Outcome, Shared, Store, deadline, digest, digest_of_nothing, hex, timed_out,
+};
+pub use self::substreams::Substreams;
+use super::blocks::{Block, Trace};
+use crate::hosts::Calls;
+
+/// An ABI: what a guest may import, and how a block is run in it.
+pub trait Abi: Sized {
+    /// What it is called.
+    const NAME: &'static str;
+
+    /// The functions that a guest may import, each with its module.
+    const FUNCTIONS: &'static [(&'static str, &'static str)];
+
+    /// The ABI as a module with these exports speaks it. Where there are several functions that run a block, it is `handler`.
+    ///
+    /// # Errors
+    /// What the module lacks, as the rest of a sentence about it.
+    fn of(exports: &Exports, handler: Option<&str>) -> Result<Self, String>;
+
+    /// The export that runs a block all by itself, if one does.
+    fn entry(&self) -> Option<&'static str>;
+
+    /// Reads the user's blocks.
+    ///
+    /// # Errors
+    /// When they cannot be read, or a height is given that they do not have.
+    fn read(&self, given: &Given<'_>) -> anyhow::Result<Trace>;
+
+    /// Blocks for a module that comes without: those of Bitcoin's main network.
+    ///
+    /// # Errors
+    /// None, since these blocks are what they are.
+    fn example(&self) -> anyhow::Result<Trace>;
+
+    /// What the guest is given for a block.
+    fn input(&self, block: &Block) -> Vec<u8>;
+
+    /// Defines the functions, for calls of that kind.
+    ///
+    /// # Errors
+    /// When the linker already has one of them.
+    fn link(&self, linker: &mut Linker<BlockState>, calls: Calls) -> Result<()>;
+
+    /// Runs the block that the [state](BlockState::begin) has.
+    ///
+    /// # Errors
+    /// A trap, or an error of a function of the host.
+    fn execute(&self, session: &mut Session<BlockState>) -> Result<()>;
+
+    /// The same where calls are futures.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    fn execute_async(&self, session: &mut Session<BlockState>) -> impl Future<Output = Result<()>>;
+}
+
+/// Blocks as the user gives them.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// A file or a folder.
+    pub path: &'a Path,
+    /// The height to begin at.
+    pub start_height: Option<u32>,
+    /// The most blocks to read.
+    pub limit: usize,
+}
+
+macro_rules! spoken {
+    ($($abi:ident,)*) => {
+        /// The ABI that a module speaks.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Spoken {
+            $($abi($abi),)*
+        }
+
+        impl Spoken {
+            /// Tries all ABIs.
+            fn tried(exports: &Exports, handler: Option<&str>) -> Result<Self, Vec<String>> {
+                let mut lacking = Vec::new();
+                $(match <$abi as Abi>::of(exports, handler) {
+                    Ok(abi) => return Ok(Self::$abi(abi)),
+                    Err(what) => lacking.push(format!("{}: {what}", $abi::NAME)),
+                })*
+                Err(lacking)
+            }
+
+            /// Whether any of them has a function that a guest may import so.
+            pub fn any_offers(import: &Import) -> bool {
+                $(offered(<$abi as Abi>::FUNCTIONS, import))||*
+            }
+
+            /// What it is called.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$abi(_) => $abi::NAME,)* }
+            }
+
+            /// The functions that a guest may import, each with its module.
+            pub fn functions(&self) -> &'static [(&'static str, &'static str)] {
+                match self { $(Self::$abi(_) => $abi::FUNCTIONS,)* }
+            }
+
+            /// The export that runs a block all by itself, if one does.
+            pub fn entry(&self) -> Option<&'static str> {
+                match self { $(Self::$abi(abi) => abi.entry(),)* }
+            }
+
+            /// Reads the user's blocks.
+            ///
+            /// # Errors
+            /// When they cannot be read, or a height is given that they do not have.
+            pub fn read(&self, given: &Given<'_>) -> anyhow::Result<Trace> {
+                match self { $(Self::$abi(abi) => abi.read(given),)* }
+            }
+
+            /// Blocks for a module that comes without.
+            ///
+            /// # Errors
+            /// None.
+            pub fn example(&self) -> anyhow::Result<Trace> {
+                match self { $(Self::$abi(abi) => abi.example(),)* }
+            }
+
+            /// What the guest is given for a block.
+            pub fn input(&self, block: &Block) -> Vec<u8> {
+                match self { $(Self::$abi(abi) => abi.input(block),)* }
+            }
+
+            /// Runs the block that the state has.
+            ///
+            /// # Errors
+            /// A trap, or an error of a function of the host.
+            pub fn execute(&self, session: &mut Session<BlockState>) -> Result<()> {
+                match self { $(Self::$abi(abi) => abi.execute(session),)* }
+            }
+
+            /// The same where calls are futures.
+            ///
+            /// # Errors
+            /// As [`execute`](Self::execute).
+            pub async fn execute_async(&self, session: &mut Session<BlockState>) -> Result<()> {
+                match self { $(Self::$abi(abi) => abi.execute_async(session).await,)* }
+            }
+
+            fn define(&self, linker: &mut Linker<BlockState>, calls: Calls) -> Result<()> {
+                match self { $(Self::$abi(abi) => abi.link(linker, calls),)* }
+            }
+        }
+    };
+}
+
+spoken! {
+    Metashrew,
+    Substreams,
+}
+
+impl Default for Spoken {
+    fn default() -> Self {
+        Self::Metashrew(Metashrew)
+    }
+}
+
+impl fmt::Display for Spoken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Spoken {
+    /// The ABI that a valid module speaks; `handler` is the function that runs a block, where the ABI leaves it open.
+    ///
+    /// # Errors
+    /// When it speaks none: what it lacks of each.
+    pub fn by(module: &[u8], handler: Option<&str>) -> anyhow::Result<Self> {
+        let exports = Exports::read(module)?;
+        if !exports.memory {
+            anyhow::bail!("it exports no `{MEMORY}`, where blocks are loaded");
+        }
+        Self::tried(&exports, handler)
+            .map_err(|lacking| anyhow::anyhow!("it speaks no ABI of this host: {}", lacking.join("; ")))
+    }
+
+    /// Whether a guest may import that.
+    pub fn offers(&self, import: &Import) -> bool {
+        offered(self.functions(), import)
+    }
+
+    /// Defines the host's functions, and for all others that the module imports some that trap.
+    ///
+    /// # Errors
+    /// When the linker already has one of them.
+    pub fn link(&self, linker: &mut Linker<BlockState>, module: &Module, calls: Calls) -> Result<()> {
+        self.define(linker, calls)?;
+        linker.define_unknown_imports_as_traps(module)
+    }
+}
+
+fn offered(functions: &[(&str, &str)], import: &Import) -> bool {
+    functions.contains(&(&*import.module, &*import.name))
+}
+
+/// The export through which all ABIs exchange bytes.
+const MEMORY: &str = "memory";
+
+/// What a module exports, as far as an ABI is about it.
+#[derive(Debug, Default)]
+pub struct Exports {
+    functions: Vec<(String, FuncType)>,
+    memory: bool,
+}
+
+impl Exports {
+    fn read(module: &[u8]) -> anyhow::Result<Self> {
+        let types = Validator::new_with_features(WasmFeatures::all()).validate_all(module)?;
+        let types = types.as_ref();
+        let mut found = Self::default();
+        for payload in Parser::new(0).parse_all(module) {
+            let Payload::ExportSection(exports) = payload? else { continue };
+            for export in exports {
+                let export = export.context("its exports")?;
+                match export.kind {
+                    ExternalKind::Func => {
+                        let kind = types[types.core_function_at(export.index)].unwrap_func();
+                        found.functions.push((export.name.into(), kind.clone()));
+                    }
+                    ExternalKind::Memory => found.memory |= export.name == MEMORY,
+                    _ => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The type of the function of that name.
+    fn function(&self, name: &str) -> Option<&FuncType> {
+        self.functions.iter().find(|(known, _)| known == name).map(|(_, kind)| kind)
+    }
+}
+
+/// Notes that the guest has called, and lets its deadline pass if this is the place.
+fn called(caller: &mut Caller<'_, BlockState>) {
+    if let Some(ticks) = caller.data_mut().called() {
+        (0..ticks).for_each(|_| caller.engine().increment_epoch());
+    }
+}
+
+/// The memory that a call is about.
+fn memory(caller: &mut Caller<'_, BlockState>) -> Result<Memory> {
+    called(caller);
+    match caller.get_export(MEMORY) {
+        Some(Extern::Memory(memory)) => Ok(memory),
+        _ => bail!("the guest exports no memory"),
+    }
+}

@@ -1,0 +1,266 @@
+//! The host's state for one block, over a key-value store that outlives it, and how a block ended.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+use wasmtime::{Result, StoreContextMut, Trap, UpdateDeadline};
+
+use super::super::scarcity::Scarcity;
+
+/// How much of a log line is kept: enough for a sentence.
+pub(super) const LOG_BYTES: usize = 512;
+
+/// What the indexer has stored, from block to block.
+pub type Store = HashMap<Box<[u8]>, Box<[u8]>>;
+
+/// One store, shared by the states of one session's blocks. Sessions can be sent to other threads, so it can, too.
+#[derive(Clone, Debug, Default)]
+pub struct Shared(Arc<Mutex<Store>>);
+
+impl Shared {
+    /// Shares a store.
+    pub fn new(store: Store) -> Self {
+        Self(Arc::new(Mutex::new(store)))
+    }
+
+    /// The store, for as long as the guard lives. Nobody else wants it meanwhile: blocks run one after another.
+    pub fn lock(&self) -> MutexGuard<'_, Store> {
+        // No invariant spans two writes, so that a store which a panic left behind is as good as any.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The host's state for one block.
+#[derive(Debug)]
+pub struct BlockState {
+    store: Shared,
+    input: Arc<[u8]>,
+    flushed: Option<Sha256>,
+    log: String,
+    /// What the guest said when it aborted first, in its start function or in the block.
+    abort: Option<String>,
+    /// What the block has done to the store, where its ABI lets a guest look at the store as it was before.
+    changes: Vec<Change>,
+    interrupt: Option<Interrupt>,
+    /// Whether the block lets others run where its deadline has passed, instead of ending there.
+    waits: bool,
+    /// What the guest may grow to; no limits unless a host sets some and hands them to its store.
+    pub limits: wasmtime::StoreLimits,
+    /// Has growth fail, once a host arms it and hands it to its store.
+    pub scarcity: Scarcity,
+}
+
+/// A value of the store that a block has replaced.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// The guest's own counter.
+    pub ordinal: u64,
+    pub key: Box<[u8]>,
+    /// What was there before, if anything was.
+    pub old: Option<Box<[u8]>>,
+}
+
+/// A deadline that passes at a call to the host.
+#[derive(Clone, Copy, Debug)]
+struct Interrupt {
+    /// Calls that remain, the one that interrupts included.
+    calls: u32,
+    /// Ticks of the epoch until the deadline.
+    ticks: u64,
+}
+
+/// How a block ended.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome", content = "reason")]
+pub enum Outcome {
+    /// The function that runs a block returned.
+    Completed,
+    /// The guest trapped.
+    Trapped(String),
+    /// A function of the host ended it: the guest aborted, or gave arguments that the host cannot use.
+    Failed(String),
+    /// The epoch deadline passed.
+    TimedOut,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completed"),
+            Self::Trapped(reason) => write!(f, "trapped ({reason})"),
+            Self::Failed(reason) => write!(f, "failed ({reason})"),
+            Self::TimedOut => f.write_str("timed out"),
+        }
+    }
+}
+
+impl BlockState {
+    /// An empty state over a store.
+    pub fn new(store: Shared) -> Self {
+        Self {
+            store,
+            input: Arc::from([]),
+            flushed: None,
+            log: String::new(),
+            abort: None,
+            changes: Vec::new(),
+            interrupt: None,
+            waits: false,
+            limits: wasmtime::StoreLimits::default(),
+            scarcity: Scarcity::default(),
+        }
+    }
+
+    /// The state of a block whose memories may grow to so many bytes each.
+    #[must_use]
+    pub fn limited(mut self, most: Option<usize>) -> Self {
+        if let Some(bytes) = most {
+            self.limits = wasmtime::StoreLimitsBuilder::new().memory_size(bytes).build();
+        }
+        self
+    }
+
+    /// Gives the guest its next input.
+    pub fn begin(&mut self, input: Arc<[u8]>) {
+        self.input = input;
+        self.flushed = None;
+    }
+
+    /// Lets the deadline pass at the guest's n-th call to the host, which is the same place in every run.
+    pub fn interrupt(&mut self, call: u32, ticks: u64) {
+        self.interrupt = Some(Interrupt { calls: call, ticks });
+    }
+
+    /// Has the block wait where its deadline has passed, each time that it looks at the epoch, for a host that has
+    /// [`deadline`] called.
+    pub fn wait(&mut self) {
+        self.waits = true;
+    }
+
+    /// What of the last block is still here, if anything is.
+    pub fn leftover(&self) -> Option<&'static str> {
+        if !self.input.is_empty() {
+            Some("the block's input")
+        } else if !self.log.is_empty() {
+            Some("what the block logged")
+        } else if !self.changes.is_empty() {
+            Some("what the block changed")
+        } else {
+            (self.flushed.is_some() || self.interrupt.is_some() || self.waits).then_some("the block's record")
+        }
+    }
+
+    /// The store, and what the block has done to it.
+    pub(super) fn store_mut(&mut self) -> (MutexGuard<'_, Store>, &mut Vec<Change>) {
+        (self.store.lock(), &mut self.changes)
+    }
+
+    /// The store, as it is.
+    pub(super) fn stored(&self) -> MutexGuard<'_, Store> {
+        self.store.lock()
+    }
+
+    /// What the guest is given.
+    pub(super) fn input(&self) -> &Arc<[u8]> {
+        &self.input
+    }
+
+    /// Takes what leaves the guest into the digest, where there is one.
+    pub(super) fn flushed(&mut self, parts: &[&[u8]]) {
+        if let Some(hash) = &mut self.flushed {
+            parts.iter().for_each(|part| hash.update(part));
+        }
+    }
+
+    /// Keeps the guest's last line, as much of it as makes a sentence.
+    pub(super) fn log(&mut self, text: &[u8]) {
+        self.log = String::from_utf8_lossy(&text[..text.len().min(LOG_BYTES)]).into_owned();
+    }
+
+    /// Takes note of what the guest says when it aborts first.
+    pub(super) fn abort(&mut self, said: impl FnOnce() -> String) {
+        self.abort.get_or_insert_with(said);
+    }
+
+    /// Counts a call to the host down to the one at which the deadline passes. Ticks of the epoch until it has, if this is it.
+    pub(super) fn called(&mut self) -> Option<u64> {
+        let interrupt = self.interrupt.as_mut()?;
+        interrupt.calls = interrupt.calls.saturating_sub(1);
+        if interrupt.calls > 0 {
+            return None;
+        }
+        self.interrupt.take().map(|interrupt| interrupt.ticks)
+    }
+
+    /// Has the digest of flushed bytes computed for this block. Off by default: hashing is not the guest's work.
+    pub fn record(&mut self) {
+        self.flushed = Some(Sha256::new());
+    }
+
+    /// SHA-256 of all that was flushed, in hex, if it was recorded.
+    pub fn digest(&self) -> Option<String> {
+        self.flushed.clone().map(|hash| hex(&hash.finalize()))
+    }
+
+    /// Sorts what an execution returned into an outcome, once for each. A guest that has aborted has failed, however it went on.
+    pub fn outcome(&mut self, result: Result<()>) -> Outcome {
+        let (ended, cause): (fn(String) -> Outcome, _) = match (result, self.abort.take()) {
+            (Err(error), _) if timed_out(&error) => return Outcome::TimedOut,
+            (_, Some(abort)) => (Outcome::Failed, abort),
+            (Ok(()), None) => return Outcome::Completed,
+            (Err(error), None) if error.downcast_ref::<Trap>().is_some() => {
+                (Outcome::Trapped, error.root_cause().to_string())
+            }
+            (Err(error), None) => (Outcome::Failed, error.root_cause().to_string()),
+        };
+        ended(if self.log.is_empty() { cause } else { format!("{cause}; logged: {}", self.log) })
+    }
+}
+
+/// What becomes of a block whose deadline has passed: it ends, or it [waits](BlockState::wait) and looks again.
+///
+/// # Errors
+/// None.
+pub fn deadline(store: StoreContextMut<'_, BlockState>) -> Result<UpdateDeadline> {
+    Ok(if store.data().waits { UpdateDeadline::Yield(0) } else { UpdateDeadline::Interrupt })
+}
+
+/// Whether the epoch deadline ended an execution.
+pub fn timed_out(error: &wasmtime::Error) -> bool {
+    error.downcast_ref::<Trap>() == Some(&Trap::Interrupt)
+}
+
+/// SHA-256 of nothing, in hex: what a block has flushed that flushed nothing.
+pub fn digest_of_nothing() -> String {
+    hex(&Sha256::digest([]))
+}
+
+/// SHA-256 over all keys and values of a store, in key order, each preceded by its length.
+pub fn digest(store: &Store) -> String {
+    let mut entries: Vec<_> = store.iter().collect();
+    entries.sort_unstable();
+    let mut hash = Sha256::new();
+    for part in entries.iter().flat_map(|(key, value)| [key, value]) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize())
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_a_store_depends_on_where_keys_end() {
+        let store = |key: &[u8], value: &[u8]| Store::from([(key.into(), value.into())]);
+        assert_ne!(digest(&store(b"a", b"bc")), digest(&store(b"ab", b"c")));
+    }
+}
