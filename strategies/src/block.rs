@@ -1,6 +1,6 @@
 //! What every lifecycle does around a block: a store with its allowances, the entry point, and an account of the reset.
 
-use wasmtime::{Engine, Instance, Store, TypedFunc, WasmParams, WasmResults, format_err};
+use wasmtime::{Engine, Instance, Store, TypedFunc, WasmParams, WasmResults};
 
 use crate::calls::Calls;
 use crate::error::Error;
@@ -86,7 +86,8 @@ pub(crate) async fn execute<T: 'static, C: Calls<T>>(
     entry: Option<&TypedFunc<(), ()>>,
     store: &mut Store<T>,
 ) -> wasmtime::Result<()> {
-    let entry = entry.ok_or_else(|| format_err!("the session was started without an entry point"))?;
+    let entry =
+        entry.ok_or_else(|| wasmtime::Error::msg("the session was started without an entry point"))?;
     C::call(entry, store, ()).await
 }
 

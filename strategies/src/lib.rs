@@ -49,6 +49,7 @@ mod error;
 mod hooks;
 mod judgement;
 mod learned;
+mod older;
 mod options;
 mod plan;
 mod session;

@@ -17,11 +17,17 @@ static ALL: &[&Strategy] = &[
     &fresh::on_demand::COW,
     &fresh::pooling::DEFAULT,
     &fresh::pooling::RESIDENT,
-    &fresh::pooling::SCAN,
+    #[cfg(feature = "pool-scan")]
+    &fresh::pooling_scan::STRATEGY,
+    #[cfg(feature = "pool-arms")]
     &fresh::pool_arms::BATCHED,
+    #[cfg(feature = "pool-arms")]
     &fresh::pool_arms::SHARDED,
+    #[cfg(feature = "pool-arms")]
     &fresh::pool_arms::WARM,
+    #[cfg(feature = "pool-arms")]
     &fresh::pool_arms::STRIPED,
+    #[cfg(feature = "pool-arms")]
     &fresh::pool_arms::TABLES,
     &restore::FULL,
     &track::mincore::STRATEGY,

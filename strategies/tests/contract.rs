@@ -1,5 +1,11 @@
 //! The reset contract, for every strategy on guests that change everything that they can.
 
+#[path = "common/guests.rs"]
+mod guests;
+
+#[allow(unused_imports, reason = "of use with an older wasmtime only")]
+use guests::OlderStore;
+use guests::options;
 use reset_strategies::contract::{Difference, Edges, State};
 use reset_strategies::module::Facts;
 use reset_strategies::{Availability, Lifecycle, Options, Plan, Session, Strategy, registry};
@@ -53,7 +59,11 @@ const GUEST: &str = r#"
 "#;
 
 fn start(strategy: &'static Strategy, wasm: &[u8]) -> (Session<()>, State) {
-    let plan = Plan::new(strategy, wasm, Options::default()).unwrap();
+    start_with(strategy, wasm, options())
+}
+
+fn start_with(strategy: &'static Strategy, wasm: &[u8], options: Options) -> (Session<()>, State) {
+    let plan = Plan::new(strategy, wasm, options).unwrap();
     let engine = plan.engine().unwrap();
     let module = Module::new(&engine, plan.wasm()).unwrap();
     let mut session = plan.start(&module, &Linker::new(&engine), || ()).unwrap();
@@ -222,9 +232,9 @@ fn in_place_strategies_refuse_what_they_cannot_restore_and_name_it() {
     ] {
         let guest = format!(r#"(module {guest} (memory (export "memory") 1) (func (export "_start")))"#);
         let wasm = wat::parse_str(guest).unwrap();
-        let error = Plan::new(registry::find("copy/full").unwrap(), &wasm, Options::default()).unwrap_err();
+        let error = Plan::new(registry::find("copy/full").unwrap(), &wasm, options()).unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
-        let fresh = Plan::new(registry::find("fresh/relink").unwrap(), &wasm, Options::default());
+        let fresh = Plan::new(registry::find("fresh/relink").unwrap(), &wasm, options());
         assert_eq!(
             fresh.is_ok(),
             !reason.contains("is shared"),
@@ -235,6 +245,10 @@ fn in_place_strategies_refuse_what_they_cannot_restore_and_name_it() {
 
 #[test]
 fn what_a_block_put_on_the_heap_is_gone_after_the_reset() {
+    if !guests::has_exceptions() {
+        return;
+    }
+    let options = Options { configure: &guests::allow_exceptions, ..options() };
     let wasm = wat::parse_str(
         r#"(module
           (type $bytes (array (mut i8)))
@@ -251,7 +265,7 @@ fn what_a_block_put_on_the_heap_is_gone_after_the_reset() {
     )
     .unwrap();
     for strategy in available(false).filter(|strategy| strategy.family() != "fresh") {
-        let (mut session, fresh) = start(strategy, &wasm);
+        let (mut session, fresh) = start_with(strategy, &wasm, options);
         for block in 0..20 {
             assert!(session.execute().is_err());
             let done = session.reset().unwrap();

@@ -1,13 +1,17 @@
 //! What the comparison with a fresh instance sees, kind by kind, and that it sees nothing where there is nothing.
 
+#[path = "common/guests.rs"]
+mod guests;
+
 use std::io;
 
+use guests::options;
 use reset_strategies::contract::{Edges, State};
 use reset_strategies::in_place::InPlace;
 use reset_strategies::module::{Facts, instrument};
 use reset_strategies::restore::{Copy, Restoration, Restorer};
-use reset_strategies::{Options, Plan, Session, Strategy, registry};
-use wasmtime::{Engine, Linker, Module, Store};
+use reset_strategies::{Plan, Session, Strategy, registry};
+use wasmtime::{Config, Engine, Linker, Module, Store};
 
 fn linker(engine: &Engine) -> Linker<()> {
     let mut linker = Linker::new(engine);
@@ -17,7 +21,9 @@ fn linker(engine: &Engine) -> Linker<()> {
 
 /// The state of a fresh instance in a store of its own, of the module as it is or instrumented.
 fn fresh(facts: &Facts, wasm: &[u8]) -> State {
-    let engine = Engine::default();
+    let mut config = Config::new();
+    guests::allow_heap(&mut config);
+    let engine = Engine::new(&config).unwrap();
     let module = Module::new(&engine, wasm).unwrap();
     let mut store = Store::new(&engine, ());
     let instance = linker(&engine).instantiate(&mut store, &module).unwrap();
@@ -25,7 +31,7 @@ fn fresh(facts: &Facts, wasm: &[u8]) -> State {
 }
 
 fn start(strategy: &'static Strategy, wasm: &[u8]) -> Session<()> {
-    let plan = Plan::new(strategy, wasm, Options::default()).unwrap();
+    let plan = Plan::new(strategy, wasm, options()).unwrap();
     let engine = plan.engine().unwrap();
     let module = Module::new(&engine, plan.wasm()).unwrap();
     plan.start(&module, &linker(&engine), || ()).unwrap()

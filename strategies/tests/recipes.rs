@@ -1,8 +1,8 @@
 //! What people are told to paste compiles, and does what the strategy does.
 
 use reset_strategies::module::Facts;
-use reset_strategies::{Availability, Options, registry};
-use wasmtime::{Config, Engine};
+use reset_strategies::{Availability, Options, Plan, registry};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, Linker, Module, PoolingAllocationConfig};
 
 macro_rules! recipe {
     ($module:ident, $file:literal) => {
@@ -133,5 +133,31 @@ fn an_in_place_recipe_runs_and_names_its_strategy() {
     in_place::two_blocks(&wasm).unwrap();
     for strategy in registry::all().iter().filter(|strategy| strategy.family() != "fresh") {
         assert!(strategy.recipe().contains(&format!("find(\"{strategy}\")")), "{strategy}");
+    }
+}
+
+#[test]
+fn a_host_that_configures_a_pool_gets_what_the_strategy_is() {
+    let options = Options {
+        configure: &|config| {
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::new()));
+        },
+        ..Options::default()
+    };
+    let wasm = wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#).unwrap();
+    for strategy in
+        registry::all().iter().filter(|s| !s.is_control() && s.availability() == Availability::Available)
+    {
+        let plan = Plan::new(strategy, &wasm, options).unwrap();
+        let engine = plan.engine().unwrap();
+        let pooled = engine.get_pooling_config().is_some();
+        assert_eq!(pooled, strategy.name().starts_with("fresh/pooling"), "{strategy}");
+        let module = Module::new(&engine, plan.wasm()).unwrap();
+        let mut session = plan.start(&module, &Linker::new(&engine), || ()).unwrap();
+        for _ in 0..2 {
+            session.expect(0);
+            session.execute().unwrap_or_else(|error| panic!("{strategy}: {error}"));
+            session.reset().unwrap();
+        }
     }
 }

@@ -2,8 +2,11 @@
 //! linking.
 
 pub mod on_demand;
+#[cfg(feature = "pool-arms")]
 pub mod pool_arms;
 pub mod pooling;
+#[cfg(feature = "pool-scan")]
+pub mod pooling_scan;
 pub mod relink;
 
 use wasmtime::{

@@ -5,6 +5,7 @@ use wasmtime::{Enabled, PoolingAllocationConfig};
 
 use super::Fresh;
 use super::pooling::{self, pool};
+use super::pooling_scan;
 use crate::condition;
 use crate::strategy::Strategy;
 use crate::sys::{ksm, memfd, pagemap_scan, pkeys, pool_scan, swap};
@@ -114,9 +115,9 @@ pub static TABLES: Strategy = Strategy::fresh(
         ..Fresh::BASE
     },
 )
-.diverges_when_swapped(pooling::SWAPPED)
+.diverges_when_swapped(pooling_scan::SWAPPED)
 .must_not(&[&condition::PINNED_PAGES, &condition::MERGED_MEMORY])
-.an_arm_of(&pooling::SCAN);
+.an_arm_of(&pooling_scan::STRATEGY);
 
 /// More slots than instances, in proportion.
 fn multiply(pool: &mut PoolingAllocationConfig, by: u32) {

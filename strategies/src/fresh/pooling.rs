@@ -1,13 +1,13 @@
 //! `InstancePre` on the pooling allocator: slots are kept mapped and cleaned between blocks.
 
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::Fresh;
 use crate::condition;
 use crate::module::Facts;
 use crate::options::Options;
 use crate::strategy::Strategy;
-use crate::sys::{ksm, memfd, pagemap_scan, pool_scan, swap};
+use crate::sys::memfd;
 
 /// `fresh/pooling`.
 pub static DEFAULT: Strategy = Strategy::fresh(
@@ -38,39 +38,6 @@ pub static RESIDENT: Strategy = Strategy::fresh(
     },
 )
 .must_not(&[&condition::PINNED_PAGES]);
-
-/// `fresh/pooling-scan`. wasmtime's scan looks for present pages only, so that a slot keeps what was swapped out
-/// (bytecodealliance/wasmtime#14357): seen on 48.0.8 by `resetbench verify --schedule paged-out`. Unsound with swap.
-pub static SCAN: Strategy = Strategy::fresh(
-    "fresh/pooling-scan",
-    "pooling allocator that keeps 64 MiB resident and finds pages with PAGEMAP_SCAN: the tuned peer",
-    &[
-        &memfd::PRIVATE_IMAGE,
-        &pagemap_scan::PAGEMAP_SCAN,
-        &pool_scan::POOL_SCAN,
-        &swap::ABSENT,
-        &ksm::NOT_ASKED,
-    ],
-    SCANNING,
-)
-.diverges_when_swapped(SWAPPED)
-.must_not(&[&condition::PINNED_PAGES, &condition::MERGED_MEMORY]);
-
-/// What the scan makes of swap.
-pub(super) const SWAPPED: &str =
-    "wasmtime's scan asks for present pages and passes over swapped-out ones (wasmtime #14357)";
-
-/// Keeps pages, and finds them by a scan.
-pub(crate) const SCANNING: Fresh = Fresh {
-    configure: |config, facts, options| {
-        pool(config, facts, options, |pool| {
-            pool.linear_memory_keep_resident(options.keep_resident);
-            pool.pagemap_scan(Enabled::Yes);
-        });
-    },
-    recipe: include_str!("recipes/pooling_scan.rs"),
-    ..Fresh::BASE
-};
 
 /// As many elements as wasmtime allows a table in the first place.
 const MOST_ELEMENTS: u64 = 10_000_000;

@@ -294,6 +294,15 @@ impl Creator {
         regions.retain(|region| region.strong_count() > 0);
         regions.iter().filter_map(Weak::upgrade).find(|region| region.base() == base)
     }
+
+    /// Whether wasmtime has a memory with content that no session tracks: a garbage-collected heap, of whichever store, or a
+    /// memory of an instance that is being made.
+    pub(crate) fn has_others(&self) -> bool {
+        let regions = self.regions.lock().expect("no panic while holding the lock");
+        // A session would hold it, too.
+        let mut untracked = regions.iter().filter(|region| region.strong_count() == 1);
+        untracked.any(|region| region.upgrade().is_some_and(|region| region.size() > 0))
+    }
 }
 
 // SAFETY: `new_memory` returns zero-filled memory that fulfils the contract of `LinearMemory` (see `Linear`).

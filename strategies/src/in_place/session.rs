@@ -5,7 +5,7 @@ use std::{io, mem};
 
 use wasmtime::{
     ExternType, Global, Instance, Linker, Module, Ref, ResourceLimiter, Store, Table, TypedFunc, Val,
-    WasmParams, WasmResults, ensure,
+    WasmParams, WasmResults,
 };
 
 use super::memories::{Memories, TrackedMemory};
@@ -18,6 +18,9 @@ use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::learned::Learned;
 use crate::module::{Facts, Item, export_name};
+#[allow(unused_imports, reason = "of use with an older wasmtime only")]
+use crate::older::HeapCapacity;
+use crate::older::NOT_TOLD;
 use crate::options::Options;
 use crate::strategy::Strategy;
 
@@ -147,9 +150,13 @@ impl<T: 'static> InPlaceSession<T> {
     /// Whether the block has put anything on the garbage-collected heap. It is not brought back: the size that it has grown
     /// to stays, so that a limiter would be asked for less, and not every collector collects.
     pub(super) fn has_used_the_heap(&self) -> bool {
+        let has_heap = || match self.live.store.gc_heap_capacity() {
+            // It is a memory as well, and made where the others are.
+            NOT_TOLD => self.template.creator.has_others(),
+            bytes => bytes > 0,
+        };
         // A limiter is asked for the empty heap as well, when the instance is made.
-        self.may_use_the_heap()
-            && (self.live.store.gc_heap_capacity() > 0 || self.template.hooks.limiter.is_some())
+        self.may_use_the_heap() && (has_heap() || self.template.hooks.limiter.is_some())
     }
 
     /// Whether a block may ever put anything there that is to be gone.
@@ -224,13 +231,17 @@ impl<T: 'static> InPlaceSession<T> {
 fn ask_again(limiter: &mut dyn ResourceLimiter, facts: &Facts, sizes: &[usize]) -> wasmtime::Result<()> {
     for (ty, &bytes) in facts.memories.iter().zip(sizes) {
         let most = ty.maximum.map(|_| usize::try_from(ty.maximum_bytes()).unwrap_or(usize::MAX));
-        ensure!(limiter.memory_growing(0, bytes, most)?, "a memory of {bytes} bytes");
+        if !limiter.memory_growing(0, bytes, most)? {
+            return Err(wasmtime::Error::msg(format!("a memory of {bytes} bytes")));
+        }
     }
     for ty in &facts.tables {
         let [initial, most] =
             [Some(ty.initial), ty.maximum].map(|n| n.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
         let initial = initial.unwrap_or_default();
-        ensure!(limiter.table_growing(0, initial, most)?, "a table of {initial} elements");
+        if !limiter.table_growing(0, initial, most)? {
+            return Err(wasmtime::Error::msg(format!("a table of {initial} elements")));
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::lifecycle::FIRST_PAGEMAP;
 use crate::block::Reset;
-use crate::fresh::pooling;
+use crate::fresh::pooling_scan;
 use crate::in_place::InPlace;
 use crate::in_place::region::Pages;
 use crate::strategy::Strategy;
@@ -50,7 +50,7 @@ pub(super) static POOLING_SCAN: Strategy = Strategy::fresh(
     "mutant/pooling-scan",
     "wasmtime's own pool, whose scan takes pages that were swapped out for clean",
     &[&pagemap_scan::PAGEMAP_SCAN],
-    pooling::SCANNING,
+    pooling_scan::SCANNING,
 );
 
 /// Scanning and protecting in one call is tempting, and then restoring a page makes it dirty again: the set never

@@ -21,6 +21,7 @@ pub static NOT_ASKED: Mechanism = Mechanism::new("no KSM", "no page is merged wi
         .into())
 });
 
+#[cfg(feature = "pool-scan")]
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::CommandExt;
@@ -34,7 +35,7 @@ mod tests {
     fn a_process_that_asked_for_ksm_is_refused() {
         if std::env::var_os(CHILD).is_some() {
             assert!(is_asked_for(), "an exec keeps it");
-            let reason = format!("{:?}", crate::fresh::pooling::SCAN.availability());
+            let reason = format!("{:?}", crate::fresh::pooling_scan::STRATEGY.availability());
             assert!(reason.contains("asked for KSM"), "{reason}");
             return;
         }
