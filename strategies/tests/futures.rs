@@ -1,5 +1,7 @@
 //! Blocks that are futures: whatever becomes of one, the next block finds a fresh instance.
 
+#[path = "common/guests.rs"]
+mod guests;
 #[path = "common/polled.rs"]
 mod polled;
 #[path = "common/sound.rs"]
@@ -66,7 +68,7 @@ const FUEL: u64 = 300;
 fn options() -> Options {
     Options {
         configure: &|config| {
-            config.consume_fuel(true);
+            guests::allow_futures(config.consume_fuel(true));
         },
         fuel_async_yield_interval: Some(FUEL),
         ..Options::default()
@@ -257,7 +259,7 @@ fn a_session_whose_guest_gives_way_does_not_block() {
     assert!(session.execute().is_err(), "the host waits");
     session.reset().unwrap();
     // Without fuel that is counted there is nothing to give way by.
-    let uncounted = Options { fuel_async_yield_interval: Some(FUEL), ..Options::default() };
+    let uncounted = Options { configure: &guests::allow_futures, ..options() };
     let refused = start(registry::find("copy/full").unwrap(), GUEST, uncounted).err().unwrap();
     assert!(refused.to_string().contains("give way by fuel"), "{refused}");
 }
