@@ -104,3 +104,29 @@ fn instances_at_once_are_verified_and_timed_together() {
     };
     assert_eq!(blocks(2), 2 * blocks(1));
 }
+
+/// Each thread looks behind its memories with an instance of its own, between a block and the next.
+#[test]
+fn an_instance_that_looks_takes_no_place_of_another_threads_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = resetbench();
+    command.args([
+        "run",
+        "--profile",
+        "smoke",
+        "--json",
+        "-w",
+        "stress/touch",
+        "-p",
+        "threads=8",
+        "-p",
+        "dirty=16",
+    ]);
+    let output =
+        command.args(["-s", "fresh/pooling*", "--out"]).arg(folder.path().join("run")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cells = summary["cells"].as_array().unwrap();
+    let judged = cells.iter().filter(|cell| cell["equivalence"] == "equivalent").count();
+    assert!(judged >= 7, "{cells:#?}");
+}

@@ -105,8 +105,9 @@ impl Spec {
     }
 
     fn options(&self) -> Options {
-        // What is for a schedule alone may need a second session, or room for an instance that looks.
-        let sessions = self.threads * if self.script.is_some() { 2 } else { 1 };
+        // What is for a schedule alone may need a second session, or room for an instance that looks. One that looks must not
+        // take the place of another thread's session either, while that makes its new instance.
+        let sessions = self.threads * if self.script.is_some() || self.threads > 1 { 2 } else { 1 };
         Options { sessions, deadline: self.ticks(), entry: self.abi.entry(), ..self.host.options() }
     }
 

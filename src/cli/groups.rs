@@ -23,8 +23,8 @@ pub struct Filter {
 /// The user's own indexer and blocks.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Own {
-    /// Run this module, binary or text (.wat), instead of the bundled ones. It must speak the ABI of metashrew, or of
-    /// Substreams' handlers.
+    /// Run this module, binary or text (.wat), instead of the bundled ones. It must speak the ABI of metashrew or of
+    /// Substreams' handlers, or be a command of WASI preview 1 that reads the block from standard input.
     #[arg(long, value_name = "FILE")]
     pub module: Option<PathBuf>,
 
@@ -39,8 +39,8 @@ pub struct Own {
     pub strict_imports: bool,
 
     /// Give indexers these blocks: a file or folder of raw or hex blocks, or Bitcoin Core's blk*.dat files; packed with
-    /// gzip, zstd or xz, or not. They get the heights that their coinbases state, in the order of their chain. A Substreams
-    /// module is given each file as it is, packed or not, in the order of their names.
+    /// gzip, zstd or xz, or not. They get the heights that their coinbases state, in the order of their chain. All other modules
+    /// than metashrew's are given each file as it is, packed or not, in the order of their names.
     #[arg(long, value_name = "PATH")]
     pub blocks: Option<PathBuf>,
 

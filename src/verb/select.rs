@@ -181,8 +181,8 @@ mod tests {
         }
         assert_eq!(names(strategies, &[]).len() + arms.len(), registry::all().len());
         assert_eq!(names(strategies, &["fresh/pooling-batch"]), ["fresh/pooling-batch"]);
-        let pools = names(strategies, &["fresh/pooling*"]);
-        for verified in [names(all_strategies, &[]), names(all_strategies, &["fresh"]), pools] {
+        let named = names(strategies, &["fresh/*"]);
+        for verified in [names(all_strategies, &[]), names(all_strategies, &["fresh"]), named] {
             assert!(
                 !arms.is_empty() && arms.iter().all(|arm| verified.contains(&arm.name())),
                 "{verified:?}"

@@ -18,4 +18,5 @@ mod run;
 mod schemas;
 mod substreams;
 mod terminal;
+mod wasi;
 mod written;

@@ -10,16 +10,13 @@ use serde::{Deserialize, Serialize};
 use wasmtime::{Caller, Linker, Result, bail, format_err};
 
 use super::state::LOG_BYTES;
-use super::{Abi, BlockState, Exports, Given, called, memory};
+use super::{Abi, BlockState, Given, Interface, START, called, memory, runs_alone};
 use crate::hosts::Calls;
 use crate::workload::blocks::{self, Block, Trace};
 
 /// A guest that fetches its block, and writes lists of keys and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metashrew;
-
-/// The export that runs a block.
-const START: &str = "_start";
 
 impl Abi for Metashrew {
     const NAME: &'static str = "metashrew";
@@ -34,16 +31,8 @@ impl Abi for Metashrew {
         ("env", "abort"),
     ];
 
-    fn of(exports: &Exports, _: Option<&str>) -> Result<Self, String> {
-        let Some(start) = exports.function(START) else {
-            return Err(format!("it exports no `{START}`, the function that runs a block"));
-        };
-        let (takes, gives) = (start.params().len(), start.results().len());
-        if takes + gives > 0 {
-            return Err(format!(
-                "its `{START}` takes {takes} parameters and returns {gives} results: this host calls it with none, for none"
-            ));
-        }
+    fn of(interface: &Interface, _: Option<&str>) -> Result<Self, String> {
+        runs_alone(interface)?;
         Ok(Self)
     }
 

@@ -1,18 +1,19 @@
 //! The host of an indexer: what its guest imports, over a key-value state in memory, and how a block is given to it.
 //!
-//! Guests speak one of several [ABIs](Abi); which one, their exports tell. As the hosts of the field do, it lets a module import
-//! functions that it does not offer, and such a function traps when it is called.
+//! Guests speak one of several [ABIs](Abi); which one, their imports and exports tell. As the hosts of the field do, it lets a
+//! module import functions that it does not offer, and such a function traps when it is called.
 
 mod metashrew;
 mod state;
 mod substreams;
+mod wasi;
 
 use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
 use reset_strategies::Session;
-use reset_strategies::module::Import;
+use reset_strategies::module::{Facts, Import};
 use serde::{Deserialize, Serialize};
 use wasmparser::{ExternalKind, FuncType, Parser, Payload, Validator, WasmFeatures};
 use wasmtime::{Caller, Extern, Linker, Memory, Module, Result, bail};
@@ -22,6 +23,7 @@ pub use self::state::{
     BlockState, Outcome, Shared, Store, deadline, digest, digest_of_nothing, hex, timed_out,
 };
 pub use self::substreams::Substreams;
+pub use self::wasi::Wasi;
 use super::blocks::{Block, Trace};
 use crate::hosts::Calls;
 
@@ -33,11 +35,11 @@ pub trait Abi: Sized {
     /// The functions that a guest may import, each with its module.
     const FUNCTIONS: &'static [(&'static str, &'static str)];
 
-    /// The ABI as a module with these exports speaks it. Where there are several functions that run a block, it is `handler`.
+    /// The ABI as a module with that interface speaks it. Where there are several functions that run a block, it is `handler`.
     ///
     /// # Errors
     /// What the module lacks, as the rest of a sentence about it.
-    fn of(exports: &Exports, handler: Option<&str>) -> Result<Self, String>;
+    fn of(interface: &Interface, handler: Option<&str>) -> Result<Self, String>;
 
     /// The export that runs a block all by itself, if one does.
     fn entry(&self) -> Option<&'static str>;
@@ -87,6 +89,20 @@ pub struct Given<'a> {
     pub limit: usize,
 }
 
+impl Given<'_> {
+    /// Refuses a height, for whom blocks have none.
+    ///
+    /// # Errors
+    /// When there is one.
+    fn without_height(&self, guest: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.start_height.is_none(),
+            "--start-height is for Bitcoin blocks: {guest} is given files as they are"
+        );
+        Ok(())
+    }
+}
+
 macro_rules! spoken {
     ($($abi:ident,)*) => {
         /// The ABI that a module speaks.
@@ -98,9 +114,9 @@ macro_rules! spoken {
 
         impl Spoken {
             /// Tries all ABIs.
-            fn tried(exports: &Exports, handler: Option<&str>) -> Result<Self, Vec<String>> {
+            fn tried(interface: &Interface, handler: Option<&str>) -> Result<Self, Vec<String>> {
                 let mut lacking = Vec::new();
-                $(match <$abi as Abi>::of(exports, handler) {
+                $(match <$abi as Abi>::of(interface, handler) {
                     Ok(abi) => return Ok(Self::$abi(abi)),
                     Err(what) => lacking.push(format!("{}: {what}", $abi::NAME)),
                 })*
@@ -171,7 +187,9 @@ macro_rules! spoken {
     };
 }
 
+// A module that speaks several is taken for the first.
 spoken! {
+    Wasi,
     Metashrew,
     Substreams,
 }
@@ -194,11 +212,11 @@ impl Spoken {
     /// # Errors
     /// When it speaks none: what it lacks of each.
     pub fn by(module: &[u8], handler: Option<&str>) -> anyhow::Result<Self> {
-        let exports = Exports::read(module)?;
-        if !exports.memory {
+        let interface = Interface::read(module)?;
+        if !interface.memory {
             anyhow::bail!("it exports no `{MEMORY}`, where blocks are loaded");
         }
-        Self::tried(&exports, handler)
+        Self::tried(&interface, handler)
             .map_err(|lacking| anyhow::anyhow!("it speaks no ABI of this host: {}", lacking.join("; ")))
     }
 
@@ -224,18 +242,22 @@ fn offered(functions: &[(&str, &str)], import: &Import) -> bool {
 /// The export through which all ABIs exchange bytes.
 const MEMORY: &str = "memory";
 
-/// What a module exports, as far as an ABI is about it.
+/// What a module exports and imports, as far as an ABI is about it.
 #[derive(Debug, Default)]
-pub struct Exports {
+pub struct Interface {
     functions: Vec<(String, FuncType)>,
     memory: bool,
+    /// What it imports, each with its module.
+    imports: Vec<(String, String)>,
 }
 
-impl Exports {
+impl Interface {
     fn read(module: &[u8]) -> anyhow::Result<Self> {
         let types = Validator::new_with_features(WasmFeatures::all()).validate_all(module)?;
         let types = types.as_ref();
-        let mut found = Self::default();
+        let imports = Facts::read(module)?.imports.into_iter();
+        let imports = imports.map(|import| (import.module, import.name)).collect();
+        let mut found = Self { imports, ..Self::default() };
         for payload in Parser::new(0).parse_all(module) {
             let Payload::ExportSection(exports) = payload? else { continue };
             for export in exports {
@@ -253,10 +275,35 @@ impl Exports {
         Ok(found)
     }
 
+    /// Whether it imports something of that kind.
+    fn imports(&self, is: impl Fn(&str, &str) -> bool) -> bool {
+        self.imports.iter().any(|(module, name)| is(module, name))
+    }
+
     /// The type of the function of that name.
     fn function(&self, name: &str) -> Option<&FuncType> {
         self.functions.iter().find(|(known, _)| known == name).map(|(_, kind)| kind)
     }
+}
+
+/// The export that runs a block all by itself.
+const START: &str = "_start";
+
+/// Whether a module has it.
+///
+/// # Errors
+/// What it lacks.
+fn runs_alone(interface: &Interface) -> Result<(), String> {
+    let Some(start) = interface.function(START) else {
+        return Err(format!("it exports no `{START}`, the function that runs a block"));
+    };
+    let (takes, gives) = (start.params().len(), start.results().len());
+    if takes + gives > 0 {
+        return Err(format!(
+            "its `{START}` takes {takes} parameters and returns {gives} results: this host calls it with none, for none"
+        ));
+    }
+    Ok(())
 }
 
 /// Notes that the guest has called, and lets its deadline pass if this is the place.

@@ -41,6 +41,10 @@ pub struct BlockState {
     log: String,
     /// What the guest said when it aborted first, in its start function or in the block.
     abort: Option<String>,
+    /// How much of the input the guest has read, where its ABI lets it read bit by bit.
+    read: usize,
+    /// How often the guest has asked for what only a host can know.
+    asked: u64,
     /// What the block has done to the store, where its ABI lets a guest look at the store as it was before.
     changes: Vec<Change>,
     interrupt: Option<Interrupt>,
@@ -61,6 +65,11 @@ pub(super) struct Change {
     /// What was there before, if anything was.
     pub old: Option<Box<[u8]>>,
 }
+
+/// A guest that has ended itself, and with which code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the guest exited with {0}")]
+pub(super) struct Exit(pub i32);
 
 /// A deadline that passes at a call to the host.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +114,8 @@ impl BlockState {
             flushed: None,
             log: String::new(),
             abort: None,
+            read: 0,
+            asked: 0,
             changes: Vec::new(),
             interrupt: None,
             waits: false,
@@ -125,6 +136,8 @@ impl BlockState {
     /// Gives the guest its next input.
     pub fn begin(&mut self, input: Arc<[u8]>) {
         self.input = input;
+        (self.read, self.asked) = (0, 0);
+        self.changes.clear();
         self.flushed = None;
     }
 
@@ -147,6 +160,8 @@ impl BlockState {
             Some("what the block logged")
         } else if !self.changes.is_empty() {
             Some("what the block changed")
+        } else if self.asked > 0 {
+            Some("how often the block asked")
         } else {
             (self.flushed.is_some() || self.interrupt.is_some() || self.waits).then_some("the block's record")
         }
@@ -172,6 +187,26 @@ impl BlockState {
         if let Some(hash) = &mut self.flushed {
             parts.iter().for_each(|part| hash.update(part));
         }
+    }
+
+    /// The next so many bytes of the input, or what is left of it.
+    pub(super) fn next(&mut self, bytes: usize) -> &[u8] {
+        let rest = &self.input[self.read.min(self.input.len())..];
+        let next = &rest[..bytes.min(rest.len())];
+        self.read += next.len();
+        next
+    }
+
+    /// How often the guest has asked before for what only a host can know.
+    pub(super) fn asked(&mut self) -> u64 {
+        self.asked += 1;
+        self.asked - 1
+    }
+
+    /// Keeps what the guest says bit by bit, as much of it as makes a sentence.
+    pub(super) fn log_more(&mut self, text: &[u8]) {
+        let room = LOG_BYTES.saturating_sub(self.log.len());
+        self.log.push_str(&String::from_utf8_lossy(&text[..text.len().min(room)]));
     }
 
     /// Keeps the guest's last line, as much of it as makes a sentence.
@@ -208,6 +243,7 @@ impl BlockState {
     pub fn outcome(&mut self, result: Result<()>) -> Outcome {
         let (ended, cause): (fn(String) -> Outcome, _) = match (result, self.abort.take()) {
             (Err(error), _) if timed_out(&error) => return Outcome::TimedOut,
+            (Err(error), None) if error.downcast_ref() == Some(&Exit(0)) => return Outcome::Completed,
             (_, Some(abort)) => (Outcome::Failed, abort),
             (Ok(()), None) => return Outcome::Completed,
             (Err(error), None) if error.downcast_ref::<Trap>().is_some() => {
