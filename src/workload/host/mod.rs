@@ -213,11 +213,10 @@ impl Spoken {
     /// When it speaks none: what it lacks of each.
     pub fn by(module: &[u8], handler: Option<&str>) -> anyhow::Result<Self> {
         let interface = Interface::read(module)?;
-        if !interface.memory {
-            anyhow::bail!("it exports no `{MEMORY}`, where blocks are loaded");
-        }
-        Self::tried(&interface, handler)
-            .map_err(|lacking| anyhow::anyhow!("it speaks no ABI of this host: {}", lacking.join("; ")))
+        let abi = Self::tried(&interface, handler)
+            .map_err(|lacking| anyhow::anyhow!("it speaks no ABI of this host: {}", lacking.join("; ")))?;
+        anyhow::ensure!(interface.memory, "it exports no `{MEMORY}`, where blocks are loaded");
+        Ok(abi)
     }
 
     /// Whether a guest may import that.
