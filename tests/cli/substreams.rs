@@ -164,6 +164,9 @@ fn a_module_that_speaks_no_abi_is_told_what_it_lacks_of_each() {
     run(&[COMMON, two], &["--handler", "three"]).failure().stderr(contains("it exports no function `three`"));
     let type_of = run(&[COMMON, odd], &[]).failure();
     type_of.stderr(contains("its `map_one` is (i64) -> (i32), where (i32, i32) -> () belongs"));
+    let start = r#"(memory (export "memory") 1) (func (export "_start"))"#;
+    let chosen = run(&[start], &["--handler", "map_one"]).failure();
+    chosen.stderr(contains("metashrew: a block is run by `_start`, and not by `map_one` (--handler)"));
     let alone = r#"(memory (export "memory") 1) (func (export "map_one") (param i32 i32))"#;
     run(&[alone], &[]).failure().stderr(contains("substreams: it exports no function `alloc`"));
 }

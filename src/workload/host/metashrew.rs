@@ -31,8 +31,8 @@ impl Abi for Metashrew {
         ("env", "abort"),
     ];
 
-    fn of(interface: &Interface, _: Option<&str>) -> Result<Self, String> {
-        runs_alone(interface)?;
+    fn of(interface: &Interface, handler: Option<&str>) -> Result<Self, String> {
+        runs_alone(interface, handler)?;
         Ok(Self)
     }
 

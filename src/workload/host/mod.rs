@@ -288,11 +288,14 @@ impl Interface {
 /// The export that runs a block all by itself.
 const START: &str = "_start";
 
-/// Whether a module has it.
+/// Whether a module has it, and no other function is asked for.
 ///
 /// # Errors
 /// What it lacks.
-fn runs_alone(interface: &Interface) -> Result<(), String> {
+fn runs_alone(interface: &Interface, handler: Option<&str>) -> Result<(), String> {
+    if let Some(handler) = handler {
+        return Err(format!("a block is run by `{START}`, and not by `{handler}` (--handler)"));
+    }
     let Some(start) = interface.function(START) else {
         return Err(format!("it exports no `{START}`, the function that runs a block"));
     };

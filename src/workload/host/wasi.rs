@@ -59,7 +59,7 @@ impl Abi for Wasi {
         (MODULE, "sched_yield"),
     ];
 
-    fn of(interface: &Interface, _: Option<&str>) -> Result<Self, String> {
+    fn of(interface: &Interface, handler: Option<&str>) -> Result<Self, String> {
         if !interface.imports(|module, _| module == MODULE) {
             return Err(format!("it imports nothing from `{MODULE}`"));
         }
@@ -67,7 +67,7 @@ impl Abi for Wasi {
         if interface.imports(|module, name| super::Metashrew::FUNCTIONS.contains(&(module, name))) {
             return Err("it imports functions of metashrew's host".into());
         }
-        runs_alone(interface)?;
+        runs_alone(interface, handler)?;
         Ok(Self)
     }
 
