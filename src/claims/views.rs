@@ -5,12 +5,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use reset_strategies::{Options, Session};
 use tokio::runtime::{Builder, Runtime};
-use wasmtime::Config;
 
 use super::guest::Guest;
 use super::resets::within;
 use super::{Finding, Lab, Measure, Verdict};
-use crate::hosts::Host;
+use crate::hosts::{self, Host};
 use crate::measure::row::Unit;
 use crate::startup::report::Spread;
 use crate::workload::host::BlockState;
@@ -54,9 +53,6 @@ const LAUNCHES: usize = 5;
 /// The entry that a block changes.
 const CHANGED: u32 = 7;
 
-/// Fuel after which a view lets others run.
-const YIELDS: u64 = 10_000;
-
 /// What comes between two calls.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Between {
@@ -76,7 +72,7 @@ struct Way {
 
 impl Way {
     fn new(strategy: &str, between: Between, view: &'static str) -> Result<Self> {
-        let guest = Guest::new(strategy, &wat::parse_str(VIEW)?, options())?;
+        let guest = Guest::new(strategy, &wat::parse_str(VIEW)?, options()?)?;
         for entry in 0..ENTRIES {
             guest.store.lock().insert(entry.to_le_bytes().into(), [1].into());
         }
@@ -124,15 +120,10 @@ impl Way {
     }
 }
 
-/// As metashrew runs views: its engine, with fuel, of which there is enough.
-fn options() -> Options {
-    let options = <&Host>::default().options();
-    let host = options.configure;
-    let configure = Box::leak(Box::new(move |config: &mut Config| {
-        host(config);
-        config.consume_fuel(true);
-    }));
-    Options { configure, entry: None, fuel_async_yield_interval: Some(YIELDS), ..options }
+/// As metashrew runs views.
+fn options() -> Result<Options> {
+    let host = hosts::find("metashrew-view").map_err(anyhow::Error::msg)?;
+    Ok(Options { entry: None, ..host.options() })
 }
 
 fn runtime() -> Result<Runtime> {
