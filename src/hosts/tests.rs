@@ -28,7 +28,13 @@ const READ: [(&str, Calls, &str, &str); 8] = [
          fuel_async_yield_interval=10000, at most 268435456 bytes of memory",
         "fresh/new-linker",
     ),
-    ("qubitcoin", Calls::Futures, "memory_init_cow=true", "fresh/new-linker"),
+    (
+        "qubitcoin",
+        Calls::Futures,
+        "cranelift_nan_canonicalization=true relaxed_simd_deterministic=true memory_reservation=4294967296 \
+         memory_guard_size=65536 memory_init_cow=true",
+        "fresh/new-linker",
+    ),
     (
         "graph-node",
         Calls::Futures,
