@@ -72,6 +72,11 @@ impl<'wasm> Plan<'wasm> {
         self.strategy
     }
 
+    /// What the host has chosen.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// What the module contains.
     pub fn facts(&self) -> &Facts {
         &self.facts
@@ -159,7 +164,7 @@ impl<'wasm> Plan<'wasm> {
         self.start_by::<T, crate::calls::Waiting>(module, linker, Box::new(state), hooks).await
     }
 
-    async fn start_by<T: 'static, C: Calls<T>>(
+    pub(crate) async fn start_by<T: 'static, C: Calls<T>>(
         &self,
         module: &Module,
         linker: &Linker<T>,
@@ -169,7 +174,8 @@ impl<'wasm> Plan<'wasm> {
         self.own(module, linker)?;
         match self.strategy.lifecycle() {
             Lifecycle::Fresh(fresh) => {
-                FreshSession::start::<C>(*fresh, module, linker, self.options, hooks, state)
+                let facts = self.facts.clone();
+                FreshSession::start::<C>(*fresh, module, linker, self.options, hooks, facts, state)
                     .await
                     .map(Session::fresh)
             }
@@ -194,7 +200,7 @@ impl<'wasm> Plan<'wasm> {
     }
 
     /// Whether a module is the plan's own, and can be linked.
-    fn own<T>(&self, module: &Module, linker: &Linker<T>) -> Result<(), Error> {
+    pub(crate) fn own<T>(&self, module: &Module, linker: &Linker<T>) -> Result<(), Error> {
         if !Engine::same(module.engine(), linker.engine()) {
             return Err(Error::Foreign("it and the linker were made by two engines".into()));
         }

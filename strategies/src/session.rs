@@ -127,6 +127,17 @@ impl<T: 'static> Session<T> {
         }
     }
 
+    /// Bytes of the linear memories as large as they are now, touched or not, with the snapshots that they are restored from. Of
+    /// a strategy that makes fresh instances, memories that the module does not export count as large as they began.
+    pub fn memory_bytes(&mut self) -> u64 {
+        match &mut self.inner {
+            Inner::Fresh(session) => session.memory_bytes(),
+            Inner::InPlace(session) => session.memory_bytes(),
+            // The other one has blocks of the same kind, and may be with its thread.
+            Inner::Turns(session) => 2 * session.awake().memory_bytes(),
+        }
+    }
+
     /// Calls the guest's entry point.
     ///
     /// # Errors
@@ -224,7 +235,7 @@ impl<T: 'static> Session<T> {
         self.reset_by::<Waiting>().await
     }
 
-    async fn reset_by<C: Calls<T>>(&mut self) -> Result<Reset, Error> {
+    pub(crate) async fn reset_by<C: Calls<T>>(&mut self) -> Result<Reset, Error> {
         self.health.check_for_reset()?;
         let resetting = Resetting::begin(&mut self.health);
         let done = if self.home.is_none_or(Home::is_here) {

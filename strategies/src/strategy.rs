@@ -232,6 +232,14 @@ impl Strategy {
         }
     }
 
+    /// Whether its resets clean every page of the process, so that there can be one session of it at a time.
+    pub fn is_process_wide(&self) -> bool {
+        match self.lifecycle {
+            Lifecycle::Fresh(_) => false,
+            Lifecycle::InPlace(parts) => (parts.tracker)().is_process_wide(),
+        }
+    }
+
     /// Judges a module, construct by construct, before it runs.
     pub fn judge(&self, facts: &Facts) -> Vec<Judgement> {
         match self.lifecycle {

@@ -9,6 +9,8 @@ pub mod pooling;
 pub mod pooling_scan;
 pub mod relink;
 
+use std::sync::Arc;
+
 use wasmtime::{
     Config, Engine, Instance, InstancePre, Linker, Module, Store, TypedFunc, WasmParams, WasmResults,
 };
@@ -19,7 +21,7 @@ use crate::error::Error;
 use crate::hooks::{Define, Hooks};
 use crate::in_place;
 use crate::judgement::{Answer, Judgement};
-use crate::module::Facts;
+use crate::module::{Export, Facts, Item};
 use crate::options::Options;
 
 /// How a fresh strategy makes its instances.
@@ -29,6 +31,8 @@ pub struct Fresh {
     pub link: Link,
     /// The allocator and its settings.
     pub configure: fn(&mut Config, &Facts, &Options),
+    /// Whether instances live in a pool of the engine's, which has room for [`Options::sessions`] of them.
+    pub pooled: bool,
     /// What a reset drops.
     pub drops: Drops,
     /// The same for a host that uses wasmtime alone, as a Rust function.
@@ -47,7 +51,10 @@ pub enum Drops {
 impl Fresh {
     /// `InstancePre` and wasmtime's defaults; strategies say in what they differ from this.
     pub const BASE: Self =
-        Self { link: Link::Once, configure: |_, _, _| (), drops: Drops::Store, recipe: "" };
+        Self { link: Link::Once, configure: |_, _, _| (), pooled: false, drops: Drops::Store, recipe: "" };
+
+    /// The same on the pooling allocator, which is for the strategy to configure.
+    pub const POOLED: Self = Self { pooled: true, ..Self::BASE };
 }
 
 /// When imports are looked up and type-checked.
@@ -92,6 +99,7 @@ pub(crate) struct FreshSession<T: 'static> {
     options: Options,
     hooks: Hooks<T>,
     state: Box<dyn FnMut() -> T + Send>,
+    facts: Arc<Facts>,
     /// Absent only while a reset replaces it, or after one that failed.
     live: Option<Live<T>>,
 }
@@ -116,6 +124,7 @@ impl<T: 'static> FreshSession<T> {
         linker: &Linker<T>,
         options: Options,
         hooks: Hooks<T>,
+        facts: Arc<Facts>,
         state: Box<dyn FnMut() -> T + Send>,
     ) -> Result<Self, Error> {
         let template = match fresh.link {
@@ -127,7 +136,8 @@ impl<T: 'static> FreshSession<T> {
             }
         };
         let engine = module.engine().clone();
-        let mut session = Self { engine, template, drops: fresh.drops, options, hooks, state, live: None };
+        let drops = fresh.drops;
+        let mut session = Self { engine, template, drops, options, hooks, state, facts, live: None };
         session.instantiate::<C>().await?;
         Ok(session)
     }
@@ -174,6 +184,22 @@ impl<T: 'static> FreshSession<T> {
 
     pub(crate) fn instance(&self) -> Result<Instance, Error> {
         self.live.as_ref().map(|live| live.instance).ok_or_else(gone)
+    }
+
+    /// Bytes of the memories that the module defines: as large as they are where it exports them, and as they began where it
+    /// does not.
+    pub(crate) fn memory_bytes(&mut self) -> u64 {
+        let Some(Live { store, instance, .. }) = &mut self.live else { return 0 };
+        let exports = &self.facts.exports;
+        let defined = self.facts.memories.iter().enumerate().filter(|(_, memory)| !memory.imported);
+        defined
+            .map(|(index, memory)| {
+                let is_it = |export: &&Export| export.item == Item::Memory && export.index as usize == index;
+                let exported = exports.iter().find(is_it);
+                let exported = exported.and_then(|export| instance.get_memory(&mut *store, &export.name));
+                exported.map_or(memory.initial_bytes(), |memory| memory.data_size(&*store) as u64)
+            })
+            .sum()
     }
 
     pub(crate) async fn execute<C: Calls<T>>(&mut self) -> wasmtime::Result<()> {

@@ -30,7 +30,7 @@ pub static BATCHED: Strategy = Strategy::fresh(
             });
         },
         recipe: include_str!("recipes/pooling_batch.rs"),
-        ..Fresh::BASE
+        ..Fresh::POOLED
     },
 )
 .must_not(&[&condition::PINNED_PAGES])
@@ -46,7 +46,7 @@ pub static SHARDED: Strategy = Strategy::fresh(
             pool(config, facts, options, |pool| at_least(pool, MANY));
         },
         recipe: include_str!("recipes/pooling_sharded.rs"),
-        ..Fresh::BASE
+        ..Fresh::POOLED
     },
 )
 .must_not(&[&condition::PINNED_PAGES])
@@ -65,7 +65,7 @@ pub static WARM: Strategy = Strategy::fresh(
             });
         },
         recipe: include_str!("recipes/pooling_warm.rs"),
-        ..Fresh::BASE
+        ..Fresh::POOLED
     },
 )
 .must_not(&[&condition::PINNED_PAGES])
@@ -86,7 +86,7 @@ pub static STRIPED: Strategy = Strategy::fresh(
             });
         },
         recipe: include_str!("recipes/pooling_mpk.rs"),
-        ..Fresh::BASE
+        ..Fresh::POOLED
     },
 )
 .must_not(&[&condition::PINNED_PAGES])
@@ -112,7 +112,7 @@ pub static TABLES: Strategy = Strategy::fresh(
             });
         },
         recipe: include_str!("recipes/pooling_tables.rs"),
-        ..Fresh::BASE
+        ..Fresh::POOLED
     },
 )
 .diverges_when_swapped(pooling_scan::SWAPPED)

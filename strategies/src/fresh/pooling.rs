@@ -17,7 +17,7 @@ pub static DEFAULT: Strategy = Strategy::fresh(
     Fresh {
         configure: |config, facts, options| pool(config, facts, options, |_| ()),
         recipe: include_str!("recipes/pooling.rs"),
-        ..Fresh::BASE
+        ..Fresh::POOLED
     },
 )
 .must_not(&[&condition::PINNED_PAGES]);
@@ -34,7 +34,7 @@ pub static RESIDENT: Strategy = Strategy::fresh(
             });
         },
         recipe: include_str!("recipes/pooling_resident.rs"),
-        ..Fresh::BASE
+        ..Fresh::POOLED
     },
 )
 .must_not(&[&condition::PINNED_PAGES]);

@@ -38,5 +38,5 @@ pub(crate) const SCANNING: Fresh = Fresh {
         });
     },
     recipe: include_str!("recipes/pooling_scan.rs"),
-    ..Fresh::BASE
+    ..Fresh::POOLED
 };

@@ -92,6 +92,11 @@ impl Memories {
         self.all.iter().map(|memory| memory.image.size()).collect()
     }
 
+    /// Bytes of all memories as large as they are, and of their snapshots.
+    pub(super) fn bytes(&self) -> u64 {
+        self.all.iter().map(|memory| (memory.region.size() + memory.image.content_bytes()) as u64).sum()
+    }
+
     pub(super) fn expect(&mut self, block: u64) {
         for memory in &mut self.all {
             memory.tracker.expect(block);

@@ -98,6 +98,11 @@ impl<T: 'static> InPlaceSession<T> {
         self.live.memories.expect(block);
     }
 
+    /// Bytes of the memories as large as they are, and of their snapshots.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.live.memories.bytes()
+    }
+
     pub(crate) fn learned(&self) -> Vec<Learned> {
         self.live.memories.learned()
     }
