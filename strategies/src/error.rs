@@ -1,6 +1,7 @@
 //! What can go wrong between a module and a session.
 
-use std::io;
+use std::time::Duration;
+use std::{fmt, io};
 
 /// Why a strategy cannot run a module, or a reset did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,79 @@ pub enum Error {
         /// The system call's error.
         source: io::Error,
     },
+    /// A pool cannot be what it was asked to be.
+    #[error("a pool cannot have {asked}: {reason}; {remedy}")]
+    Pool {
+        /// What it was asked for.
+        asked: String,
+        /// The limit, its value, and what a place takes of it.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// No session of a pool came free in time.
+    #[error("no session within {waited:?}: {scarce}")]
+    NoSession {
+        /// What ran out.
+        scarce: Scarce,
+        /// How long the caller waited.
+        waited: Duration,
+    },
+    /// A session of a pool could not be started, where a limit of the process is nearly reached.
+    #[error("the pool cannot start another session, and {limit}; {remedy}")]
+    NoRoom {
+        /// The limit, its value, and what a place takes of it.
+        limit: String,
+        /// What to do about it.
+        remedy: String,
+        /// How the start failed.
+        source: Box<Self>,
+    },
+}
+
+/// What a pool has run out of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scarce {
+    /// Every place is in use.
+    Places {
+        /// How many there may be.
+        most: usize,
+    },
+    /// The places hold as many bytes as they may.
+    Bytes {
+        /// How many they may hold.
+        most: u64,
+        /// How many they hold.
+        held: u64,
+        /// How many another place takes.
+        place: u64,
+    },
+    /// As many callers wait as may.
+    Waiting {
+        /// How many may.
+        most: usize,
+    },
+}
+
+impl fmt::Display for Scarce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Places { most } => write!(
+                f,
+                "all {most} places are in use; allow more of them (Limits::most), wait longer, or have fewer callers"
+            ),
+            Self::Bytes { most, held, place } => write!(
+                f,
+                "the places hold {held} of {most} bytes, and another one takes {place}; allow more bytes \
+                 (Limits::most_bytes), wait longer, or have fewer callers"
+            ),
+            Self::Waiting { most } => write!(
+                f,
+                "{most} callers wait already; try again later, or let more of them wait (Limits::most_waiting)"
+            ),
+        }
+    }
 }
 
 impl Error {

@@ -24,8 +24,51 @@
 //! # }
 //! ```
 //!
+//! # Many calls at once
+//!
+//! Blocks come one at a time, views in hundreds. A [`Pool`] has as many sessions as its [`Limits`] allow, lends each to one
+//! caller at a time, and resets it in between; those who find none wait in turn, threads and futures in the same queue:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use reset_strategies::{Hooks, Limits, Options, Plan, Pool, registry};
+//! use wasmtime::{Linker, Module};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let wasm = r#"(module
+//! #     (memory (export "memory") 1)
+//! #     (func (export "view") (param i32) (result i32)
+//! #         (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (local.get 0)))
+//! #         (i32.load (i32.const 8))))"#;
+//! # let wasm = &wat::parse_str(wasm)?;
+//! let strategy = registry::find("copy/full").expect("a registered name");
+//! let plan = Plan::new(strategy, wasm, Options { entry: None, sessions: 4, ..Options::default() })?;
+//! let engine = plan.engine()?;
+//! let (module, linker) = (Module::new(&engine, plan.wasm())?, Linker::new(&engine));
+//! let limits = Limits::most(4).most_bytes(1 << 30).within(Duration::from_secs(5));
+//! let pool = Pool::new(plan, &module, &linker, || (), Hooks::default(), limits)?;
+//! std::thread::scope(|scope| {
+//!     for caller in 0..100 {
+//!         let pool = &pool;
+//!         scope.spawn(move || {
+//!             let mut session = pool.checkout().expect("a place within five seconds");
+//!             let answer: i32 = session.call("view", caller).expect("the guest does not trap");
+//!             assert_eq!(answer, caller, "nothing of another call is left");
+//!         });
+//!     }
+//! });
+//! assert!(pool.metrics().started <= 4);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is counted, what is bounded, and where sessions are reset is said in [`pool`].
+//!
+//! # Futures
+//!
 //! With the feature `async` all of it can be done in futures: [`Plan`] has `start_async`, and [`Session`] `execute_async`,
-//! `call_async` and `reset_async`.
+//! `call_async` and `reset_async`, [`Pool`] `checkout_async`.
 //!
 //! Linux only, x86-64 and aarch64.
 
@@ -38,6 +81,7 @@ pub mod in_place;
 pub mod module;
 #[cfg(feature = "mutants")]
 pub mod mutants;
+pub mod pool;
 pub mod registry;
 pub mod restore;
 pub mod sys;
@@ -57,11 +101,12 @@ mod strategy;
 
 pub use block::Reset;
 pub use condition::Condition;
-pub use error::Error;
+pub use error::{Error, Scarce};
 pub use hooks::{Define, Hooks};
 pub use judgement::{Answer, Judgement, Support};
 pub use options::{Configure, Options};
 pub use plan::Plan;
+pub use pool::{Lease, Limits, Metrics, Pool, Resets};
 pub use session::Session;
 pub use strategy::{Availability, Lifecycle, Strategy, Swap};
 pub use sys::{Broken, Kernel, Mechanism};

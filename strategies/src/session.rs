@@ -138,6 +138,15 @@ impl<T: 'static> Session<T> {
         }
     }
 
+    /// Whether the last block failed, as far as the strategy takes note of it.
+    pub(crate) fn has_failed(&self) -> bool {
+        match &self.inner {
+            Inner::Fresh(_) => false,
+            Inner::InPlace(session) => session.has_failed(),
+            Inner::Turns(session) => session.awake().has_failed(),
+        }
+    }
+
     /// Calls the guest's entry point.
     ///
     /// # Errors

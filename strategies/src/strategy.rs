@@ -232,6 +232,14 @@ impl Strategy {
         }
     }
 
+    /// Whether a session keeps the memory that a block grew by, for blocks that grow again.
+    pub(crate) fn keeps_memory(&self) -> bool {
+        match self.lifecycle {
+            Lifecycle::Fresh(_) => false,
+            Lifecycle::InPlace(parts) => (parts.restorer)().keeps_memory(),
+        }
+    }
+
     /// Whether its resets clean every page of the process, so that there can be one session of it at a time.
     pub fn is_process_wide(&self) -> bool {
         match self.lifecycle {

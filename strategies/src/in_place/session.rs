@@ -103,6 +103,11 @@ impl<T: 'static> InPlaceSession<T> {
         self.live.memories.bytes()
     }
 
+    /// Whether the last block failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.ended != Ended::Well
+    }
+
     pub(crate) fn learned(&self) -> Vec<Learned> {
         self.live.memories.learned()
     }

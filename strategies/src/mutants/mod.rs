@@ -7,8 +7,10 @@ mod around;
 mod bytes;
 mod lifecycle;
 mod pages;
+mod pool;
 
 pub use lifecycle::open_pagemap_before_fork;
+pub use pool::{PoolMutant, pools};
 
 use crate::strategy::Strategy;
 
