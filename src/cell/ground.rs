@@ -17,7 +17,7 @@ use crate::measure::warm;
 use crate::protocol::schedule::Schedule;
 use crate::protocol::staging;
 use crate::protocol::{Spec, lacks};
-use crate::workload::host::BlockState;
+use crate::workload::host::{Base, BlockState};
 
 /// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
 const ALLOWANCE: u64 = 3;
@@ -34,6 +34,8 @@ pub(super) struct Lacking(String);
 pub struct Ground {
     pub(super) spec: Spec,
     pub(super) trace: Vec<Arc<[u8]>>,
+    /// What the store of each session begins with.
+    pub(super) base: Arc<Base>,
     pub(super) plan: Plan<'static>,
     pub(super) module: Module,
     /// Defines the host's functions.
@@ -57,6 +59,7 @@ impl Ground {
         // The parent may be another build, which has strategies that this one has not.
         let strategy = find(&spec.strategy).ok_or_else(|| Lacking(spec.strategy.clone()))?;
         let trace = staging::read_trace(&spec.trace)?;
+        let base = base(spec);
         let wasm = files::read(&spec.module)?;
         warm::warm(spec.warm_bytes)?;
         stages.skip();
@@ -79,7 +82,7 @@ impl Ground {
                 abi.link(linker, module, calls)
             }));
         let spec = spec.clone();
-        Ok(Self { spec, trace, plan, module, define, executing, fresh: Mutex::default() })
+        Ok(Self { spec, trace, base, plan, module, define, executing, fresh: Mutex::default() })
     }
 
     /// What a fresh instance of the module looks like.
@@ -96,6 +99,12 @@ impl Ground {
     pub(super) fn threads(&self) -> u32 {
         self.spec.threads
     }
+}
+
+/// What stores begin with.
+fn base(spec: &Spec) -> Arc<Base> {
+    let entries = spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
+    Arc::new(Base::new(entries.collect()))
 }
 
 impl Spec {

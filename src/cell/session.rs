@@ -21,7 +21,7 @@ use super::waste::Waste;
 use crate::hosts::TICKS;
 use crate::machine::group::Joined;
 use crate::protocol::schedule::{Schedule, Step};
-use crate::protocol::{Observed, Spec, Timed, Wasted};
+use crate::protocol::{Observed, Timed, Wasted};
 use crate::workload::host::{self, BlockState, Outcome, Shared, Store};
 
 /// Blocks run for so long before they count. Without that, the first block of `indexer/blocktracker` took 2.7 times as long as
@@ -55,7 +55,7 @@ impl Cell {
     pub fn on(ground: &Arc<Ground>, stages: &mut Stages) -> Result<Self> {
         let Ground { spec, plan, module, .. } = &**ground;
         let place = ground.executing.join()?;
-        let store = Shared::new(initial(spec));
+        let store = Shared::new(Store::over(ground.base.clone()));
         let mut linker = Linker::new(module.engine());
         (ground.define)(&mut linker, module)?;
         stages.end("link");
@@ -215,10 +215,10 @@ impl Cell {
 
     /// Brings the host's store back to what it was before the first block.
     pub fn rewind(&mut self) {
-        self.put_back(initial(&self.ground.spec));
+        self.store.lock().rewind();
     }
 
-    /// A copy of the host's store.
+    /// A copy of the host's store, as far as blocks have written to it.
     pub fn store(&self) -> Store {
         self.store.lock().clone()
     }
@@ -333,10 +333,6 @@ impl Cell {
         );
         Ok(())
     }
-}
-
-fn initial(spec: &Spec) -> Store {
-    spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect()
 }
 
 /// Resident memory of this process, in bytes; not known where /proc is not to be read.

@@ -76,7 +76,7 @@ impl Growers {
         startup(&mut asks)?;
         let grow = asks.call("grow", ())?;
         // Each startup has a store that nobody has written to.
-        self.indexes.store.lock().clear();
+        self.indexes.store.lock().rewind();
         let mut indexes = self.indexes.session()?;
         startup(&mut indexes)?;
         let (outcome, flushed) = block(&mut indexes, &self.input)?;

@@ -57,6 +57,6 @@ mod tests {
 
     #[test]
     fn an_empty_state_has_a_root() {
-        assert_eq!(root(&Store::new()).unwrap().len(), 64);
+        assert_eq!(root(&Store::default()).unwrap().len(), 64);
     }
 }

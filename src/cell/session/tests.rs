@@ -8,7 +8,7 @@ use super::*;
 use crate::cell::compare;
 use crate::protocol::schedule::{Input, Script};
 use crate::protocol::staging;
-use crate::protocol::{Reference, Verified};
+use crate::protocol::{Reference, Spec, Verified};
 use crate::workload::Workload;
 use crate::workload::host::Spoken;
 

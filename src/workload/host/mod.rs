@@ -3,8 +3,10 @@
 //! Guests speak one of several [ABIs](Abi); which one, their imports and exports tell. As the hosts of the field do, it lets a
 //! module import functions that it does not offer, and such a function traps when it is called.
 
+mod hash;
 mod metashrew;
 mod state;
+mod store;
 mod substreams;
 mod wasi;
 
@@ -18,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use wasmparser::{ExternalKind, FuncType, Parser, Payload, Validator, WasmFeatures};
 use wasmtime::{Caller, Extern, Linker, Memory, Module, Result, bail};
 
+pub use self::hash::{digest_of_nothing, hex};
 pub use self::metashrew::Metashrew;
-pub use self::state::{
-    BlockState, Outcome, Shared, Store, deadline, digest, digest_of_nothing, hex, timed_out,
-};
+pub use self::state::{BlockState, Outcome, deadline, timed_out};
+pub use self::store::{Base, Entries, Shared, Store, digest};
 pub use self::substreams::Substreams;
 pub use self::wasi::Wasi;
 use super::blocks::{Block, Trace};

@@ -1,36 +1,17 @@
-//! The host's state for one block, over a key-value store that outlives it, and how a block ended.
+//! The host's state for one block, over a [store](super::store) that outlives it, and how a block ended.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use sha2::{Digest, Sha256};
 use wasmtime::{Result, StoreContextMut, Trap, UpdateDeadline};
 
 use super::super::scarcity::Scarcity;
+use super::hash::hex;
+use super::store::{Shared, Store};
 
 /// How much of a log line is kept: enough for a sentence.
 pub(super) const LOG_BYTES: usize = 512;
-
-/// What the indexer has stored, from block to block.
-pub type Store = HashMap<Box<[u8]>, Box<[u8]>>;
-
-/// One store, shared by the states of one session's blocks. Sessions can be sent to other threads, so it can, too.
-#[derive(Clone, Debug, Default)]
-pub struct Shared(Arc<Mutex<Store>>);
-
-impl Shared {
-    /// Shares a store.
-    pub fn new(store: Store) -> Self {
-        Self(Arc::new(Mutex::new(store)))
-    }
-
-    /// The store, for as long as the guard lives. Nobody else wants it meanwhile: blocks run one after another.
-    pub fn lock(&self) -> MutexGuard<'_, Store> {
-        // No invariant spans two writes, so that a store which a panic left behind is as good as any.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The host's state for one block.
 #[derive(Debug)]
@@ -266,37 +247,4 @@ pub fn deadline(store: StoreContextMut<'_, BlockState>) -> Result<UpdateDeadline
 /// Whether the epoch deadline ended an execution.
 pub fn timed_out(error: &wasmtime::Error) -> bool {
     error.downcast_ref::<Trap>() == Some(&Trap::Interrupt)
-}
-
-/// SHA-256 of nothing, in hex: what a block has flushed that flushed nothing.
-pub fn digest_of_nothing() -> String {
-    hex(&Sha256::digest([]))
-}
-
-/// SHA-256 over all keys and values of a store, in key order, each preceded by its length.
-pub fn digest(store: &Store) -> String {
-    let mut entries: Vec<_> = store.iter().collect();
-    entries.sort_unstable();
-    let mut hash = Sha256::new();
-    for part in entries.iter().flat_map(|(key, value)| [key, value]) {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hex(&hash.finalize())
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_digest_of_a_store_depends_on_where_keys_end() {
-        let store = |key: &[u8], value: &[u8]| Store::from([(key.into(), value.into())]);
-        assert_ne!(digest(&store(b"a", b"bc")), digest(&store(b"ab", b"c")));
-    }
 }

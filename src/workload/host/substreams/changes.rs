@@ -1,7 +1,5 @@
 //! The functions by which a handler changes the store.
 
-use std::collections::hash_map::Entry;
-
 use wasmtime::{Caller, Linker, Result, ensure, format_err};
 
 use super::super::state::Change;
@@ -91,18 +89,11 @@ pub(super) fn change(
     ]);
     let (mut store, changes) = state.store_mut();
     in_order(changes, function, ordinal)?;
-    match store.entry(key.into()) {
-        Entry::Occupied(mut entry) => {
-            if let Put::Value(new) = put(Some(entry.get()))? {
-                changes.push(Change { ordinal, key: key.into(), old: Some(entry.insert(new)) });
-            }
-        }
-        Entry::Vacant(entry) => {
-            if let Put::Value(new) = put(None)? {
-                entry.insert(new);
-                changes.push(Change { ordinal, key: key.into(), old: None });
-            }
-        }
+    let old = store.get(key);
+    if let Put::Value(new) = put(old)? {
+        let old = old.map(Box::from);
+        store.insert(key.into(), new);
+        changes.push(Change { ordinal, key: key.into(), old });
     }
     Ok(())
 }
@@ -132,11 +123,8 @@ fn delete_prefix(
     state.flushed(&[NAME.as_bytes(), &ordinal.to_le_bytes(), &sized(prefix), prefix]);
     let (mut store, changes) = state.store_mut();
     in_order(changes, NAME, ordinal)?;
-    changes.extend(store.extract_if(|key, _| key.starts_with(prefix)).map(|(key, old)| Change {
-        ordinal,
-        key,
-        old: Some(old),
-    }));
+    let removed = store.remove_prefix(prefix).into_iter();
+    changes.extend(removed.map(|(key, old)| Change { ordinal, key, old: Some(old) }));
     Ok(())
 }
 

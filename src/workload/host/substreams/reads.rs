@@ -47,7 +47,7 @@ impl When {
         // Ordinals never go down, so that the changes to be undone are the last ones, and of these the first of a key counts.
         match changes.iter().rev().take_while(undone).filter(|change| *change.key == *key).last() {
             Some(change) => change.old.clone(),
-            None => store.get(key).cloned(),
+            None => store.get(key).map(Box::from),
         }
     }
 }
