@@ -62,32 +62,7 @@ impl Abi for Metashrew {
     }
 
     fn link(&self, linker: &mut Linker<BlockState>, _: Calls) -> Result<()> {
-        linker.func_wrap("env", "__host_len", |mut caller: Caller<'_, BlockState>| {
-            called(&mut caller);
-            caller.data().input().len() as i32
-        })?;
-        linker.func_wrap("env", "__load_input", |mut caller: Caller<'_, BlockState>, at: i32| {
-            let memory = memory(&mut caller)?;
-            let input = caller.data().input().clone();
-            Ok(memory.write(&mut caller, at as u32 as usize, &input)?)
-        })?;
-        linker.func_wrap("env", "__get_len", |mut caller: Caller<'_, BlockState>, key: i32| {
-            let memory = memory(&mut caller)?;
-            let (bytes, state) = memory.data_and_store_mut(&mut caller);
-            let store = state.stored();
-            Ok(store.get(buffer(bytes, key)?).map_or(0, |value| value.len() as i32))
-        })?;
-        linker.func_wrap("env", "__get", |mut caller: Caller<'_, BlockState>, key: i32, value: i32| {
-            let memory = memory(&mut caller)?;
-            let (bytes, state) = memory.data_and_store_mut(&mut caller);
-            let store = state.stored();
-            let Some(found) = store.get(buffer(bytes, key)?) else { return Ok(()) };
-            let at = value as u32 as usize;
-            let room = bytes.get_mut(at..at + found.len());
-            room.ok_or_else(|| format_err!("__get: the value does not fit the memory at {at:#x}"))?
-                .copy_from_slice(found);
-            Ok(())
-        })?;
+        define(linker, 0)?;
         linker.func_wrap("env", "__flush", |mut caller: Caller<'_, BlockState>, at: i32| {
             let memory = memory(&mut caller)?;
             let (bytes, state) = memory.data_and_store_mut(&mut caller);
@@ -101,30 +76,65 @@ impl Abi for Metashrew {
             }
             Ok(())
         })?;
-        linker.func_wrap("env", "__log", |mut caller: Caller<'_, BlockState>, at: i32| {
-            let memory = memory(&mut caller)?;
-            let (bytes, state) = memory.data_and_store_mut(&mut caller);
-            state.log(buffer(bytes, at)?);
-            Ok(())
-        })?;
-        linker.func_wrap(
-            "env",
-            "abort",
-            |mut caller: Caller<'_, BlockState>,
-             message: i32,
-             _file: i32,
-             line: i32,
-             column: i32|
-             -> Result<()> {
-                let memory = memory(&mut caller)?;
-                let (bytes, state) = memory.data_and_store_mut(&mut caller);
-                let said = text(bytes, message).map_or_else(String::new, |text| format!(": {text}"));
-                state.abort(|| format!("the guest aborted at {line}:{column}{said}"));
-                Ok(())
-            },
-        )?;
         Ok(())
     }
+}
+
+/// Defines all but what takes a flush. Of the input, so many bytes are for the host, and the guest sees what is behind them.
+pub(super) fn define(linker: &mut Linker<BlockState>, ours: usize) -> Result<()> {
+    linker.func_wrap("env", "__host_len", move |mut caller: Caller<'_, BlockState>| {
+        called(&mut caller);
+        behind(caller.data().input(), ours).len() as i32
+    })?;
+    linker.func_wrap("env", "__load_input", move |mut caller: Caller<'_, BlockState>, at: i32| {
+        let memory = memory(&mut caller)?;
+        let input = caller.data().input().clone();
+        Ok(memory.write(&mut caller, at as u32 as usize, behind(&input, ours))?)
+    })?;
+    linker.func_wrap("env", "__get_len", |mut caller: Caller<'_, BlockState>, key: i32| {
+        let memory = memory(&mut caller)?;
+        let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        let store = state.stored();
+        Ok(store.get(buffer(bytes, key)?).map_or(0, |value| value.len() as i32))
+    })?;
+    linker.func_wrap("env", "__get", |mut caller: Caller<'_, BlockState>, key: i32, value: i32| {
+        let memory = memory(&mut caller)?;
+        let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        let store = state.stored();
+        let Some(found) = store.get(buffer(bytes, key)?) else { return Ok(()) };
+        let at = value as u32 as usize;
+        let room = bytes.get_mut(at..at + found.len());
+        room.ok_or_else(|| format_err!("__get: the value does not fit the memory at {at:#x}"))?
+            .copy_from_slice(found);
+        Ok(())
+    })?;
+    linker.func_wrap("env", "__log", |mut caller: Caller<'_, BlockState>, at: i32| {
+        let memory = memory(&mut caller)?;
+        let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        state.log(buffer(bytes, at)?);
+        Ok(())
+    })?;
+    linker.func_wrap(
+        "env",
+        "abort",
+        |mut caller: Caller<'_, BlockState>,
+         message: i32,
+         _file: i32,
+         line: i32,
+         column: i32|
+         -> Result<()> {
+            let memory = memory(&mut caller)?;
+            let (bytes, state) = memory.data_and_store_mut(&mut caller);
+            let said = text(bytes, message).map_or_else(String::new, |text| format!(": {text}"));
+            state.abort(|| format!("the guest aborted at {line}:{column}{said}"));
+            Ok(())
+        },
+    )?;
+    Ok(())
+}
+
+fn behind(input: &[u8], ours: usize) -> &[u8] {
+    input.get(ours..).unwrap_or_default()
 }
 
 /// A string of AssemblyScript, which is UTF-16 with its length in bytes before it; none where the pointer leads to none.
@@ -138,7 +148,7 @@ fn text(memory: &[u8], at: i32) -> Option<String> {
 }
 
 /// The bytes that an arraybuffer pointer stands for.
-fn buffer(memory: &[u8], at: i32) -> Result<&[u8]> {
+pub(super) fn buffer(memory: &[u8], at: i32) -> Result<&[u8]> {
     let at = at as u32 as usize;
     let length = at.checked_sub(4).and_then(|start| memory.get(start..at));
     let length = length.and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);

@@ -8,6 +8,7 @@ mod metashrew;
 mod state;
 mod store;
 mod substreams;
+mod view;
 mod wasi;
 
 use std::fmt;
@@ -17,7 +18,7 @@ use anyhow::Context;
 use reset_strategies::Session;
 use reset_strategies::module::{Facts, Import};
 use serde::{Deserialize, Serialize};
-use wasmparser::{ExternalKind, FuncType, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{ExternalKind, FuncType, Parser, Payload, ValType, Validator, WasmFeatures};
 use wasmtime::{Caller, Extern, Linker, Memory, Module, Result, bail};
 
 pub use self::hash::{digest_of_nothing, hex};
@@ -25,9 +26,11 @@ pub use self::metashrew::Metashrew;
 pub use self::state::{BlockState, Outcome, deadline, timed_out};
 pub use self::store::{Base, Entries, Shared, Store, digest};
 pub use self::substreams::Substreams;
+pub use self::view::View;
 pub use self::wasi::Wasi;
 use super::blocks::{Block, Trace};
 use crate::hosts::Calls;
+use crate::prose::nearest;
 
 /// An ABI: what a guest may import, and how a block is run in it.
 pub trait Abi: Sized {
@@ -194,6 +197,7 @@ spoken! {
     Wasi,
     Metashrew,
     Substreams,
+    View,
 }
 
 impl Default for Spoken {
@@ -219,6 +223,17 @@ impl Spoken {
             .map_err(|lacking| anyhow::anyhow!("it speaks no ABI of this host: {}", lacking.join("; ")))?;
         anyhow::ensure!(interface.memory, "it exports no `{MEMORY}`, where blocks are loaded");
         Ok(abi)
+    }
+
+    /// The ABI of a valid module whose exports answer requests.
+    ///
+    /// # Errors
+    /// When one of them cannot: what it is, and what belongs there.
+    pub fn views(module: &[u8], exports: &[String]) -> anyhow::Result<Self> {
+        let interface = Interface::read(module)?;
+        let view = View::asked(&interface, exports).map_err(anyhow::Error::msg)?;
+        anyhow::ensure!(interface.memory, "it exports no `{MEMORY}`, where requests are loaded");
+        Ok(Self::View(view))
     }
 
     /// Whether a guest may import that.
@@ -247,6 +262,8 @@ const MEMORY: &str = "memory";
 #[derive(Debug, Default)]
 pub struct Interface {
     functions: Vec<(String, FuncType)>,
+    /// What else it exports, and what each is.
+    others: Vec<(String, &'static str)>,
     memory: bool,
     /// What it imports, each with its module.
     imports: Vec<(String, String)>,
@@ -268,8 +285,14 @@ impl Interface {
                         let kind = types[types.core_function_at(export.index)].unwrap_func();
                         found.functions.push((export.name.into(), kind.clone()));
                     }
-                    ExternalKind::Memory => found.memory |= export.name == MEMORY,
-                    _ => {}
+                    ExternalKind::Memory => {
+                        found.memory |= export.name == MEMORY;
+                        found.others.push((export.name.into(), "memory"));
+                    }
+                    ExternalKind::Table => found.others.push((export.name.into(), "table")),
+                    ExternalKind::Global => found.others.push((export.name.into(), "global")),
+                    ExternalKind::Tag => found.others.push((export.name.into(), "tag")),
+                    ExternalKind::FuncExact => {}
                 }
             }
         }
@@ -279,6 +302,12 @@ impl Interface {
     /// Whether it imports something of that kind.
     fn imports(&self, is: impl Fn(&str, &str) -> bool) -> bool {
         self.imports.iter().any(|(module, name)| is(module, name))
+    }
+
+    /// The name of a function that is probably meant by another one.
+    fn nearest(&self, name: &str) -> String {
+        let names: Vec<_> = self.functions.iter().map(|(known, _)| known.clone()).collect();
+        nearest(name, &names)
     }
 
     /// The type of the function of that name.
@@ -308,6 +337,12 @@ fn runs_alone(interface: &Interface, handler: Option<&str>) -> Result<(), String
         ));
     }
     Ok(())
+}
+
+/// A function's type, as it is written.
+fn signature(params: &[ValType], results: &[ValType]) -> String {
+    let list = |types: &[ValType]| types.iter().map(ValType::to_string).collect::<Vec<_>>().join(", ");
+    format!("({}) -> ({})", list(params), list(results))
 }
 
 /// Notes that the guest has called, and lets its deadline pass if this is the place.

@@ -26,6 +26,8 @@ pub struct BlockState {
     read: usize,
     /// How often the guest has asked for what only a host can know.
     asked: u64,
+    /// What the guest has answered, where its ABI has it answer.
+    answer: Vec<u8>,
     /// What the block has done to the store, where its ABI lets a guest look at the store as it was before.
     changes: Vec<Change>,
     interrupt: Option<Interrupt>,
@@ -97,6 +99,7 @@ impl BlockState {
             abort: None,
             read: 0,
             asked: 0,
+            answer: Vec::new(),
             changes: Vec::new(),
             interrupt: None,
             waits: false,
@@ -118,6 +121,7 @@ impl BlockState {
     pub fn begin(&mut self, input: Arc<[u8]>) {
         self.input = input;
         (self.read, self.asked) = (0, 0);
+        self.answer.clear();
         self.changes.clear();
         self.flushed = None;
     }
@@ -139,6 +143,8 @@ impl BlockState {
             Some("the block's input")
         } else if !self.log.is_empty() {
             Some("what the block logged")
+        } else if !self.answer.is_empty() {
+            Some("what the block answered")
         } else if !self.changes.is_empty() {
             Some("what the block changed")
         } else if self.asked > 0 {
@@ -168,6 +174,17 @@ impl BlockState {
         if let Some(hash) = &mut self.flushed {
             parts.iter().for_each(|part| hash.update(part));
         }
+    }
+
+    /// Keeps a copy of what the guest answers, which leaves the guest as what it flushes does.
+    pub(super) fn answered(&mut self, answer: &[u8]) {
+        self.flushed(&[answer]);
+        self.answer = answer.to_vec();
+    }
+
+    /// What the guest has answered; nothing where it has not, and where its ABI has no answers.
+    pub fn answer(&self) -> &[u8] {
+        &self.answer
     }
 
     /// The next so many bytes of the input, or what is left of it.

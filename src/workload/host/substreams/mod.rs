@@ -17,7 +17,7 @@ use wasmparser::{FuncType, ValType};
 use wasmtime::{Caller, Linker, Result, format_err};
 
 use super::state::LOG_BYTES;
-use super::{Abi, BlockState, Given, Interface, MEMORY, memory};
+use super::{Abi, BlockState, Given, Interface, MEMORY, memory, signature};
 use crate::hosts::Calls;
 use crate::workload::blocks::{self, Block, Trace, firehose};
 
@@ -156,12 +156,6 @@ impl Abi for Substreams {
         changes::define(linker)?;
         reads::define(linker, calls)
     }
-}
-
-/// A function's type, as it is written.
-fn signature(params: &[ValType], results: &[ValType]) -> String {
-    let list = |types: &[ValType]| types.iter().map(ValType::to_string).collect::<Vec<_>>().join(", ");
-    format!("({}) -> ({})", list(params), list(results))
 }
 
 /// How many bytes the block has.
