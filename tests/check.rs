@@ -191,6 +191,8 @@ fn unusable_input_is_refused_by_name() {
     refused(&|run| run.record.machine.class = "another".into(), "a class needs a baseline of its own");
     refused(&|run| run.record.workloads[0].module_sha256 = "33".repeat(32), "ran another module in each run");
     refused(&|run| run.record.workloads[0].trace_sha256 = "33".repeat(32), "ran other blocks in each run");
+    let filled = |run: &mut Run| run.record.workloads[0].filled_from_sha256 = Some("33".repeat(32));
+    refused(&filled, "other blocks filled the store of `stress/touch dirty=256` in each run");
     refused(&|run| run.record.workloads[0].name = "stress/other".into(), "no workload in common");
     refused(&|run| run.record.baseline = STRATEGY.into(), "not the same figure");
     refused(&|run| run.record.schema = 2, "has schema 2, and this program reads 1");

@@ -17,7 +17,7 @@ use crate::measure::warm;
 use crate::protocol::schedule::Schedule;
 use crate::protocol::staging;
 use crate::protocol::{Spec, lacks};
-use crate::workload::host::{Base, BlockState};
+use crate::workload::host::{Base, BlockState, Entries};
 
 /// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
 const ALLOWANCE: u64 = 3;
@@ -59,7 +59,7 @@ impl Ground {
         // The parent may be another build, which has strategies that this one has not.
         let strategy = find(&spec.strategy).ok_or_else(|| Lacking(spec.strategy.clone()))?;
         let trace = staging::read_trace(&spec.trace)?;
-        let base = base(spec);
+        let base = base(spec)?;
         let wasm = files::read(&spec.module)?;
         warm::warm(spec.warm_bytes)?;
         stages.skip();
@@ -102,9 +102,10 @@ impl Ground {
 }
 
 /// What stores begin with.
-fn base(spec: &Spec) -> Arc<Base> {
-    let entries = spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
-    Arc::new(Base::new(entries.collect()))
+fn base(spec: &Spec) -> Result<Arc<Base>> {
+    let mut entries = spec.filled.as_deref().map_or_else(|| Ok(Entries::new()), staging::read_store)?;
+    entries.extend(spec.store.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())));
+    Ok(Arc::new(Base::new(entries)))
 }
 
 impl Spec {

@@ -63,6 +63,9 @@ pub fn common(a: &Saved, b: &Saved) -> Result<Common> {
             Some(other) if other.trace_sha256 != workload.trace_sha256 => {
                 left_out.push(format!("`{shown}` ran other blocks in each run: left out"));
             }
+            Some(other) if other.filled_from_sha256 != workload.filled_from_sha256 => {
+                left_out.push(format!("other blocks filled the store of `{shown}` in each run: left out"));
+            }
             Some(_) => {
                 common.workloads.insert((workload.name.clone(), canonical(&workload.params)));
             }

@@ -19,6 +19,7 @@ use crate::machine::{Machine, Noise, Zeroing};
 use crate::measure::row::Params;
 use crate::prose::{enumerated, printable};
 use crate::protocol::Planted;
+use crate::workload::filled::Filled;
 use crate::workload::{Heights, Workload, host};
 
 /// Version of `run.json`. Keys may be added freely; renaming one raises it.
@@ -113,6 +114,9 @@ pub struct WorkloadRecord {
     /// Of all blocks one after the other.
     pub trace_sha256: String,
     pub trace_bytes: u64,
+    /// Of the blocks that filled the store, where inputs are requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled_from_sha256: Option<String>,
 }
 
 impl Record {
@@ -228,6 +232,7 @@ impl WorkloadRecord {
             heights: workload.heights,
             trace_sha256: host::hex(&trace.finalize()),
             trace_bytes: workload.trace.iter().map(|input| input.len() as u64).sum(),
+            filled_from_sha256: workload.filled.as_ref().map(Filled::blocks_sha256),
         }
     }
 }

@@ -48,6 +48,9 @@ pub struct Spec {
     pub trace: PathBuf,
     /// Keys that the host's store begins with.
     pub store: BTreeMap<String, String>,
+    /// What indexing has stored before (see [`staging`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled: Option<PathBuf>,
     /// Instances at once, each on a thread of its own.
     pub threads: u32,
     /// Where compiled modules are kept.
@@ -77,6 +80,7 @@ impl Spec {
             abi: workload.abi.clone(),
             trace: staged.trace.clone(),
             store: workload.store.clone(),
+            filled: staged.filled.clone(),
             threads: workload.threads,
             cache: staged.cache.clone(),
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),

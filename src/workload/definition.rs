@@ -180,6 +180,7 @@ impl Definition {
             trace,
             heights,
             store,
+            filled: None,
             threads: host("threads").map_or(Ok(1), u32::try_from).context("parameter `threads`")?,
             params,
         })

@@ -3,6 +3,7 @@
 pub mod blocks;
 pub mod bundled;
 pub mod definition;
+pub mod filled;
 pub mod host;
 pub mod landscape;
 pub mod module_file;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use blocks::{Heights, Known};
+use filled::Filled;
 use host::Spoken;
 
 use crate::measure::row::Params;
@@ -37,6 +39,8 @@ pub struct Workload {
     pub heights: Option<Heights>,
     /// Keys that are in the host's store before the first block.
     pub store: BTreeMap<String, String>,
+    /// What indexing has stored there before, where inputs are requests.
+    pub filled: Option<Filled>,
     /// Instances at once, each on a thread of its own.
     pub threads: u32,
     /// Parameters that distinguish this workload from others of the same name.

@@ -58,6 +58,7 @@ pub fn workload(
         abi,
         heights: trace.heights(),
         store: std::collections::BTreeMap::new(),
+        filled: None,
         threads: 1,
         // Two functions of one module are two workloads.
         params: taken.handler.map(|handler| ("handler".to_owned(), handler.into())).into_iter().collect(),

@@ -83,6 +83,7 @@ impl Run {
             heights: None,
             trace_sha256: "22".repeat(32),
             trace_bytes: 1,
+            filled_from_sha256: None,
         });
         let pair = Some(1.001);
         let (old, counts, resident) = (Vec::new(), Vec::new(), Vec::new());

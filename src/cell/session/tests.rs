@@ -51,6 +51,7 @@ fn laid(strategy: &str, wat: &str, trace: &[&[u8]]) -> Laid {
         trace: trace.iter().map(|block| Arc::from(*block)).collect(),
         heights: None,
         store: Default::default(),
+        filled: None,
         threads: 1,
         params: Default::default(),
     };
