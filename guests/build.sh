@@ -7,7 +7,7 @@
 set -eu
 
 target=wasm32-unknown-unknown
-guests="allocate blocktracker chunked lru noop substreams touch utxo"
+guests="allocate blocktracker chunked lru noop substreams touch utxo view"
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here"
 

@@ -6,6 +6,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::hosts::{self, Host};
+use crate::workload::Workload;
+use crate::workload::host::Spoken;
 
 /// Which strategies and workloads.
 #[derive(Debug, Default, Args)]
@@ -57,9 +59,21 @@ pub struct Own {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct OnHost {
     /// Run everything as that host does, such as `metashrew`: its engine settings, its kind of calls, and its own way of making
-    /// an instance as the baseline. `resetbench list` shows all.
-    #[arg(long, value_name = "NAME", default_value = hosts::DEFAULT, value_parser = hosts::find)]
-    pub host: &'static Host,
+    /// an instance as the baseline. `resetbench list` shows all. Unless it is given: `metashrew`, or `metashrew-view` where all
+    /// that is run is views.
+    #[arg(long, value_name = "NAME", value_parser = hosts::find)]
+    pub host: Option<&'static Host>,
+}
+
+impl OnHost {
+    /// The host that is asked for, or the one that such workloads have.
+    pub fn of(self, workloads: &[Workload]) -> &'static Host {
+        let views = |workload: &Workload| matches!(workload.abi, Spoken::View(_));
+        self.host.unwrap_or_else(|| match workloads {
+            [_, ..] if workloads.iter().all(views) => hosts::views(),
+            _ => Default::default(),
+        })
+    }
 }
 
 /// What a verb that measures writes and prints.

@@ -23,7 +23,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub budget: Option<Duration>,
 
-    /// Which workloads: those of indexers and the like, or the landscape of dirty pages, shapes and sizes.
+    /// Which workloads: those of indexers and the like, those that answer views, or the landscape of dirty pages, shapes and
+    /// sizes.
     #[arg(long, value_enum, default_value = "standard")]
     pub suite: Suite,
 
@@ -93,6 +94,8 @@ pub enum Suite {
     /// The bundled workloads, or those that are asked for.
     #[default]
     Standard,
+    /// The bundled views, on requests instead of blocks.
+    Views,
     /// `stress/touch` over dirty pages, shape, motion, image, growth, history and threads, as far as the time goes.
     Landscape,
 }

@@ -23,6 +23,9 @@ pub const TICKS: u64 = 20;
 /// The host of those who name none: the one whose ABI the workloads speak, as its indexers run today.
 pub const DEFAULT: &str = "metashrew";
 
+/// The same for views: as it answers them.
+const VIEWS: &str = "metashrew-view";
+
 /// Wasmtime as it comes.
 const PLAIN: &str = "plain";
 
@@ -151,6 +154,11 @@ pub fn find(name: &str) -> Result<&'static Host, String> {
 /// Wasmtime as it comes: what is measured apart from any host, and what results were measured on that do not say it.
 pub fn plain() -> &'static Host {
     find(PLAIN).expect("it is one of the files")
+}
+
+/// The host of those who name none, where all that runs is views.
+pub fn views() -> &'static Host {
+    find(VIEWS).expect("it is one of the files")
 }
 
 /// The name of [`plain`], for what is read from files that are older than hosts.

@@ -114,7 +114,9 @@ fn scenarios(args: &PoliciesArgs) -> Result<Vec<Workload>> {
     let given = args.own.module.is_some() || args.own.blocks.is_some() || !args.filter.workloads.is_empty();
     let found = if given {
         // The small parameters, as for `verify`: ten thousand blocks take long enough.
-        let found = workloads(&args.filter, &args.own, &args.params, true, |_| true)?;
+        let found = workloads(&args.filter, &args.own, &args.params, true, |definition| {
+            definition.category != "view"
+        })?;
         found.into_iter().map(|workload| (workload, None)).collect()
     } else {
         scenario::defaults()?

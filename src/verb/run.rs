@@ -24,6 +24,7 @@ use crate::machine::pinning::Pinning;
 use crate::machine::{self, pace};
 use crate::progress::Progress;
 use crate::workload::Workload;
+use crate::workload::definition::Definition;
 use crate::workload::landscape::Part;
 
 /// How long the machine's noise is watched before a run.
@@ -47,21 +48,24 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 /// # Errors
 /// As [`run`].
 pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
-    let mut contenders = Plan::with_yardsticks(strategies(&args.filter.strategies)?, args.on.host);
-    contenders.extend(args.aa.then(|| Contender::again(args.on.host)));
+    let strategies = strategies(&args.filter.strategies)?;
+    let wanted = (args.suite == Suite::Landscape).then(|| part(args)).transpose()?;
+    let workloads = if wanted.is_some() { Vec::new() } else { suite(args)? };
+    let host = args.on.of(&workloads);
+    let mut contenders = Plan::with_yardsticks(strategies, host);
+    contenders.extend(args.aa.then(|| Contender::again(host)));
     if let Some(against) = &args.against {
         contenders = Plan::with_build(contenders, &Build::ask(against)?);
     }
     for plant in &args.plants {
         plant.within(&mut contenders)?;
     }
-    let wanted = (args.suite == Suite::Landscape).then(|| part(args)).transpose()?;
     let effort = args.profile.effort();
     let budget = args.budget.unwrap_or(effort.budget);
     let plan = Plan {
-        host: args.on.host,
+        host,
         contenders,
-        workloads: if wanted.is_some() { Vec::new() } else { usual(args)? },
+        workloads,
         effort: Effort { budget, long_blocks: args.long_blocks, ..effort },
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: pace::seconds(args.timeout, 60),
@@ -196,11 +200,17 @@ fn part(args: &RunArgs) -> Result<Part> {
     Part::new(pairs(&args.params)?)
 }
 
-/// Other compilers' guests are there for the verifier, the empty one for the harness, and the chunked one for
-/// `determinism`.
-fn usual(args: &RunArgs) -> Result<Vec<Workload>> {
-    workloads(&args.filter, &args.own, &args.params, args.profile.is_quick(), |definition| {
-        definition.category != "foreign"
-            && !["stress/noop", "stress/allocate-chunked"].contains(&definition.name.as_str())
-    })
+/// The workloads of a suite. Other compilers' guests are there for the verifier, the empty one for the harness, and the chunked
+/// one for `determinism`; what serves views is measured where it is asked for.
+fn suite(args: &RunArgs) -> Result<Vec<Workload>> {
+    let views = args.suite == Suite::Views;
+    if views && (args.own.module.is_some() || !args.filter.workloads.is_empty()) {
+        bail!("--suite views has workloads of its own: leave it out to choose others");
+    }
+    let chosen = |definition: &Definition| match &*definition.category {
+        "view" => views,
+        "foreign" => false,
+        _ => !views && !["stress/noop", "stress/allocate-chunked"].contains(&&*definition.name),
+    };
+    workloads(&args.filter, &args.own, &args.params, args.profile.is_quick(), chosen)
 }

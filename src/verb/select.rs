@@ -6,9 +6,11 @@ use wildmatch::WildMatch;
 
 use crate::cli::{Filter, Own};
 use crate::measure::row::Params;
+use crate::progress::Progress;
 use crate::prose::{nearest, printable};
 use crate::workload::blocks::Trace;
 use crate::workload::definition::Definition;
+use crate::workload::filled::Filled;
 use crate::workload::host::{Given, Spoken};
 use crate::workload::{Workload, bundled, one_block, user};
 
@@ -75,7 +77,7 @@ pub fn workloads(
     quick: bool,
     usual: impl Fn(&Definition) -> bool,
 ) -> Result<Vec<Workload>> {
-    let found = match &own.module {
+    let mut found = match &own.module {
         Some(_) if !filter.workloads.is_empty() => {
             bail!("--module runs your own indexer: it cannot be combined with --workload")
         }
@@ -89,7 +91,27 @@ pub fn workloads(
     if !one.is_empty() {
         eprintln!("note: {}", one_block(&one));
     }
+    fill(&mut found)?;
     Ok(found)
+}
+
+/// Fills the stores of those that have requests, those that are filled alike once.
+fn fill(found: &mut [Workload]) -> Result<()> {
+    let progress = Progress::new(false);
+    let mut done: Vec<Filled> = Vec::new();
+    for Workload { name, filled, .. } in found {
+        let Some(filled) = filled else { continue };
+        if let Some(known) = done.iter().find(|known| known.is_like(filled)) {
+            *filled = known.clone();
+            continue;
+        }
+        filled
+            .fill(|at, of| progress.say(&format!("{name}: fills its store, block {} of {of}", at + 1)))
+            .with_context(|| name.clone())?;
+        done.push(filled.clone());
+    }
+    progress.finish();
+    Ok(())
 }
 
 /// Bundled workloads.
@@ -110,8 +132,8 @@ fn guests(
     }
     let all: Vec<_> = named.iter().collect();
     let picked = if filter.workloads.is_empty() {
-        let indexers = |d: &Definition| given.is_none() || d.category == "indexer";
-        all.into_iter().filter(|(_, d)| usual(d) && indexers(d)).collect()
+        let takes_blocks = |d: &Definition| ["indexer", "view"].contains(&&*d.category);
+        all.into_iter().filter(|(_, d)| usual(d) && (given.is_none() || takes_blocks(d))).collect()
     } else {
         matching("workload", &filter.workloads, &all, |(_, definition)| definition.name.clone())?
     };

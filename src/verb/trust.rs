@@ -60,22 +60,20 @@ const BY_CHANCE: usize = 20;
 /// When no child can be started.
 pub fn run(args: &TrustArgs) -> Result<ExitCode> {
     let workload = workload(args)?;
+    let host = args.on.of(std::slice::from_ref(&workload));
     if !args.quiet_core {
         // It ends with this process.
         thread::spawn(busy);
     }
     let mut trials = Vec::new();
-    let aa = std::iter::repeat_n(Contender::again(args.on.host), args.aa);
+    let aa = std::iter::repeat_n(Contender::again(host), args.aa);
     let planted = [Wasted::Execute, Wasted::Reset].into_iter().flat_map(|what| {
-        std::iter::repeat_n(
-            Contender::planted(args.on.host, Planted { what, amount: args.per_mille }),
-            args.planted,
-        )
+        std::iter::repeat_n(Contender::planted(host, Planted { what, amount: args.per_mille }), args.planted)
     });
     for contender in aa.chain(planted) {
         let seconds = if contender.planted.is_some() { args.seconds } else { args.aa_seconds };
         let time = Duration::from_secs_f64(seconds);
-        let trial = trial(args.on.host, contender, &workload, time, args.launches)?;
+        let trial = trial(host, contender, &workload, time, args.launches)?;
         eprintln!("{}", serde_json::to_string(&trial)?);
         trials.push(trial);
     }

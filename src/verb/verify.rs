@@ -35,7 +35,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
         }))),
     };
     let matrix = Matrix {
-        host: args.on.host,
+        host: args.on.of(&workloads),
         strategies: &strategies,
         workloads: &workloads,
         schedules: &schedules,

@@ -40,6 +40,10 @@ static ALL: &[Bundled] = bundled! {
     "other/edge", "edge";
     "substreams", "substreams";
     "other/growth", "growth";
+    "views/balance", "view";
+    "views/outputs", "view";
+    "views/simulate", "view";
+    "views/mixed", "view";
 };
 
 /// All bundled workloads, those that are measured by default first.

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::Workload;
 use super::blocks::{Block, Trace, firehose};
+use super::filled::Filled;
 use super::host::Spoken;
+use super::requests::{Made, Viewed};
 use crate::measure::row::Params;
 
 /// A workload before its parameters and blocks are settled.
@@ -19,7 +21,7 @@ use crate::measure::row::Params;
 pub struct Definition {
     /// `group/name`.
     pub name: String,
-    /// `indexer`, `stress` or `foreign`.
+    /// `indexer`, `view`, `stress` or `foreign`.
     pub category: String,
     /// File name of the prebuilt module.
     pub module: String,
@@ -43,12 +45,16 @@ pub struct Definition {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TraceDefinition {
-    /// Bitcoin blocks of the main network, as they are or as another chain's tools have them, or words made of the parameters.
+    /// Bitcoin blocks of the main network, as they are or as another chain's tools have them, requests that are made of them, or
+    /// words made of the parameters.
     pub kind: TraceKind,
+    /// The views that requests are for.
+    #[serde(default)]
+    pub views: Vec<Viewed>,
     /// The parameters that follow the height, each as a 32-bit little-endian word.
     #[serde(default)]
     pub words: Vec<String>,
-    /// How many blocks a trace of words has.
+    /// How many blocks a trace of words has, or how many requests.
     #[serde(default = "word_blocks")]
     pub length: u32,
     /// Keys of the host's store and the parameters whose decimals they hold.
@@ -64,11 +70,13 @@ pub enum TraceKind {
     Bitcoin,
     /// The same blocks as protobuf messages, of each the first `transactions`.
     Firehose,
+    /// Requests to views of the module, once it has stored what it makes of the blocks.
+    Requests,
     /// 32-bit words.
     Words,
 }
 
-/// What a guest flushes for a literal input.
+/// What a guest flushes for a literal input, or answers.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
@@ -77,7 +85,7 @@ pub struct Expect {
     /// Parameters that differ from the defaults.
     #[serde(default)]
     pub params: Params,
-    /// SHA-256 of all flushed bytes, in hex.
+    /// SHA-256 of all flushed bytes, or of the answer, in hex.
     pub flush_sha256: String,
 }
 
@@ -133,7 +141,9 @@ impl Definition {
         if let Some(kib) = host("image_kib") {
             module = with_image(&module, IMAGE_AT, &image(kib))?;
         }
-        let abi = Spoken::by(&module, None).with_context(|| self.module.clone())?;
+        let module: Arc<[u8]> = module.into();
+        let mut filled = None;
+        let mut abi = Spoken::by(&module, None).with_context(|| self.module.clone())?;
         let blocks = || given.cloned().unwrap_or_else(Trace::mainnet);
         let (trace, heights) = match self.trace.kind {
             TraceKind::Words => {
@@ -153,6 +163,17 @@ impl Definition {
             TraceKind::Bitcoin => {
                 let trace = blocks();
                 (inputs(&abi, &trace.blocks), trace.heights())
+            }
+            TraceKind::Requests => {
+                let blocks = blocks().blocks;
+                let most_kib =
+                    u32::try_from(host("grow_kib").unwrap_or(0)).context("parameter `grow_kib`")?;
+                let made = Made::of(&blocks, self.number(&params, "seed")?, most_kib)?;
+                let requests = made.requests(&self.trace.views, self.trace.length)?;
+                filled = Some(Filled::by(module.clone(), abi.clone(), inputs(&abi, &blocks)));
+                let exports: Vec<_> = self.trace.views.iter().map(|view| view.export().to_owned()).collect();
+                abi = Spoken::views(&module, &exports).with_context(|| self.module.clone())?;
+                (requests, None)
             }
             TraceKind::Firehose => {
                 let trace = blocks();
@@ -175,12 +196,12 @@ impl Definition {
             name: self.name.clone(),
             category: self.category.clone(),
             summary: self.summary.clone(),
-            module: module.into(),
+            module,
             abi,
             trace,
             heights,
             store,
-            filled: None,
+            filled,
             threads: host("threads").map_or(Ok(1), u32::try_from).context("parameter `threads`")?,
             params,
         })

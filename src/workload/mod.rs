@@ -8,6 +8,7 @@ pub mod host;
 pub mod landscape;
 pub mod module_file;
 pub mod packed;
+pub mod requests;
 pub mod scarcity;
 pub mod user;
 
@@ -25,7 +26,7 @@ use crate::measure::row::Params;
 pub struct Workload {
     /// `group/name`.
     pub name: String,
-    /// Kind of workload: `indexer`, `stress`, `foreign` or `user`.
+    /// Kind of workload: `indexer`, `view`, `stress`, `foreign` or `user`.
     pub category: String,
     /// What it does, in a line.
     pub summary: String,

@@ -1,9 +1,11 @@
 //! What an indexer works with: its input, its log, and the host's store behind a cache.
 
+mod answer;
 mod growing;
 mod input;
 mod store;
 
+pub use answer::answer;
 pub use input::{Input, input};
 pub use store::{append, cached, flush, get, set};
 
