@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use crate::hosts::{self, Host};
 use crate::workload::Workload;
 use crate::workload::host::Spoken;
+use crate::workload::requests::Asked;
 
 /// Which strategies and workloads.
 #[derive(Debug, Default, Args)]
@@ -34,6 +35,18 @@ pub struct Own {
     /// and nothing else.
     #[arg(long, value_name = "EXPORT", requires = "module")]
     pub handler: Option<String>,
+
+    /// Ask a view of the module, an export that takes nothing and returns where its answer is, instead of running blocks:
+    /// blocks fill the store that it answers from. The request is hex, or those of a file: on each line one in hex, or the whole
+    /// file where it is no text. `balance*3=@FILE` asks each three times. Can be repeated; requests are mixed evenly.
+    #[arg(
+        long = "view",
+        value_name = "EXPORT=HEX|@FILE",
+        requires = "module",
+        conflicts_with = "handler",
+        value_parser = OsStringValueParser::new().try_map(Asked::parse)
+    )]
+    pub views: Vec<Asked>,
 
     /// Refuse a module that imports functions which this host does not offer. Without this, as with metashrew, such a function
     /// traps when it is called, and the block fails.

@@ -30,6 +30,10 @@ pub struct InspectArgs {
     #[arg(value_name = "FILE")]
     pub module: PathBuf,
 
+    /// Judge the module as one of which this export answers requests. Can be repeated.
+    #[arg(long = "view", value_name = "EXPORT")]
+    pub views: Vec<String>,
+
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -25,7 +25,10 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         .map(|strategy| (*strategy, strategy.judge(&facts), strategy.support(&facts)))
         .collect();
     // A module that speaks no ABI can be judged all the same.
-    let abi = Spoken::by(&wasm, None);
+    let abi = match &args.views[..] {
+        [] => Spoken::by(&wasm, None),
+        views => Ok(Spoken::views(&wasm, views).with_context(|| format!("{shown} cannot answer views"))?),
+    };
     let traps = user::foreign(abi.as_ref().ok(), &facts);
     tell(args.json, &as_json(&judged, abi.as_ref().ok(), &traps), || {
         let mut text = as_text(&shown, &judged);

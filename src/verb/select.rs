@@ -82,7 +82,8 @@ pub fn workloads(
             bail!("--module runs your own indexer: it cannot be combined with --workload")
         }
         Some(module) => {
-            let taken = user::Taken { strict_imports: own.strict_imports, handler: own.handler.as_deref() };
+            let (strict_imports, handler) = (own.strict_imports, own.handler.as_deref());
+            let taken = user::Taken { strict_imports, handler, views: &own.views };
             vec![user::workload(module, taken, |abi| given_blocks(own, abi))?]
         }
         None => guests(filter, params, quick, given_blocks(own, &Spoken::default())?.as_ref(), usual)?,

@@ -18,5 +18,6 @@ mod run;
 mod schemas;
 mod substreams;
 mod terminal;
+mod views;
 mod wasi;
 mod written;
