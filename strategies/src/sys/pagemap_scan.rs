@@ -98,21 +98,28 @@ impl Select {
     }
 }
 
-/// How many regions one call may report. The scan goes on where the vector was full, so that this is a matter of
+/// How many regions one call may report at most. The scan goes on where the vector was full, so that this is a matter of
 /// speed only: 512 regions are 12 KiB, which stays in the first-level cache.
 const REGIONS: usize = 512;
+
+/// How many it may report at least. The kernel allocates as many as it is asked for, and 512 of them take it longer than
+/// passing over a megabyte: the first call asks for what the last scan that found
+/// any would have needed.
+const FEW: usize = 16;
 
 /// Scans this process.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     pagemap: File,
     regions: Box<[PageRegion]>,
+    /// Regions that the first call of the next scan may report.
+    expected: usize,
 }
 
 impl Scanner {
     pub(crate) fn open() -> io::Result<Self> {
         let pagemap = File::open("/proc/self/pagemap")?;
-        Ok(Self { pagemap, regions: vec![PageRegion::default(); REGIONS].into() })
+        Ok(Self { pagemap, regions: vec![PageRegion::default(); REGIONS].into(), expected: FEW })
     }
 
     /// Calls `found` with each run of addresses that matches; returns the number of system calls.
@@ -123,9 +130,7 @@ impl Scanner {
         mut found: impl FnMut(Range<usize>),
     ) -> io::Result<u64> {
         let (mask, inverted, anyof) = select.masks();
-        let arg = ScanArg {
-            vec: self.regions.as_mut_ptr().addr() as u64,
-            vec_len: self.regions.len() as u64,
+        let what = ScanArg {
             category_inverted: inverted,
             category_mask: mask,
             category_anyof_mask: anyof,
@@ -133,7 +138,7 @@ impl Scanner {
             return_mask: category::WRITTEN,
             ..ScanArg::default()
         };
-        self.walk(addresses, arg, |regions| {
+        self.report(addresses, what, |regions| {
             for region in regions {
                 found(region.start as usize..region.end as usize);
             }
@@ -147,14 +152,12 @@ impl Scanner {
         addresses: Range<usize>,
         mut found: impl FnMut(Range<usize>, bool),
     ) -> io::Result<u64> {
-        let arg = ScanArg {
-            vec: self.regions.as_mut_ptr().addr() as u64,
-            vec_len: self.regions.len() as u64,
+        let what = ScanArg {
             category_anyof_mask: category::PRESENT | category::SWAPPED,
             return_mask: category::PFNZERO,
             ..ScanArg::default()
         };
-        self.walk(addresses, arg, |regions| {
+        self.report(addresses, what, |regions| {
             for region in regions {
                 found(region.start as usize..region.end as usize, region.categories & category::PFNZERO != 0);
             }
@@ -166,32 +169,57 @@ impl Scanner {
     ///
     /// Without a vector to report to, the kernel sets one bit of each page-table entry and does nothing else.
     pub(crate) fn protect(&mut self, addresses: Range<usize>) -> io::Result<u64> {
-        let flags = WP_MATCHING | CHECK_WPASYNC;
-        self.walk(
-            addresses,
-            ScanArg {
-                flags,
-                category_mask: category::WRITTEN,
-                return_mask: category::WRITTEN,
-                ..ScanArg::default()
-            },
-            |_| (),
-        )
+        let what = ScanArg {
+            flags: WP_MATCHING | CHECK_WPASYNC,
+            category_mask: category::WRITTEN,
+            return_mask: category::WRITTEN,
+            ..ScanArg::default()
+        };
+        self.walk(addresses, what, 0, |_| ())
     }
 
-    fn walk(
+    /// Walks, and has what matches reported.
+    fn report(
         &mut self,
         addresses: Range<usize>,
         what: ScanArg,
         mut found: impl FnMut(&[PageRegion]),
     ) -> io::Result<u64> {
+        let mut regions = 0;
+        let calls = self.walk(addresses, what, self.expected, |some| {
+            regions += some.len();
+            found(some);
+        })?;
+        // An empty range says nothing of the others. One more, since a call ends where its vector is full.
+        if regions > 0 {
+            self.expected = (regions + 1).next_power_of_two().clamp(FEW, REGIONS);
+        }
+        Ok(calls)
+    }
+
+    /// Walks; the first call may report so many regions, or none where that is 0, and each further one as many as there is
+    /// room for.
+    fn walk(
+        &mut self,
+        addresses: Range<usize>,
+        what: ScanArg,
+        expected: usize,
+        mut found: impl FnMut(&[PageRegion]),
+    ) -> io::Result<u64> {
         let mut from = addresses.start;
         let mut calls = 0;
         while from < addresses.end {
+            let room = match calls {
+                0 => expected.min(self.regions.len()),
+                _ if expected > 0 => self.regions.len(),
+                _ => 0,
+            };
             let mut arg = ScanArg {
                 size: size_of::<ScanArg>() as u64,
                 start: from as u64,
                 end: addresses.end as u64,
+                vec: if room > 0 { self.regions.as_mut_ptr().addr() as u64 } else { 0 },
+                vec_len: room as u64,
                 ..what
             };
             // SAFETY: the kernel reads and writes `arg` and at most `vec_len` regions of the vector behind `vec`, which
