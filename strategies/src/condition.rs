@@ -67,6 +67,18 @@ pub static MERGED_MEMORY: Condition = Condition {
                   written",
 };
 
+/// A fault is counted for the thread that takes it, too.
+///
+/// It holds where a host has set `Options::writes_on_calling_thread`, and for `adaptive/hot-cold` only. What breaks it is safe
+/// Rust: a `Caller`, a store's context and a slice of a memory can all be sent to another thread.
+pub static OTHER_THREADS: Condition = Condition {
+    name: "other threads",
+    must_not: "have another thread than the one that calls write to guest memory (a Caller or a slice that is given to a \
+               scoped thread, workers of io_uring), where it has said that none does",
+    consequence: "the calling thread takes no fault for it, so that a reset need not look, and the next block reads what \
+                  was written",
+};
+
 /// What holds of every strategy.
 pub(crate) static ALWAYS: [&Condition; 1] = [&IN_FLIGHT];
 

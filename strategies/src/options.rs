@@ -28,6 +28,10 @@ pub struct Options {
     pub fuel_async_yield_interval: Option<u64>,
     /// How many sessions may live at once on one engine; the size of a pool.
     pub sessions: u32,
+    /// Whether guest memory is written by no thread but those that call: `execute`, `call`, or what takes `store_mut`. Then
+    /// `adaptive/hot-cold` asks for the faults of that thread instead of those of the whole process, and other threads that
+    /// fault cost it nothing. The [condition](crate::condition::OTHER_THREADS) is the host's to keep.
+    pub writes_on_calling_thread: bool,
     /// For pools that keep memory resident: how many bytes of each slot.
     pub keep_resident: usize,
 }
@@ -43,6 +47,7 @@ impl Default for Options {
             #[cfg(feature = "async")]
             fuel_async_yield_interval: None,
             sessions: 1,
+            writes_on_calling_thread: false,
             keep_resident: 64 << 20,
         }
     }
@@ -50,11 +55,12 @@ impl Default for Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entry, deadline, fuel, sessions, keep_resident, .. } = self;
+        let Self { entry, deadline, fuel, sessions, writes_on_calling_thread, keep_resident, .. } = self;
         let mut shown = f.debug_struct("Options");
         shown.field("entry", entry).field("deadline", deadline).field("fuel", fuel);
         #[cfg(feature = "async")]
         shown.field("fuel_async_yield_interval", &self.fuel_async_yield_interval);
-        shown.field("sessions", sessions).field("keep_resident", keep_resident).finish_non_exhaustive()
+        shown.field("sessions", sessions).field("writes_on_calling_thread", writes_on_calling_thread);
+        shown.field("keep_resident", keep_resident).finish_non_exhaustive()
     }
 }

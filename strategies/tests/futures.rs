@@ -171,8 +171,12 @@ fn a_block_that_is_dropped_anywhere_leaves_nothing_behind() {
 #[test]
 fn a_block_goes_on_in_another_thread() {
     let facts = facts(GUEST);
-    for strategy in sound_in_place().into_iter().chain(registry::find("fresh/relink")) {
-        let mut session = start(strategy, GUEST, options()).unwrap();
+    let strategies = sound_in_place().into_iter().chain(registry::find("fresh/relink"));
+    for (strategy, writes_on_calling_thread) in
+        strategies.flat_map(|strategy| [false, true].map(|one| (strategy, one)))
+    {
+        let options = Options { writes_on_calling_thread, ..options() };
+        let mut session = start(strategy, GUEST, options).unwrap();
         let fresh = state(&facts, &mut session);
         for block in 0..20 {
             session.expect(0);

@@ -87,6 +87,11 @@ impl Memories {
         self.all.first().and_then(|memory| memory.tracker.refuses_hugetlb())
     }
 
+    /// Whether a tracker wants to know if threads that can have written have faulted.
+    pub(super) fn heed_faults(&self) -> bool {
+        self.all.iter().any(|memory| memory.bytes && memory.tracker.heeds_faults())
+    }
+
     /// The size of each in bytes when its snapshot was taken.
     pub(super) fn initial_sizes(&self) -> Vec<usize> {
         self.all.iter().map(|memory| memory.image.size()).collect()
@@ -113,13 +118,15 @@ impl Memories {
     /// In steps, each for all memories before the next begins: what cleans one memory may clean the others with it, and
     /// must not do so before they have been asked, nor before they are restored.
     ///
+    /// `faulted` says whether any fault was taken by a thread that can have written since the last reset, if that is known.
+    ///
     /// # Safety
     /// Until this returns, no guest code runs in the instance that owns the memories, and no slice of them is borrowed.
-    pub(super) unsafe fn reset(&mut self) -> Result<Reset, Error> {
+    pub(super) unsafe fn reset(&mut self, faulted: Option<bool>) -> Result<Reset, Error> {
         let mut done = Reset::default();
         for memory in &mut self.all {
             // SAFETY: as above.
-            unsafe { memory.look(&mut done) }.map_err(Error::kernel(CANNOT_RESTORE))?;
+            unsafe { memory.look(faulted, &mut done) }.map_err(Error::kernel(CANNOT_RESTORE))?;
         }
         for memory in &mut self.all {
             // SAFETY: as above.
@@ -210,7 +217,7 @@ impl TrackedMemory {
     ///
     /// # Safety
     /// As for [`Memories::reset`].
-    unsafe fn look(&mut self, done: &mut Reset) -> io::Result<()> {
+    unsafe fn look(&mut self, faulted: Option<bool>, done: &mut Reset) -> io::Result<()> {
         self.region.check()?;
         if !self.bytes {
             return Ok(());
@@ -222,7 +229,7 @@ impl TrackedMemory {
             self.tail.make_huge(pages, self.image.size(), &self.runs, done);
         }
         self.runs.clear();
-        self.tracker.dirty(Search { pages, image: &self.image, runs: &mut self.runs, done })
+        self.tracker.dirty(Search { pages, image: &self.image, runs: &mut self.runs, faulted, done })
     }
 
     /// Makes them equal to the snapshot.

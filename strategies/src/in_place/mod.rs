@@ -1,6 +1,7 @@
 //! In-place strategies: one instance is kept, and its memory, size, globals and tables are brought back.
 
 pub(crate) mod backing;
+mod callers;
 pub(crate) mod image;
 mod memories;
 pub(crate) mod parts;
@@ -92,6 +93,8 @@ pub struct Scope {
     pub dropped: bool,
     /// Only in the process that the session was started in: a reset in a forked child is an error.
     pub process: bool,
+    /// What any thread has written, unless the host says that those which call are the only ones.
+    pub any_thread: bool,
 }
 
 /// Chooses items of a module by their index.
@@ -111,6 +114,7 @@ impl Scope {
         failed: true,
         dropped: true,
         process: true,
+        any_thread: true,
     };
     /// Nothing: what the last block left stays.
     pub const NOTHING: Self = Self {
@@ -125,6 +129,7 @@ impl Scope {
         failed: false,
         dropped: false,
         process: false,
+        any_thread: false,
     };
 }
 

@@ -17,6 +17,8 @@ pub struct Search<'a> {
     pub image: &'a Image,
     /// Where the runs of pages that may differ go, as byte ranges in ascending order; empty to begin with.
     pub runs: &'a mut Vec<Range<usize>>,
+    /// Whether any fault was taken by a thread that can have written since the last reset, if that is known.
+    pub faulted: Option<bool>,
     /// What the reset has cost so far.
     pub done: &'a mut Reset,
 }
@@ -44,6 +46,11 @@ pub trait Tracker: Send {
     /// Whether [`clean`](Self::clean) cleans every page of the process. Of the trackers of an instance one is asked to
     /// clean then, and a second instance under such a tracker is refused: it would lose what the first has to find.
     fn is_process_wide(&self) -> bool {
+        false
+    }
+
+    /// Whether it wants to know if threads that can have written have [faulted](Search::faulted).
+    fn heeds_faults(&self) -> bool {
         false
     }
 

@@ -8,6 +8,7 @@ use wasmtime::{
     WasmParams, WasmResults,
 };
 
+use super::callers::Callers;
 use super::memories::{Memories, TrackedMemory};
 use super::support::ABORT;
 use super::{Creator, InPlace, Scope, Which};
@@ -29,6 +30,7 @@ pub(crate) struct InPlaceSession<T: 'static> {
     state: Box<dyn FnMut() -> T + Send>,
     live: Live<T>,
     ended: Ended,
+    callers: Callers,
 }
 
 /// How the last block ended.
@@ -78,7 +80,10 @@ impl<T: 'static> InPlaceSession<T> {
     ) -> Result<Self, Error> {
         let state_now = template.start_calls_nobody::<C>(state()).await?;
         let live = template.make::<C>(state_now).await?;
-        Ok(Self { template, state, live, ended: Ended::Well })
+        let Template { parts, options, .. } = &template;
+        let one_thread = options.writes_on_calling_thread || !parts.scope.any_thread;
+        let callers = Callers::new(one_thread && live.memories.heed_faults());
+        Ok(Self { template, state, live, ended: Ended::Well, callers })
     }
 
     /// The parts of the contract that it keeps.
@@ -87,6 +92,7 @@ impl<T: 'static> InPlaceSession<T> {
     }
 
     pub(crate) fn store_mut(&mut self) -> &mut Store<T> {
+        self.callers.enter();
         &mut self.live.store
     }
 
@@ -115,7 +121,8 @@ impl<T: 'static> InPlaceSession<T> {
     pub(crate) async fn execute<C: Calls<T>>(&mut self) -> wasmtime::Result<()> {
         // As it stays if this future is dropped.
         self.ended = Ended::Never;
-        let result = block::execute::<T, C>(self.live.start.as_ref(), &mut self.live.store).await;
+        let Live { start, store, .. } = &mut self.live;
+        let result = self.callers.run(block::execute::<T, C>(start.as_ref(), store)).await;
         self.ended = Ended::of(&result);
         result
     }
@@ -127,7 +134,7 @@ impl<T: 'static> InPlaceSession<T> {
     {
         self.ended = Ended::Never;
         let Live { instance, store, .. } = &mut self.live;
-        let result = block::call::<T, C, P, R>(*instance, store, export, params).await;
+        let result = self.callers.run(block::call::<T, C, P, R>(*instance, store, export, params)).await;
         self.ended = Ended::of(&result);
         result
     }
@@ -145,15 +152,17 @@ impl<T: 'static> InPlaceSession<T> {
         if self.has_used_the_heap() {
             return self.renew::<C>().await;
         }
+        let faulted = self.callers.have_faulted().map_err(Error::kernel(CANNOT_COUNT))?;
         // SAFETY: a reset borrows the session, and with it the store, exclusively: no guest frame runs and no slice
         // of a memory is borrowed. A call whose future was dropped has been unwound; of one whose future was forgotten,
         // frames are left that nobody can go on with. The store is the one that owns the memories, since none but this
         // module has ever had more of it than a context, which cannot be exchanged.
-        let done = unsafe { self.live.memories.reset() };
+        let done = unsafe { self.live.memories.reset(faulted) };
         // Whatever came of it: sizes that have changed must not be believed any longer.
         self.live.memories.tell(&mut self.live.store)?;
         let done = done?;
         self.reset_store()?;
+        self.callers.begin(faulted).map_err(Error::kernel(CANNOT_COUNT))?;
         Ok(done)
     }
 
@@ -176,6 +185,7 @@ impl<T: 'static> InPlaceSession<T> {
 
     /// Makes the instance anew, as a fresh strategy does.
     pub(super) async fn renew<C: Calls<T>>(&mut self) -> Result<Reset, Error> {
+        self.callers.forget();
         // What is process-wide has to be free for the new ones.
         self.live.memories = Memories::default();
         let state = (self.state)();
@@ -185,6 +195,7 @@ impl<T: 'static> InPlaceSession<T> {
 
     /// Gives the memories away, to be reset elsewhere; the session must not be used until it has [them](Self::put) again.
     pub(super) fn take(&mut self) -> Memories {
+        self.callers.forget();
         mem::take(&mut self.live.memories)
     }
 
@@ -236,6 +247,8 @@ impl<T: 'static> InPlaceSession<T> {
         Ok(())
     }
 }
+
+const CANNOT_COUNT: &str = "cannot count the faults of a thread";
 
 /// Asks a limiter that is new for what instantiation has asked the first one: all memories, then all tables.
 fn ask_again(limiter: &mut dyn ResourceLimiter, facts: &Facts, sizes: &[usize]) -> wasmtime::Result<()> {
@@ -375,6 +388,7 @@ impl<T: 'static> InPlaceSession<T> {
 
     /// Opens the first `bytes`, or as many as the memory may grow to; grows it by them first where `grow` says so.
     pub(crate) fn extent(&mut self, bytes: u64, grow: bool) -> io::Result<Extent<'_>> {
+        self.callers.forget();
         let Some(tracked) = self.live.memories.first_mut() else {
             return Err(io::Error::other("the module has no memory"));
         };
@@ -395,6 +409,7 @@ impl<T: 'static> InPlaceSession<T> {
 
     /// Has the trackers begin again, on mappings that a policy may have replaced.
     pub(crate) fn track_anew(&mut self) -> io::Result<()> {
+        self.callers.forget();
         // SAFETY: as in `extent`.
         unsafe { self.live.memories.track() }
     }

@@ -85,7 +85,7 @@ impl Helper {
                 // SAFETY: `Turns` gives the memories of the instance that falls asleep, and lends its store to nobody
                 // before it has taken them back. Where that fails it stays with an instance whose memories it has
                 // given: these are dropped as they are, since this loop has ended.
-                let done = unsafe { memories.reset() };
+                let done = unsafe { memories.reset(None) };
                 let failed = done.is_err();
                 if taken.send(done.map(|done| (memories, done))).is_err() || failed {
                     return;

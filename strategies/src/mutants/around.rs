@@ -176,8 +176,8 @@ impl Tracker for FirstSize {
 struct Opened;
 
 impl Tracker for Opened {
-    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
-        Full.dirty(Search { pages, image, runs, done })
+    fn dirty(&mut self, search: Search<'_>) -> io::Result<()> {
+        Full.dirty(search)
     }
 
     fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
@@ -296,12 +296,8 @@ impl Tracker for FirstSession {
         Ok(())
     }
 
-    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
-        if FIRST.load(Ordering::Relaxed) == self.base {
-            Full.dirty(Search { pages, image, runs, done })
-        } else {
-            Ok(())
-        }
+    fn dirty(&mut self, search: Search<'_>) -> io::Result<()> {
+        if FIRST.load(Ordering::Relaxed) == self.base { Full.dirty(search) } else { Ok(()) }
     }
 }
 

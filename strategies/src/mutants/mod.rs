@@ -8,9 +8,11 @@ mod bytes;
 mod lifecycle;
 mod pages;
 mod pool;
+mod threads;
 
 pub use lifecycle::open_pagemap_before_fork;
 pub use pool::{PoolMutant, pools};
+pub use threads::CALLING_THREAD;
 
 use crate::strategy::Strategy;
 

@@ -107,8 +107,9 @@ impl Tracker for First32 {
         self.0.start(pages)
     }
 
-    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
-        self.0.dirty(Search { pages, image, runs, done })?;
+    fn dirty(&mut self, search: Search<'_>) -> io::Result<()> {
+        let Search { pages, image, runs, faulted, done } = search;
+        self.0.dirty(Search { pages, image, runs, faulted, done })?;
         runs.truncate(32);
         Ok(())
     }
@@ -179,14 +180,15 @@ struct Parents {
 }
 
 impl Tracker for Parents {
-    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
+    fn dirty(&mut self, search: Search<'_>) -> io::Result<()> {
         match FIRST_PAGEMAP.get() {
             Some(first) => {
+                let Search { pages, runs, done, .. } = search;
                 let flags = pagemap::PRESENT | pagemap::SWAPPED;
                 flagged(first, &mut self.entries, pages, flags, runs, done)
             }
             // Where no process opened one before it forked, there is nothing wrong.
-            None => Full.dirty(Search { pages, image, runs, done }),
+            None => Full.dirty(search),
         }
     }
 }

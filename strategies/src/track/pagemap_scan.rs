@@ -25,7 +25,7 @@ impl Tracker for PagemapScan {
         Ok(())
     }
 
-    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
+    fn dirty(&mut self, Search { pages, image, runs, done, .. }: Search<'_>) -> io::Result<()> {
         let scanner = self.scanner.as_mut().ok_or_else(|| io::Error::other("not started"))?;
         let base = pages.base();
         done.syscalls += scanner.populated(pages.addresses(0..pages.size()), |run, zeros| {

@@ -189,7 +189,7 @@ fn a_reset_that_fails_between_two_memories_leaves_sizes_that_the_instance_knows(
         memory.grow(session.store_mut(), by).unwrap();
         let mut memories = session.take();
         // SAFETY: no guest code runs and no slice is borrowed.
-        let failed = unsafe { memories.reset() };
+        let failed = unsafe { memories.reset(None) };
         assert!(failed.is_err(), "{strategy}");
         memories.tell(session.store_mut()).unwrap();
         for (name, index) in [("a", 0), ("b", 1)] {
@@ -221,7 +221,7 @@ fn memory_that_stays_in_reach_beyond_its_size_fails_every_reset() {
     }
     for what in ["cannot shrink a memory", "cannot restore a memory"] {
         // SAFETY: no guest code runs and no slice is borrowed.
-        let failed = unsafe { memories.reset() }.unwrap_err();
+        let failed = unsafe { memories.reset(None) }.unwrap_err();
         assert_eq!(failed.to_string(), what);
         memories.tell(session.store_mut()).unwrap();
         // The second has shrunk all the same, and both sizes are known.

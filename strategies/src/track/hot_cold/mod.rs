@@ -29,6 +29,7 @@
 mod competitive;
 mod costs;
 mod decisions;
+mod fault_count;
 
 pub use crate::learned::{Costs, Learned};
 
@@ -41,8 +42,9 @@ use crate::condition;
 use crate::in_place::region::Pages;
 use crate::in_place::{Image, InPlace, Piece};
 use crate::strategy::Strategy;
-use crate::sys::{faults, page, pagemap_scan};
+use crate::sys::{page, pagemap_scan};
 use decisions::Decisions;
+use fault_count::FaultCount;
 
 /// Reports the pages that were written since the last reset, and those that nearly always are.
 #[derive(Debug)]
@@ -50,34 +52,8 @@ pub struct HotCold {
     protection: Protection,
     decisions: Decisions,
     faults: FaultCount,
-}
-
-/// Whether a fault was taken since the last reset.
-#[derive(Debug, Default)]
-enum FaultCount {
-    /// It is not known: a reset has to scan.
-    #[default]
-    Unknown,
-    /// The count at the end of the last reset.
-    Stood(u64),
-}
-
-impl FaultCount {
-    /// Takes the count, where it can be relied on.
-    fn take() -> io::Result<Self> {
-        Ok(if faults::COUNT.available().is_ok() { Self::Stood(faults::count()?) } else { Self::Unknown })
-    }
-
-    /// Whether it has moved since it was taken; it is unknown then, until the reset has taken its own faults.
-    fn moved(&mut self) -> io::Result<bool> {
-        if let Self::Stood(count) = *self
-            && faults::count()? == count
-        {
-            return Ok(false);
-        }
-        *self = Self::Unknown;
-        Ok(true)
-    }
+    /// What is known of faults without asking, since the search of this reset.
+    faulted: Option<bool>,
 }
 
 impl Default for HotCold {
@@ -92,7 +68,8 @@ impl HotCold {
         Self {
             protection: Protection::default(),
             decisions: Decisions::new(costs),
-            faults: FaultCount::Unknown,
+            faults: FaultCount::default(),
+            faulted: None,
         }
     }
 }
@@ -104,18 +81,23 @@ impl Tracker for HotCold {
         )
     }
 
+    fn heeds_faults(&self) -> bool {
+        true
+    }
+
     fn start(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
         self.protection.start(pages)
     }
 
-    fn dirty(&mut self, Search { pages, image, runs, done }: Search<'_>) -> io::Result<()> {
-        let Self { protection, decisions, faults } = self;
+    fn dirty(&mut self, Search { pages, image, runs, faulted, done }: Search<'_>) -> io::Result<()> {
+        self.faulted = faulted;
+        let Self { protection, decisions, faults, .. } = self;
         let (bytes, page) = (pages.bytes(), page::size());
         let differs = |index| image.differs(index * page..(index + 1) * page, bytes);
         decisions.begin();
-        if faults.moved()? || protection.is_exceeded(pages) {
+        if faults.has_moved(faulted)? || protection.is_exceeded(pages) {
             // What this reset takes of faults itself is none of the next block's.
-            *faults = FaultCount::Unknown;
+            faults.forget();
             let calls = done.syscalls;
             protection.written(pages, done, |run| runs.push(run))?;
             decisions.scanned(done.syscalls - calls, protection.covered());
@@ -138,7 +120,7 @@ impl Tracker for HotCold {
     }
 
     fn clean(&mut self, pages: &mut Pages<'_>, image: &Image, done: &mut Reset) -> io::Result<()> {
-        let Self { protection, decisions, faults } = self;
+        let Self { protection, decisions, faults, faulted } = self;
         // What lies beyond was found for the first time, so that nothing there is meant to stay writable.
         protection.cover(pages, done)?;
         decisions.cool_down(|range| protection.protect(pages.addresses(range), done))?;
@@ -154,11 +136,7 @@ impl Tracker for HotCold {
                 }
             }
         }
-        // Where it stood, the reset has only written to pages that take no fault.
-        if matches!(faults, FaultCount::Unknown) {
-            *faults = FaultCount::take()?;
-        }
-        Ok(())
+        faults.take(*faulted)
     }
 }
 
