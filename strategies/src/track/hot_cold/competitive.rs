@@ -127,7 +127,7 @@ fn online(known: Costs, costs: Costs, pages: usize, blocks: &mut Blocks) -> (f64
         decisions.begin();
         if !faults.is_empty() {
             decisions.scanned(1, bytes);
-            faults.iter().for_each(|page| decisions.unprotected(*page));
+            faults.iter().for_each(|page| assert!(decisions.unprotected(*page)));
         }
         let mut looks = 0;
         let mut look = |page: usize| {

@@ -141,14 +141,14 @@ impl Decisions {
 
     /// Takes note of a page that is not protected. Unless it is hot, it was written, and took a fault: it becomes hot if
     /// restoring it in every reset would have cost less than its last fault, or than its last two. They may be chance, so
-    /// that it is looked at from the next reset on, until a look finds it written.
-    pub(super) fn unprotected(&mut self, index: usize) {
+    /// that it is looked at from the next reset on, until a look finds it written. Says whether it took a fault.
+    pub(super) fn unprotected(&mut self, index: usize) -> bool {
         if index >= self.tiers.len() {
             self.tiers.resize(index + 1, Tier::Unseen);
             self.written.resize(index + 1, [0; 2]);
         }
         match self.tiers[index] {
-            Tier::Hot | Tier::Suspect => return,
+            Tier::Hot | Tier::Suspect => return false,
             Tier::Cold => {}
             Tier::Unseen => {
                 self.seen += 1;
@@ -165,6 +165,7 @@ impl Decisions {
             self.tiers[index] = Tier::Cold;
             extend(&mut self.cooling, bytes_of(index));
         }
+        true
     }
 
     /// The pages of a memory of this size of which anything is known.
@@ -360,7 +361,9 @@ mod tests {
     /// The same, of a memory that has only grown to so many pages.
     fn reset_of(decisions: &mut Decisions, size: usize, dirty: &[usize]) -> (Vec<Range<usize>>, usize) {
         decisions.begin();
-        dirty.iter().for_each(|index| decisions.unprotected(*index));
+        for index in dirty {
+            decisions.unprotected(*index);
+        }
         let mut looks = 0;
         decisions.question(size * page::size(), |index| {
             looks += 1;
@@ -505,7 +508,7 @@ mod tests {
             let mut decisions = Decisions::new(Costs { alone_ns: 1_600.0, walk_ns: 1.0, ..COSTS });
             decisions.begin();
             decisions.scanned(1, 3_200 * page::size());
-            (0..pages).for_each(|index| decisions.unprotected(index));
+            assert!((0..pages).all(|index| decisions.unprotected(index)));
             decisions.cool_down(|_| Ok::<_, ()>(())).unwrap();
             decisions.patience
         };

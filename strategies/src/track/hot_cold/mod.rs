@@ -101,9 +101,11 @@ impl Tracker for HotCold {
             let calls = done.syscalls;
             protection.written(pages, done, |run| runs.push(run))?;
             decisions.scanned(done.syscalls - calls, protection.covered());
+            let mut any = false;
             for index in runs.iter().flat_map(|run| run.start / page..run.end / page) {
-                decisions.unprotected(index);
+                any |= decisions.unprotected(index);
             }
+            faults.found(any);
         } else {
             // A memory that has not grown so far this time has no pages there, and nobody wrote to them.
             let within = decisions.hot().iter().take_while(|run| run.start < bytes.len());
