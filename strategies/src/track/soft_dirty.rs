@@ -66,9 +66,10 @@ impl Tracker for SoftDirty {
     fn dirty(&mut self, Search { pages, runs, done, .. }: Search<'_>) -> io::Result<()> {
         refuse_merging()?;
         let (tools, entries) = self.tools()?;
-        tools.sentinel.check(&tools.pagemap, entries)?;
+        flagged(&tools.pagemap, entries, pages, pagemap::SOFT_DIRTY, runs, done)?;
+        // Afterwards, so that it shows what another thread has cleared before or while they were read.
         done.syscalls += 2;
-        flagged(&tools.pagemap, entries, pages, pagemap::SOFT_DIRTY, runs, done)
+        tools.sentinel.check(&tools.pagemap, entries)
     }
 
     fn clean(&mut self, _: &mut Pages<'_>, _: &Image, done: &mut Reset) -> io::Result<()> {
