@@ -348,7 +348,7 @@ fn of_instrument(row: &Row) -> bool {
     match row.phase {
         Phase::Memory => true,
         Phase::Execute | Phase::Reset | Phase::Cycle => row.metric != TIME,
-        Phase::Startup | Phase::Verify => false,
+        Phase::Startup | Phase::Verify | Phase::Serve => false,
     }
 }
 

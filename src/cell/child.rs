@@ -8,6 +8,7 @@ use reset_strategies::Error;
 
 use super::crew::Crew;
 use super::ground::{Find, Ground, Lacking};
+use super::serving::Server;
 use super::times::Stages;
 use crate::protocol::{Ready, Refusal, Reply, Request, Spec, say};
 
@@ -17,15 +18,33 @@ use crate::protocol::{Ready, Refusal, Reply, Request, Spec, say};
 /// When the pipe breaks; whatever concerns the cell is told to the parent instead.
 pub fn serve(spec: &Spec, find: Find) -> Result<()> {
     let mut stages = Stages::since(spec.started_ns);
-    let ground = Ground::lay(spec, find, &mut stages);
-    let mut crew = match ground.and_then(|ground| Crew::start(Arc::new(ground), &mut stages)) {
-        Ok(crew) => crew,
+    let ground = Ground::lay(spec, find, &mut stages).map(Arc::new);
+    match spec.places {
+        None => {
+            let crew = ground.and_then(|ground| Crew::start(ground, &mut stages));
+            answer(crew, stages, Crew::handle)
+        }
+        Some(places) => {
+            let server = ground.and_then(|ground| Server::start(ground, places, &mut stages));
+            answer(server, stages, Server::handle)
+        }
+    }
+}
+
+/// Says whether it has started, and then answers requests.
+fn answer<S>(
+    started: Result<S>,
+    stages: Stages,
+    handle: impl Fn(&mut S, &Request) -> Result<Reply>,
+) -> Result<()> {
+    let mut who = match started {
+        Ok(who) => who,
         Err(error) => return say(&failed(&error)),
     };
     say(&Reply::Ready(Ready::new(stages.done())))?;
     for line in io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line?).context("a request of the parent")?;
-        say(&crew.handle(&request).unwrap_or_else(|error| failed(&error)))?;
+        say(&handle(&mut who, &request).unwrap_or_else(|error| failed(&error)))?;
     }
     Ok(())
 }

@@ -4,20 +4,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use reset_strategies::{Define, Options, Plan, Strategy};
-use wasmtime::{Linker, Module};
+use reset_strategies::pool::{Limits, Pool};
+use reset_strategies::{Define, Hooks, Options, Plan, Strategy};
+use wasmtime::{Linker, Module, ResourceLimiter, StoreContextMut, UpdateDeadline};
 
-use super::cache;
 use super::state::Fresh;
 use super::ticker::{self, Threads};
 use super::times::Stages;
+use super::{cache, crowd};
 use crate::files;
-use crate::hosts::TICKS;
+use crate::hosts::{Calls, TICKS};
 use crate::measure::warm;
 use crate::protocol::schedule::Schedule;
 use crate::protocol::staging;
 use crate::protocol::{Spec, lacks};
-use crate::workload::host::{Base, BlockState, Entries};
+use crate::workload::host::{self, Base, BlockState, Entries, Shared, Spoken, Store};
 
 /// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
 const ALLOWANCE: u64 = 3;
@@ -75,14 +76,44 @@ impl Ground {
         if !spec.is(Schedule::Allowances) {
             ticker::start(&engine, spec.timeout(), &executing);
         }
-        let (abi, calls) = (spec.abi.clone(), spec.host.calls);
-        // It lives as long as the process, which has one ground.
-        let define: Define<BlockState> =
-            Box::leak(Box::new(move |linker: &mut Linker<BlockState>, module: &Module| {
-                abi.link(linker, module, calls)
-            }));
+        let define = defining(spec.abi.clone(), spec.host.calls);
         let spec = spec.clone();
         Ok(Self { spec, trace, base, plan, module, define, executing, fresh: Mutex::default() })
+    }
+
+    /// A linker in which the host's functions are defined.
+    pub(super) fn linker(&self) -> Result<Linker<BlockState>> {
+        let mut linker = Linker::new(self.module.engine());
+        (self.define)(&mut linker, &self.module)?;
+        Ok(linker)
+    }
+
+    /// What makes the host's state for each block, over that store.
+    pub(super) fn state(&self, store: &Shared) -> impl Fn() -> BlockState + Clone + Send + Sync + 'static {
+        let (store, most) = (store.clone(), self.spec.host.memory_bytes);
+        move || BlockState::new(store.clone()).limited(most)
+    }
+
+    /// What a store is given besides.
+    pub(super) fn hooks(&self) -> Hooks<BlockState> {
+        // Where growth is not to fail and the host sets no limit, no limiter is asked.
+        let limiter: Option<fn(&mut BlockState) -> &mut dyn ResourceLimiter> =
+            match self.spec.host.memory_bytes {
+                _ if self.spec.is(Schedule::FailingGrowth) => Some(|state| &mut state.scarcity),
+                Some(_) => Some(|state| &mut state.limits),
+                None => None,
+            };
+        let epoch: Option<fn(StoreContextMut<'_, BlockState>) -> wasmtime::Result<UpdateDeadline>> =
+            if self.spec.is(Schedule::Dropped) { Some(host::deadline) } else { None };
+        Hooks { limiter, epoch, define: Some(self.define) }
+    }
+
+    /// A pool of so many sessions, over one store.
+    pub(super) fn pool(&self, places: u32) -> Result<Pool<BlockState>> {
+        let store = Shared::new(Store::over(self.base.clone()));
+        let (linker, limits) = (self.linker()?, Limits::most(places as usize));
+        let (state, hooks) = (self.state(&store), self.hooks());
+        Ok(Pool::new(self.plan.clone(), &self.module, &linker, state, hooks, limits)?)
     }
 
     /// What a fresh instance of the module looks like.
@@ -101,6 +132,13 @@ impl Ground {
     }
 }
 
+/// What defines the functions of an ABI in a linker. It lives as long as the process, which has few of them.
+pub(super) fn defining(abi: Spoken, calls: Calls) -> Define<BlockState> {
+    Box::leak(Box::new(move |linker: &mut Linker<BlockState>, module: &Module| {
+        abi.link(linker, module, calls)
+    }))
+}
+
 /// What stores begin with.
 fn base(spec: &Spec) -> Result<Arc<Base>> {
     let mut entries = spec.filled.as_deref().map_or_else(|| Ok(Entries::new()), staging::read_store)?;
@@ -117,8 +155,19 @@ impl Spec {
     fn options(&self) -> Options {
         // What is for a schedule alone may need a second session, or room for an instance that looks. One that looks must not
         // take the place of another thread's session either, while that makes its new instance.
-        let sessions = self.threads * if self.script.is_some() || self.threads > 1 { 2 } else { 1 };
-        Options { sessions, deadline: self.ticks(), entry: self.abi.entry(), ..self.host.options() }
+        let sessions = match self.places {
+            Some(places) => places,
+            None if self.is(Schedule::Concurrent) => 2 + crowd::SESSIONS,
+            None => self.threads * if self.script.is_some() || self.threads > 1 { 2 } else { 1 },
+        };
+        Options {
+            sessions,
+            deadline: self.ticks(),
+            entry: self.abi.entry(),
+            // As functions of this host do. Where there are many threads, a host would say so.
+            writes_on_calling_thread: self.places.is_some() || self.is(Schedule::Concurrent),
+            ..self.host.options()
+        }
     }
 
     /// CPU time that a block may take.

@@ -3,6 +3,7 @@
 //!
 //! [`child`] reads requests; a crew of sessions answers them, each by itself. A [`session`] stands on [`ground`] that all
 //! share, and is timed, counted, or held against fresh instances ([`compare`]) in the surroundings that a schedule asks for.
+//! Where a workload is served, a pool of sessions takes the crew's place ([`serving`]).
 
 pub mod cache;
 pub mod child;
@@ -10,12 +11,14 @@ pub mod committed;
 pub mod compare;
 pub(crate) mod counters;
 mod crew;
+mod crowd;
 mod follow;
 mod forked;
 pub mod ground;
 mod huge;
 pub mod pressure;
 mod requests;
+mod serving;
 pub mod session;
 pub mod state;
 mod ticker;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::session::Cell;
-use super::{compare, counters, follow, twins};
+use super::{compare, counters, crowd, follow, twins};
 use crate::protocol::{Reply, Request};
 
 /// Does what is asked.
@@ -17,6 +17,9 @@ pub(super) fn handle(cell: &mut Cell, request: &Request) -> Result<Reply> {
         Request::Observe { ref script } => Reply::Observed(compare::observe(cell, script)?),
         Request::Verify { ref script, ref expected } if twins::are_for(cell, script) => {
             Reply::Verified(twins::verify(cell, script, expected)?)
+        }
+        Request::Verify { ref script, .. } if crowd::is_for(script) => {
+            Reply::Verified(crowd::verify(cell, script)?)
         }
         Request::Verify { ref script, ref expected } => {
             Reply::Verified(compare::verify(cell, script, expected)?)
@@ -37,5 +40,6 @@ pub(super) fn handle(cell: &mut Cell, request: &Request) -> Result<Reply> {
             Reply::Ran(ran)
         }
         Request::Follow { policy, blocks } => Reply::Followed(follow::follow(cell, policy, blocks)?),
+        Request::Serve(_) => bail!("a session was asked to serve, and only a pool does"),
     })
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use procfs::process::Process;
-use reset_strategies::{Error, Hooks, Reset, Session, Strategy};
-use wasmtime::{Linker, ResourceLimiter, StoreContextMut, Trap, UpdateDeadline};
+use reset_strategies::{Error, Reset, Session, Strategy};
+use wasmtime::Trap;
 
 use super::committed;
 use super::ground::Ground;
@@ -56,23 +56,10 @@ impl Cell {
         let Ground { spec, plan, module, .. } = &**ground;
         let place = ground.executing.join()?;
         let store = Shared::new(Store::over(ground.base.clone()));
-        let mut linker = Linker::new(module.engine());
-        (ground.define)(&mut linker, module)?;
+        let linker = ground.linker()?;
         stages.end("link");
-        let state = {
-            let (store, most) = (store.clone(), spec.host.memory_bytes);
-            move || BlockState::new(store.clone()).limited(most)
-        };
-        // Where growth is not to fail and the host sets no limit, no limiter is asked.
-        let limiter: Option<fn(&mut BlockState) -> &mut dyn ResourceLimiter> = match spec.host.memory_bytes {
-            _ if spec.is(Schedule::FailingGrowth) => Some(|state| &mut state.scarcity),
-            Some(_) => Some(|state| &mut state.limits),
-            None => None,
-        };
+        let (state, hooks) = (ground.state(&store), ground.hooks());
         let waiting = Waiting::of(&spec.host)?;
-        let epoch: Option<fn(StoreContextMut<'_, BlockState>) -> wasmtime::Result<UpdateDeadline>> =
-            if spec.is(Schedule::Dropped) { Some(host::deadline) } else { None };
-        let hooks = Hooks { limiter, epoch, define: Some(ground.define) };
         let mut session = match &waiting {
             None => plan.start_with(module, &linker, state, hooks)?,
             Some(waiting) => waiting.wait(plan.start_async_with(module, &linker, state, hooks))?,
@@ -153,6 +140,11 @@ impl Cell {
             }
         }
         Ok(())
+    }
+
+    /// What it stands on.
+    pub(super) fn ground(&self) -> &Arc<Ground> {
+        &self.ground
     }
 
     /// The inputs.

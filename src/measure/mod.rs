@@ -2,6 +2,7 @@
 
 pub mod faults;
 pub mod interrupts;
+pub mod latencies;
 pub mod learning;
 pub mod perf;
 pub mod row;

@@ -83,6 +83,8 @@ pub enum Phase {
     Cycle,
     /// Residency sampled from outside while blocks run.
     Memory,
+    /// Calls at once over a pool of sessions.
+    Serve,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 
 pub mod policy;
 pub mod schedule;
+pub mod serving;
 pub mod staging;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::policy::Policy;
 use self::schedule::Script;
+use self::serving::{Serve, Served};
 use self::staging::Staged;
 use crate::hosts::{self, Host};
 use crate::measure::learning::Learning;
@@ -51,8 +53,14 @@ pub struct Spec {
     /// What indexing has stored before (see [`staging`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filled: Option<PathBuf>,
+    /// The blocks that were indexed for it (see [`staging`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<PathBuf>,
     /// Instances at once, each on a thread of its own.
     pub threads: u32,
+    /// Sessions of the pool that serves, where the cell is there to serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<u32>,
     /// Where compiled modules are kept.
     pub cache: PathBuf,
     /// CPU time that a block may take.
@@ -81,7 +89,9 @@ impl Spec {
             trace: staged.trace.clone(),
             store: workload.store.clone(),
             filled: staged.filled.clone(),
+            blocks: staged.blocks.clone(),
             threads: workload.threads,
+            places: None,
             cache: staged.cache.clone(),
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
             group: None,
@@ -108,6 +118,8 @@ pub enum Request {
     Run { millis: u64, blocks: u64 },
     /// Run whole traces, at least so many blocks, reset when the policy says, and time each.
     Follow { policy: Policy, blocks: u64 },
+    /// Have callers call at once.
+    Serve(Serve),
 }
 
 /// Stages of startup and their nanoseconds, in the order in which they happened.
@@ -160,6 +172,7 @@ pub enum Reply {
     Ran(u64),
     /// Blocks that were run under a policy.
     Followed(Followed),
+    Served(Served),
     /// The cell cannot go on, and why.
     Failed {
         refusal: Refusal,
@@ -194,6 +207,7 @@ answers! {
     Vec<Count>: Counted;
     u64: Ran;
     Followed: Followed;
+    Served: Served;
 }
 
 /// Says something to the parent: a line of JSON on standard output.

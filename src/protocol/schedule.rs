@@ -48,11 +48,13 @@ pub enum Schedule {
     Allowances,
     /// Every second block is a future that is dropped where the guest looks at the epoch, soon or late.
     Dropped,
+    /// Views from many callers, while blocks run, fail and are reorganised.
+    Concurrent,
 }
 
 impl Schedule {
     /// All schedules; `run` takes the first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InOrder,
         Self::Shuffled,
         Self::Repeated,
@@ -69,6 +71,7 @@ impl Schedule {
         Self::SplitHuge,
         Self::Allowances,
         Self::Dropped,
+        Self::Concurrent,
     ];
 
     /// In words, for tables.
@@ -90,6 +93,7 @@ impl Schedule {
             Self::SplitHuge => "huge pages made and split before each reset",
             Self::Allowances => "an epoch deadline for each block by the options",
             Self::Dropped => "every second block a future that is dropped half-way",
+            Self::Concurrent => "views from many callers, while blocks run, fail and are reorganised",
         }
     }
 
@@ -103,7 +107,12 @@ impl Schedule {
     pub fn is_special(self) -> bool {
         matches!(
             self,
-            Self::Committed | Self::TwoSessions | Self::FailingGrowth | Self::Allowances | Self::Dropped
+            Self::Committed
+                | Self::TwoSessions
+                | Self::FailingGrowth
+                | Self::Allowances
+                | Self::Dropped
+                | Self::Concurrent
         )
     }
 
@@ -118,6 +127,7 @@ impl Schedule {
             Self::Timeouts | Self::FailingGrowth | Self::SplitHuge => 4,
             Self::Dropped => 2 * WAITS.len(),
             Self::TwoSessions => 3,
+            Self::Concurrent => 8 * trace,
             Self::Repeated | Self::HostAccess | Self::PagedOut | Self::MemoryLimit | Self::Forked => 2,
         }
     }
@@ -215,6 +225,10 @@ impl Script {
     pub fn steps(&self, trace: &[Arc<[u8]>]) -> Vec<Step> {
         if trace.is_empty() {
             return Vec::new();
+        }
+        // Callers draw their requests themselves, and what is right they know from elsewhere.
+        if self.schedule == Schedule::Concurrent {
+            return (0..trace.len()).map(|at| Step::of(Input::Block(at))).collect();
         }
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(self.schedule as u64);
@@ -354,7 +368,7 @@ mod tests {
     fn the_same_script_gives_the_same_steps() {
         for schedule in Schedule::ALL {
             let steps = script(schedule, 50).steps(&trace());
-            assert_eq!(steps.len(), 50);
+            assert_eq!(steps.len(), if schedule == Schedule::Concurrent { 3 } else { 50 });
             assert_eq!(steps, script(schedule, 50).steps(&trace()), "{schedule}");
             assert!(script(schedule, 50).steps(&[]).is_empty());
         }

@@ -18,6 +18,8 @@ pub struct Staged {
     pub trace: PathBuf,
     /// What indexing has stored, where that comes before the inputs.
     pub filled: Option<PathBuf>,
+    /// The blocks that were indexed for that.
+    pub blocks: Option<PathBuf>,
     pub cache: PathBuf,
 }
 
@@ -46,13 +48,19 @@ pub fn stage(folder: &Path, workload: &Workload) -> Result<Staged> {
     files::make_folder(&cache)?;
     let filled = workload.filled.as_ref().map(|filled| {
         let path = folder.join("filled.bin");
-        write_store(&path, &filled.base()?)?;
+        write_store(&path, &*filled.base()?)?;
+        anyhow::Ok(path)
+    });
+    let blocks = workload.filled.as_ref().map(|filled| {
+        let path = folder.join("blocks.bin");
+        write_parts(&path, filled.blocks())?;
         anyhow::Ok(path)
     });
     let staged = Staged {
         module: folder.join("module.wasm"),
         trace: folder.join("trace.bin"),
         filled: filled.transpose()?,
+        blocks: blocks.transpose()?,
         cache,
     };
     files::write(&staged.module, &workload.module)?;
@@ -123,7 +131,13 @@ mod tests {
     fn builds_share_files_and_no_artifacts() {
         let folder = tempfile::tempdir().unwrap();
         let cache = folder.path().join("compiled");
-        let own = Staged { module: "module.wasm".into(), trace: "trace.bin".into(), filled: None, cache };
+        let own = Staged {
+            module: "module.wasm".into(),
+            trace: "trace.bin".into(),
+            filled: None,
+            blocks: None,
+            cache,
+        };
         let other = own.of_build("other").unwrap();
         assert_eq!((&other.module, &other.trace), (&own.module, &own.trace));
         assert!(other.cache.is_dir() && other.cache != own.cache);

@@ -189,7 +189,8 @@ impl Matrix<'_> {
         let script = (few_seconds - few as f64 * (2.0 * again + reading.max(0.0))).max(0.0);
         let start = (all - few_seconds).max(0.0);
         let (cells, sound) = self.able(workload);
-        Ok(Ok(Terms { compile, start, script, observe, verify, trace, cells, sound }))
+        let requests = workload.filled.is_some();
+        Ok(Ok(Terms { compile, start, script, observe, verify, trace, requests, cells, sound }))
     }
 
     /// The cells of a workload, before anything was run.

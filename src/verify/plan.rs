@@ -18,6 +18,8 @@ pub struct Terms {
     pub verify: f64,
     /// Inputs of the trace.
     pub trace: usize,
+    /// Whether these are requests, which many callers can make at once.
+    pub requests: bool,
     /// Strategies that will run it.
     pub cells: usize,
     /// Those of them that claim to be sound.
@@ -60,6 +62,11 @@ impl Terms {
     /// Seconds for it in all cells, and for what they are compared with.
     fn all(&self, schedule: Schedule, steps: usize) -> f64 {
         steps as f64 * self.observe + self.cells as f64 * self.cell(schedule, steps)
+    }
+
+    /// Whether a schedule is for it.
+    fn takes(&self, schedule: Schedule) -> bool {
+        self.requests || schedule != Schedule::Concurrent
     }
 
     /// Seconds for the children that all other schedules share.
@@ -151,7 +158,7 @@ impl Draft<'_> {
 
     fn seconds(&self, share: f64) -> f64 {
         let lane = |terms: &Terms| {
-            let scripts = self.schedules.iter();
+            let scripts = self.schedules.iter().filter(|schedule| terms.takes(**schedule));
             terms.children() + scripts.map(|name| terms.all(*name, steps(terms, *name, share))).sum::<f64>()
         };
         self.terms.iter().flatten().map(lane).sum()
@@ -166,7 +173,11 @@ impl Draft<'_> {
         };
         let lane = |terms: &Option<Terms>| {
             let terms = terms.iter();
-            terms.flat_map(|terms| self.schedules.iter().map(|schedule| work(terms, *schedule))).collect()
+            let taken = |terms: &Terms| {
+                let taken = self.schedules.iter().filter(|schedule| terms.takes(**schedule));
+                taken.map(|schedule| work(terms, *schedule)).collect::<Vec<_>>()
+            };
+            terms.flat_map(taken).collect()
         };
         self.terms.iter().map(lane).collect()
     }
@@ -231,6 +242,7 @@ mod tests {
             observe,
             verify: 3.0 * observe,
             trace: 4,
+            requests: false,
             cells: 10,
             sound: 8,
         })

@@ -38,6 +38,11 @@ impl Filled {
         (&self.module, &self.abi, &self.blocks) == (&other.module, &other.abi, &other.blocks)
     }
 
+    /// What the indexer is given, one after the other.
+    pub fn blocks(&self) -> impl Iterator<Item = &[u8]> {
+        self.blocks.iter().map(|block| &**block)
+    }
+
     /// SHA-256 of the blocks one after the other, in hex.
     pub fn blocks_sha256(&self) -> String {
         let mut hash = Sha256::new();

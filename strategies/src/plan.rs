@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::strategy::{Availability, Lifecycle, Strategy};
 
 /// A strategy that has been found able to run a module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan<'wasm> {
     strategy: &'static Strategy,
     options: Options,

@@ -282,7 +282,7 @@ fn a_child_refuses_a_task_of_another_protocol() {
     // One that could be read as ours.
     let noop = bundled::named("stress/noop", &Params::new()).unwrap();
     let absent = || "absent".into();
-    let staged = Staged { module: absent(), trace: absent(), filled: None, cache: absent() };
+    let staged = Staged { module: absent(), trace: absent(), filled: None, blocks: None, cache: absent() };
     let spec = Spec::new("copy/full", &noop, &staged, Duration::from_secs(1));
     let task = serde_json::to_string(&Spec { protocol: 999, ..spec }).unwrap();
     assert!(said(&task).contains("the parent speaks protocol 999"), "{}", said(&task));

@@ -117,6 +117,11 @@ impl BlockState {
         self
     }
 
+    /// Has the guest read and write another store.
+    pub fn over(&mut self, store: Shared) {
+        self.store = store;
+    }
+
     /// Gives the guest its next input.
     pub fn begin(&mut self, input: Arc<[u8]>) {
         self.input = input;

@@ -72,6 +72,16 @@ impl Store {
         self.base.iter().filter(|(key, _)| !self.written.contains_key(*key)).chain(written)
     }
 
+    /// Everything in it, for other stores to begin with.
+    pub fn to_base(&self) -> Base {
+        Base::new(self.iter().map(|(key, value)| (key.into(), value.into())).collect())
+    }
+
+    /// Whether anything was written since.
+    pub fn is_written(&self) -> bool {
+        !self.written.is_empty()
+    }
+
     /// Brings it back to its base, however large that is.
     pub fn rewind(&mut self) {
         take(&mut self.written);

@@ -1,0 +1,126 @@
+//! A chain that forks, and the stores along it that views may be asked of.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use crate::workload::host::Base;
+
+/// Where on which branch a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tip {
+    pub branch: usize,
+    /// Blocks that have run.
+    pub height: usize,
+}
+
+/// The same blocks in two orders: after the fork, the second branch has the rest from the last one on.
+pub(super) struct Branches {
+    orders: [Vec<Arc<[u8]>>; 2],
+    /// Blocks that both have.
+    fork: usize,
+}
+
+impl Branches {
+    /// Those of a chain, which fork in its middle.
+    pub fn of(blocks: Vec<Arc<[u8]>>) -> Self {
+        let fork = blocks.len() / 2;
+        let mut other = blocks.clone();
+        other[fork..].reverse();
+        Self { orders: [blocks, other], fork }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Blocks of each.
+    pub fn length(&self) -> usize {
+        self.orders[0].len()
+    }
+
+    /// Blocks that all have.
+    pub fn fork(&self) -> usize {
+        self.fork
+    }
+
+    /// The block that comes next, if any does.
+    pub fn next(&self, tip: Tip) -> Option<&Arc<[u8]>> {
+        self.orders[tip.branch].get(tip.height)
+    }
+}
+
+/// What views can be asked of: one store per height, that of the present branch.
+pub(super) struct Published(RwLock<Vec<(Tip, Arc<Base>)>>);
+
+impl Published {
+    /// These, by their heights.
+    pub fn new(stores: Vec<(Tip, Arc<Base>)>) -> Self {
+        Self(RwLock::new(stores))
+    }
+
+    /// Any of them.
+    pub fn any(&self, random: &mut ChaCha8Rng) -> (Tip, Arc<Base>) {
+        let stores = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let (tip, store) = &stores[random.random_range(0..stores.len())];
+        (*tip, store.clone())
+    }
+
+    /// The last one.
+    pub fn last(&self) -> (Tip, Arc<Base>) {
+        let stores = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let (tip, store) = &stores[stores.len() - 1];
+        (*tip, store.clone())
+    }
+
+    /// Adds one at the end.
+    pub fn push(&self, tip: Tip, store: Arc<Base>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push((tip, store));
+    }
+
+    /// Has another store in a place, as a host has whose previews write to it.
+    pub fn replace(&self, tip: Tip, other: &Arc<Base>) {
+        let mut stores = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (_, store) in stores.iter_mut().filter(|(known, _)| *known == tip) {
+            store.clone_from(other);
+        }
+    }
+
+    /// Takes all away that lie above a height.
+    pub fn reorganise(&self, height: usize) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).truncate(height + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks() -> Vec<Arc<[u8]>> {
+        (0..4).map(|block| Arc::from([block])).collect()
+    }
+
+    #[test]
+    fn branches_have_the_same_blocks_and_part_in_the_middle() {
+        let branches = Branches::of(blocks());
+        let order = |branch| {
+            let block = |height| branches.next(Tip { branch, height }).map(|block| block[0]);
+            (0..5).map_while(block).collect::<Vec<_>>()
+        };
+        assert_eq!((order(0), order(1)), (vec![0, 1, 2, 3], vec![0, 1, 3, 2]));
+        assert_eq!((branches.fork(), branches.length(), branches.count()), (2, 4, 2));
+    }
+
+    #[test]
+    fn a_reorganisation_leaves_what_both_branches_have() {
+        let store = || Arc::new(Base::default());
+        let tip = |branch, height| Tip { branch, height };
+        let published = Published::new((0..4).map(|height| (tip(0, height), store())).collect());
+        published.reorganise(1);
+        assert_eq!(published.last().0, tip(0, 1));
+        published.push(tip(1, 2), store());
+        assert_eq!(published.last().0, tip(1, 2));
+    }
+}

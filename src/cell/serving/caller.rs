@@ -1,0 +1,106 @@
+//! Who calls: takes a session from the pool, has a request answered, and gives the session back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use reset_strategies::pool::Pool;
+
+use super::super::ground::Ground;
+use super::super::ticker::Place;
+use super::super::times::nanos;
+use super::super::waiting::Waiting;
+use super::Slice;
+use crate::hosts::TICKS;
+use crate::protocol::serving::Served;
+use crate::workload::host::{self, BlockState};
+
+/// A thread that calls.
+pub(super) struct Caller<'a> {
+    ground: &'a Arc<Ground>,
+    pool: &'a Pool<BlockState>,
+    waiting: Option<Waiting>,
+    served: Served,
+    /// Its CPU time is what calls are given, until it ends.
+    _place: Place,
+}
+
+impl<'a> Caller<'a> {
+    /// The calling thread calls from now on.
+    ///
+    /// # Errors
+    /// When it has no clock, or no runtime for its host's futures.
+    pub fn join(ground: &'a Arc<Ground>, pool: &'a Pool<BlockState>) -> Result<Self> {
+        let (place, waiting) = (ground.executing.join()?, Waiting::of(&ground.spec.host)?);
+        Ok(Self { ground, pool, waiting, served: Served::default(), _place: place })
+    }
+
+    /// Has each request answered once.
+    ///
+    /// # Errors
+    /// When there is no place, or a call takes too long.
+    pub fn call_each(mut self) -> Result<()> {
+        (0..self.ground.trace.len()).try_for_each(|request| self.call(request, Instant::now()))
+    }
+
+    /// Calls until the slice is over, each request drawn anew: the requests of a workload are a mix already.
+    ///
+    /// # Errors
+    /// As [`call_each`](Self::call_each).
+    pub fn run(mut self, slice: &Slice, number: u32) -> Result<Served> {
+        let requests = self.ground.trace.len();
+        let mut random = ChaCha8Rng::seed_from_u64(slice.seed);
+        random.set_stream(number.into());
+        std::thread::sleep(slice.began.saturating_duration_since(Instant::now()));
+        match &slice.arrivals {
+            None => {
+                while Instant::now() < slice.until {
+                    self.call(random.random_range(0..requests), Instant::now())?;
+                }
+            }
+            Some(arrivals) => {
+                while let Some((request, arrived)) = arrivals.take(slice.until) {
+                    self.call(request, arrived)?;
+                }
+            }
+        }
+        Ok(self.served)
+    }
+
+    /// Has one request answered that arrived then.
+    fn call(&mut self, request: usize, arrived: Instant) -> Result<()> {
+        let mut session = match &self.waiting {
+            None => self.pool.checkout()?,
+            Some(waiting) => waiting.wait(self.pool.checkout_async())?,
+        };
+        let began = Instant::now();
+        let mut store = session.store_mut()?;
+        store.set_epoch_deadline(TICKS);
+        store.data_mut().begin(self.ground.trace[request].clone());
+        let abi = &self.ground.spec.abi;
+        let result = match &self.waiting {
+            None => abi.execute(&mut session),
+            Some(waiting) => waiting.call(abi.execute_async(&mut session)),
+        };
+        let answered = Instant::now();
+        match &self.waiting {
+            None => drop(session),
+            Some(waiting) => waiting.wait(session.give_back())?,
+        }
+        let ready = Instant::now();
+        self.served.failed += u64::from(result.is_err());
+        self.served.latency.record(nanos(answered - arrived));
+        self.served.waiting.record(nanos(began - arrived));
+        self.served.service.record(nanos(answered - began));
+        self.served.reset.record(nanos(ready - answered));
+        let limit = self.ground.spec.timeout().as_secs_f32();
+        let timed_out = result.is_err_and(|error| host::timed_out(&error));
+        ensure!(
+            !timed_out,
+            "request {request} took more than {limit} s of CPU time: allow for more with --timeout"
+        );
+        Ok(())
+    }
+}

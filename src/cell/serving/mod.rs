@@ -1,0 +1,105 @@
+//! Serving: callers on threads of their own, over a pool of sessions of one module and a filled store.
+
+mod arrivals;
+mod caller;
+mod counts;
+
+use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, bail};
+use reset_strategies::pool::Pool;
+
+use self::arrivals::Arrivals;
+use self::caller::Caller;
+use super::ground::Ground;
+use super::times::{Stages, nanos};
+use crate::protocol::serving::{Load, Serve, Served};
+use crate::protocol::{Reply, Request};
+use crate::workload::host::BlockState;
+
+/// Until callers have been started and wait for the first call.
+const START: Duration = Duration::from_millis(5);
+
+/// A pool, and who calls.
+pub struct Server {
+    ground: Arc<Ground>,
+    pool: Pool<BlockState>,
+}
+
+/// What callers do in a slice of time.
+struct Slice {
+    began: Instant,
+    /// No call begins from here on.
+    until: Instant,
+    /// When requests arrive; nothing, where each caller calls again as soon as it has its answer.
+    arrivals: Option<Arrivals>,
+    seed: u64,
+}
+
+impl Server {
+    /// Makes a pool of so many places, and answers each request once.
+    ///
+    /// # Errors
+    /// When the pool cannot be made, or a call takes too long.
+    pub fn start(ground: Arc<Ground>, places: u32, stages: &mut Stages) -> Result<Self> {
+        let pool = ground.pool(places)?;
+        stages.end("pool");
+        Caller::join(&ground, &pool)?.call_each()?;
+        stages.end("first-calls");
+        Ok(Self { ground, pool })
+    }
+
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// When it is no serving, or a call takes too long or finds no place.
+    pub fn handle(&mut self, request: &Request) -> Result<Reply> {
+        match request {
+            Request::Serve(serve) => Ok(Reply::Served(self.serve(*serve)?)),
+            other => bail!("a child that serves was asked for {other:?}"),
+        }
+    }
+
+    /// Has all callers call for as long as is asked.
+    fn serve(&self, serve: Serve) -> Result<Served> {
+        let slice = Slice::new(serve, self.ground.trace.len());
+        let (ground, pool) = (&self.ground, &self.pool);
+        thread::scope(|scope| {
+            let start = |number| {
+                let call = {
+                    let slice = &slice;
+                    move || Caller::join(ground, pool)?.run(slice, number)
+                };
+                thread::Builder::new().name("caller".into()).spawn_scoped(scope, call)
+            };
+            let callers: Vec<ScopedJoinHandle<'_, Result<Served>>> =
+                (0..serve.callers).map(start).collect::<std::io::Result<_>>()?;
+            thread::sleep(slice.began.saturating_duration_since(Instant::now()));
+            let before = counts::now()?;
+            let mut all = Served::default();
+            for caller in callers {
+                all.add(&caller.join().map_err(|_| anyhow!("a caller panicked"))??);
+            }
+            all.counts = counts::now()?.since(&before);
+            all.elapsed_ns = nanos(slice.began.elapsed());
+            all.left = slice.arrivals.as_ref().map_or(0, |arrivals| arrivals.left() as u64);
+            all.places = pool.metrics().places as u64;
+            Ok(all)
+        })
+    }
+}
+
+impl Slice {
+    fn new(Serve { millis, load, seed, .. }: Serve, requests: usize) -> Self {
+        let length = Duration::from_millis(millis);
+        let at = match load {
+            Load::Closed => None,
+            Load::Open { per_second } => Some(Arrivals::draw(per_second, length, seed, requests)),
+        };
+        let began = Instant::now() + START;
+        let arrivals = at.map(|at| Arrivals::starting(began, at));
+        Self { began, until: began + length, arrivals, seed }
+    }
+}
