@@ -28,6 +28,7 @@ pub mod progress;
 pub mod prose;
 pub mod protocol;
 pub mod recommend;
+pub mod serving;
 pub mod startup;
 pub mod units;
 pub mod verb;

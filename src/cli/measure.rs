@@ -94,10 +94,21 @@ pub enum Suite {
     /// The bundled workloads, or those that are asked for.
     #[default]
     Standard,
-    /// The bundled views, on requests instead of blocks.
-    Views,
     /// `stress/touch` over dirty pages, shape, motion, image, growth, history and threads, as far as the time goes.
     Landscape,
+    /// Views: many short calls of a filled store. First call by call, as blocks are measured; then with many callers at once
+    /// over a pool of instances.
+    Views,
+}
+
+impl Suite {
+    /// The time of a profile that is `usual` for standard workloads: views are also served.
+    pub fn usual(self, usual: Duration) -> Duration {
+        match self {
+            Self::Views => usual.mul_f64(1.4),
+            Self::Standard | Self::Landscape => usual,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

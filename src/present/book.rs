@@ -14,7 +14,7 @@ use crate::launch::plan::is_again;
 use crate::measure::row::Row;
 use crate::policies::report as policies;
 use crate::prose::printable;
-use crate::startup;
+use crate::{serving, startup};
 
 /// What a run says of itself, taken from `run.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub struct Material<'a> {
     pub claims: &'a [Checked],
     /// Of `policies.json`.
     pub policies: &'a [policies::Cell],
+    /// Of `serving/serving.json`.
+    pub serving: Option<&'a serving::report::Report>,
 }
 
 /// A landscape, and the cells that it is made of.
@@ -86,6 +88,8 @@ pub struct Book<'a> {
     /// Over all places of a landscape.
     pub landscape: Vec<Plate>,
     pub determinism: Option<Plate>,
+    /// Of each workload that was served, in their order.
+    pub serving: Vec<Vec<Plate>>,
 }
 
 /// A figure of no single workload, and its file without the ending.

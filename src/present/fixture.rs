@@ -5,6 +5,7 @@
 
 mod model;
 mod policies;
+mod serving;
 
 use serde_json::json;
 
@@ -12,6 +13,7 @@ use self::model::{
     LOADS, Load, MIB, STRATEGIES, US, Wobble, model, outcome, overhead, quantiles, ratio, stages,
 };
 pub use self::policies::policies;
+pub use self::serving::serving;
 use super::book::Facts;
 use crate::analyse::crossover::{self, Best, Crossover, Landscape, Slice, slice_params};
 use crate::analyse::distribution::{Distribution, distributions as distributions_of};

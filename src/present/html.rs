@@ -70,6 +70,7 @@ pub fn page(book: &Book, palette: &Palette) -> String {
                     (findings::soundness(chapters, palette))
                     (startup::section(book))
                     (findings::determinism(book))
+                    (findings::serving(book))
                     (findings::policies(book))
                     (findings::claims(book))
                     (background::environment(facts))
@@ -150,6 +151,7 @@ fn contents(book: &Book) -> Markup {
         ("soundness", "Soundness", true),
         ("startup", "Startup", book.material.startup.is_some()),
         ("determinism", "Determinism", book.determinism.is_some()),
+        ("serving", "Serving", book.material.serving.is_some()),
         ("policies", "When to reset", !book.material.policies.is_empty()),
         ("claims", "Claims", !book.material.claims.is_empty()),
         ("environment", "Environment", true),

@@ -5,6 +5,7 @@
 use super::book::{Book, Chapter, Material, Plate, Terrain, soundness};
 use super::columns::{Entry, Sheet};
 use super::figures::{Figure, Numbers};
+use super::serving;
 use super::view::Group;
 use crate::prose::markdown::{code, escape, sentence};
 use crate::prose::{enumerated, percent, printable};
@@ -158,6 +159,26 @@ pub fn page(book: &Book) -> String {
         }
         for reason in absent {
             out += &format!("\n{reason}\n");
+        }
+    }
+    if let Some(report) = book.material.serving {
+        out += "\n## Serving\n";
+        for (group, plates) in serving::Group::all(report).iter().zip(&book.serving) {
+            out += &format!("\n### {}\n\n{}\n\n", escape(&group.title()), escape(&group.about()));
+            for words in group.sentences() {
+                out += &format!("- {}\n", sentence(&words));
+            }
+            for sheet in group.tables() {
+                let heads = sheet.heads.iter().map(|(name, unit)| escape(format!("{name} {unit}").trim()));
+                out += &format!("\n{}", head(heads));
+                for line in &sheet.lines {
+                    out +=
+                        &row([code(&line[0])].into_iter().chain(line[1..].iter().map(|field| escape(field))));
+                }
+            }
+            for Plate { file, figure } in plates {
+                out += &picture(figure, file);
+            }
         }
     }
     out += "\n## Soundness\n\n| strategy | equivalent on | otherwise |\n|:--|--:|:--|\n";

@@ -15,6 +15,7 @@
 
 pub mod book;
 pub mod columns;
+pub mod fields;
 pub mod figures;
 pub mod growth;
 pub mod html;
@@ -23,8 +24,9 @@ pub mod markdown;
 pub mod palette;
 pub mod policies;
 pub mod report;
+pub mod serving;
 pub mod table;
 pub mod view;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -1,8 +1,9 @@
 //! When a host resets, as tables and sentences: no figure of a policy without its verdict beside it, and under the tables
 //! what the time that a policy takes is paid with.
 
+use super::fields::{ABSENT, Table};
 use super::growth::{grouped, interval};
-use super::table::{Grid, Options, middle, wrap};
+use super::table::{Options, wrap};
 use super::view::plain;
 use crate::analyse::summary::{Equivalence, Growth};
 use crate::determinism::word;
@@ -15,18 +16,8 @@ pub struct Group<'a> {
     cells: &'a [Cell],
 }
 
-/// A table with a line for each policy; its first two columns, policy and verdict, are words.
-pub struct Table {
-    /// Names of the columns and their units.
-    pub heads: Vec<(&'static str, &'static str)>,
-    pub lines: Vec<Vec<String>>,
-}
-
 /// Columns that hold words.
 const WORDS: usize = 2;
-
-/// What stands for a figure that is not there.
-const ABSENT: &str = "-";
 
 impl<'a> Group<'a> {
     /// Cells that differ in their policy only, which stand together.
@@ -115,8 +106,10 @@ impl<'a> Group<'a> {
 
     fn table(&self, heads: &[(&'static str, &'static str)], fields: impl Fn(&Cell) -> Vec<String>) -> Table {
         let words = |cell: &Cell| vec![cell.policy.clone(), word(cell.judged.equivalence)];
+        let heads = [&[("policy", ""), ("verifier", "")], heads].concat();
         Table {
-            heads: [&[("policy", ""), ("verifier", "")], heads].concat(),
+            heads: heads.into_iter().map(|(name, unit)| (name.into(), unit.into())).collect(),
+            words: WORDS,
             lines: self.cells.iter().map(|cell| [words(cell), fields(cell)].concat()).collect(),
         }
     }
@@ -220,7 +213,7 @@ fn group_text(group: &Group, width: usize) -> String {
     let mut out = wrap(&printable(&group.title()), width, "");
     out += &wrap(&printable(&group.about()), width, "");
     for table in group.tables() {
-        out += &format!("\n{}", table_text(&table, width));
+        out += &format!("\n{}", table.text(width, NAME));
     }
     out.push('\n');
     for words in group.sentences() {
@@ -232,19 +225,6 @@ fn group_text(group: &Group, width: usize) -> String {
 
 /// Longer names of policies are cut in their middle.
 const NAME: usize = 14;
-
-fn table_text(table: &Table, width: usize) -> String {
-    let mut lines: Vec<Vec<String>> = vec![
-        table.heads.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        table.heads.iter().map(|(_, unit)| (*unit).to_owned()).collect(),
-    ];
-    lines.extend(table.lines.iter().map(|fields| [&[middle(&fields[0], NAME)], &fields[1..]].concat()));
-    let wide = Grid::new(lines.clone(), WORDS, 2);
-    let grid = if wide.width() <= width { wide } else { Grid::new(lines, WORDS, 1) };
-    let mut lines: Vec<String> = grid.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.insert(2, "-".repeat(grid.width()));
-    lines.join("\n") + "\n"
-}
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ use super::figures::{self, Figure};
 use super::html;
 use super::markdown;
 use super::palette::Palette;
+use super::serving;
 use super::view::Group;
 
 /// Draws and writes everything into `dir`, and returns the files in the order in which they were written.
@@ -31,7 +32,9 @@ pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
     let Material { summary, rows, distributions, .. } = material;
     let cells = summary.cells.iter().chain(material.landscape.iter().flat_map(|l| &l.summary.cells));
-    let palette = Palette::new(cells.map(|cell| cell.strategy.as_str()));
+    let served = material.serving.iter().flat_map(|report| &report.cells);
+    let names = cells.map(|cell| cell.strategy.as_str()).chain(served.map(|cell| cell.strategy.as_str()));
+    let palette = Palette::new(names);
     let mut files = Files { dir, written: Vec::new() };
     let mut chapters = Vec::new();
     for (group, slug) in with_slugs(Group::all(summary)) {
@@ -59,7 +62,13 @@ pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
             Some(Plate { file: files.figure(&figure, "")?, figure })
         }
     };
-    let book = Book { material, chapters, landscape: plates, determinism };
+    let mut serving = Vec::new();
+    for group in material.serving.map(serving::Group::all).unwrap_or_default() {
+        let plates = figures::serving::of(&group, &palette).into_iter();
+        let plate = |figure: Figure| Ok(Plate { file: files.figure(&figure, &group.slug())?, figure });
+        serving.push(plates.map(plate).collect::<Result<_>>()?);
+    }
+    let book = Book { material, chapters, landscape: plates, determinism, serving };
     files.put("report.md", markdown::page(&book).as_bytes())?;
     files.put("report.html", html::page(&book, &palette).as_bytes())?;
     Ok(files.written)

@@ -13,9 +13,9 @@ use crate::files;
 use crate::launch::saved::Saved;
 use crate::policies::report as policies;
 use crate::present::book::{Facts, Material, Terrain};
-use crate::present::{landscape, report, table, view::Group};
+use crate::present::{landscape, report, serving as served, table, view::Group};
 use crate::prose::printable;
-use crate::{claims, determinism, startup};
+use crate::{claims, determinism, serving, startup};
 
 /// Draws a run again.
 ///
@@ -48,6 +48,7 @@ pub struct Files {
     determinism: Vec<Cell>,
     claims: Vec<Checked>,
     policies: Vec<policies::Cell>,
+    serving: Option<serving::report::Report>,
 }
 
 impl Files {
@@ -67,6 +68,7 @@ impl Files {
             determinism: determinism.map(|report| report.cells).unwrap_or_default(),
             claims: claims.map(|report| report.claims).unwrap_or_default(),
             policies: policies.map(|report| report.cells).unwrap_or_default(),
+            serving: beside(&folder.join(serving::FOLDER), "serving.json")?,
         })
     }
 
@@ -120,6 +122,7 @@ impl Files {
             determinism: &self.determinism,
             claims: &self.claims,
             policies: &self.policies,
+            serving: self.serving.as_ref(),
         };
         let mut written = report::write(folder, material)
             .with_context(|| format!("cannot draw the report in {}", folder.display()))?;
@@ -139,7 +142,11 @@ impl Files {
     pub fn tables(&self) -> Result<String> {
         Ok(match self.saved.landscape()? {
             Some(landscape) => landscape::text(&landscape),
-            None => table::tables(&Group::all(self.summary()), table::Options::for_stdout()),
+            None => {
+                let options = table::Options::for_stdout();
+                let served = self.serving.iter().map(|report| format!("\n{}", served::text(report, options)));
+                table::tables(&Group::all(self.summary()), options) + &served.collect::<String>()
+            }
         })
     }
 }

@@ -23,6 +23,7 @@ use crate::launch::stage::{INTERRUPTED, Results, Stage};
 use crate::machine::pinning::Pinning;
 use crate::machine::{self, pace};
 use crate::progress::Progress;
+use crate::serving::suite;
 use crate::workload::Workload;
 use crate::workload::definition::Definition;
 use crate::workload::landscape::Part;
@@ -61,12 +62,13 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
         plant.within(&mut contenders)?;
     }
     let effort = args.profile.effort();
-    let budget = args.budget.unwrap_or(effort.budget);
+    let budget = args.budget.unwrap_or_else(|| args.suite.usual(effort.budget));
+    let serving = if args.suite == Suite::Views { budget.mul_f64(suite::SHARE) } else { Duration::ZERO };
     let plan = Plan {
         host,
         contenders,
         workloads,
-        effort: Effort { budget, long_blocks: args.long_blocks, ..effort },
+        effort: Effort { budget: budget - serving, long_blocks: args.long_blocks, ..effort },
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: pace::seconds(args.timeout, 60),
     };
@@ -95,7 +97,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
             record.left_out = explored.left_out;
         }),
     };
-    let stopped = stage.stopped();
+    let mut stopped = stage.stopped();
     if outcome.is_ok() && !stopped {
         record.harness = harness::measure(&runner)?;
     }
@@ -107,6 +109,11 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
         Err(error) => format!("the run ended early, and {error}"),
     })?;
     kept?;
+    if !serving.is_zero() && !stopped {
+        suite::serve(&plan, args.profile, serving, &stage, &folder)
+            .context("what was measured before is kept")?;
+        stopped = stage.stopped();
+    }
     if let (Some(harness), false) = (&record.harness, args.output.quiet) {
         eprintln!("{}", harness.sentence());
     }

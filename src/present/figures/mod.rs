@@ -20,6 +20,7 @@ mod parts;
 mod raster;
 mod rss;
 mod series;
+pub mod serving;
 mod settling;
 mod startup;
 mod text;

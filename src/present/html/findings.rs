@@ -7,6 +7,7 @@ use crate::analyse::crossover::Slice;
 use crate::present::book::{Book, Chapter, Terrain, soundness as found};
 use crate::present::palette::Palette;
 use crate::present::policies::Group;
+use crate::present::serving;
 use crate::workload::landscape::describe;
 
 /// What was found equal to a fresh instance, and why the rest was not.
@@ -134,6 +135,32 @@ pub fn policies(book: &Book) -> Markup {
                     (table(&group.title(), heads, fields(&sheet.lines)))
                 }
                 ul.notes { @for words in group.sentences() { li { (sentence(&words)) } } }
+            }
+        }
+    }
+}
+
+/// Many calls at once. Absent where nothing was served.
+pub fn serving(book: &Book) -> Markup {
+    let Some(report) = book.material.serving else { return html! {} };
+    html! {
+        section #serving {
+            h2 { "Serving: many calls at once" }
+            p {
+                "Callers share a pool of at most " (report.places) " sessions in one process. In the closed loop each calls \
+                 again as soon as it has its answer; in the open loop requests arrive by themselves, and a latency counts from \
+                 the arrival."
+            }
+            @if report.interrupted { p.warning { strong { "It was interrupted." } } }
+            @for (group, plates) in serving::Group::all(report).iter().zip(&book.serving) {
+                h3 { (text(&group.title())) }
+                p.params { (text(&group.about())) }
+                ul.notes { @for words in group.sentences() { li { (sentence(&words)) } } }
+                @for sheet in group.tables() {
+                    @let heads = html! { @for (name, unit) in &sheet.heads { (column(name, unit)) } };
+                    (table(&group.title(), heads, fields(&sheet.lines)))
+                }
+                @for plate in plates { (figure(&plate.figure)) }
             }
         }
     }

@@ -29,6 +29,7 @@ fn material<'a>(facts: &'a Facts, summary: &'a Summary) -> Material<'a> {
         determinism: &[],
         claims: &[],
         policies: &[],
+        serving: None,
     }
 }
 
@@ -251,6 +252,7 @@ fn a_landscape_is_told_by_its_own_figures() {
         determinism: &[cell],
         claims: &[claim],
         policies: &[policy],
+        serving: None,
         ..material(&fixture::facts(), &summary)
     });
     insta::assert_snapshot!(names.join("\n"));

@@ -1,0 +1,87 @@
+//! How thoroughly serving is measured.
+
+use std::time::Duration;
+
+use crate::launch::plan::Profile;
+
+/// What a profile stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effort {
+    /// Child processes per contender and workload.
+    pub launches: u32,
+    /// Rounds that count per launch, for each number of callers and each load.
+    pub rounds: u32,
+    /// How long one contender serves in one round.
+    pub slice: Duration,
+    /// Numbers of callers in the closed loop, rising.
+    pub callers: Vec<u32>,
+    /// Loads in the open loop, as shares of the most that the contender served in the closed one, rising.
+    pub loads: Vec<f64>,
+}
+
+/// The least that a slice may be: shorter ones are mostly their own beginning and end.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// The most: longer ones would be struck by what comes and goes.
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// Slices that do not count before those that do, for each number of callers and each load.
+pub const WARM_UP: u32 = 1;
+
+/// Sessions of a pool: as many as the most callers would use.
+pub const PLACES: u32 = 32;
+
+impl Effort {
+    /// So thorough that a number of contenders on a number of workloads take about `budget`.
+    pub fn within(profile: Profile, budget: Duration, contenders: usize, workloads: usize) -> Self {
+        let (launches, rounds, callers, loads): (u32, u32, &[u32], &[f64]) = match profile {
+            Profile::Smoke => (3, 3, &[1, 4], &[0.8]),
+            Profile::Quick => (3, 3, &[1, 4, 16], &[0.5, 0.8]),
+            Profile::Full => (8, 5, &[1, 2, 4, 8, 16, PLACES], &[0.3, 0.5, 0.7, 0.8, 0.9, 0.95]),
+        };
+        let settings = callers.len() + loads.len();
+        let slices = contenders * workloads * settings * (rounds + WARM_UP) as usize * launches as usize;
+        let slice = budget / u32::try_from(slices.max(1)).unwrap_or(u32::MAX);
+        Self {
+            launches,
+            rounds,
+            slice: slice.clamp(SHORTEST, LONGEST),
+            callers: callers.to_vec(),
+            loads: loads.to_vec(),
+        }
+    }
+
+    /// What it takes, children's starts aside.
+    pub fn time(&self, contenders: usize, workloads: usize) -> Duration {
+        let settings = self.callers.len() + self.loads.len();
+        let slices = contenders * workloads * settings * (self.rounds + WARM_UP) as usize;
+        self.slice * u32::try_from(slices).unwrap_or(u32::MAX) * self.launches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_divided_and_neither_end_is_passed() {
+        let minute = Duration::from_secs(60);
+        let few = Effort::within(Profile::Quick, minute, 4, 2);
+        assert!(few.slice > SHORTEST && few.slice < LONGEST, "{few:?}");
+        assert!(few.time(4, 2) <= minute && few.time(4, 2) > minute * 9 / 10, "{:?}", few.time(4, 2));
+        let many = Effort::within(Profile::Quick, Duration::from_secs(1), 20, 4);
+        assert_eq!(many.slice, SHORTEST);
+        assert_eq!(Effort::within(Profile::Smoke, 100 * minute, 1, 1).slice, LONGEST);
+    }
+
+    #[test]
+    fn every_profile_has_enough_launches_for_an_interval_and_callers_beyond_the_cores() {
+        for profile in [Profile::Smoke, Profile::Quick, Profile::Full] {
+            let effort = Effort::within(profile, Duration::ZERO, 1, 1);
+            assert!(effort.launches >= 3 && effort.rounds >= 3, "{effort:?}");
+            assert!(effort.callers.is_sorted() && effort.loads.is_sorted());
+            assert!(effort.callers.iter().all(|callers| *callers <= PLACES));
+            assert!(effort.loads.iter().all(|load| *load > 0.0 && *load < 1.0));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The suite of views: what was measured call by call is then served to many callers at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use reset_strategies::Strategy;
+
+use super::bench::Bench;
+use super::effort::{Effort, PLACES};
+use super::report::{self, Cell, Report};
+use super::{FOLDER, SCHEMA};
+use crate::analyse::summary::Equivalence;
+use crate::files;
+use crate::launch::plan::{Plan, Profile};
+use crate::launch::record::{command_line, wasmtime_version};
+use crate::launch::saved::Saved;
+use crate::launch::stage::{Results, Stage};
+use crate::machine::Machine;
+
+/// Share of a suite's time that is for serving.
+pub const SHARE: f64 = 0.5;
+
+/// Serves the workloads of a run that lies in `folder` with the strategies that it found equal to fresh instances, and writes
+/// `serving/serving.json` beside it.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn serve(plan: &Plan, profile: Profile, budget: Duration, stage: &Stage, folder: &Path) -> Result<()> {
+    let summary = Saved::read(folder)?.summary;
+    // A wrong reset has no time, and one of another build is not ours to serve with.
+    let sound = |workload: &str| -> Vec<&'static Strategy> {
+        let contenders = plan.contenders.iter().filter(|contender| {
+            contender.build.is_none()
+                && contender.planted.is_none()
+                && contender.name == contender.strategy.name()
+                && (!contender.control || plan.is_yardstick(contender))
+        });
+        let is_sound = |name: &str| {
+            summary.cells.iter().any(|cell| {
+                cell.workload == workload
+                    && cell.strategy == name
+                    && cell.equivalence == Equivalence::Equivalent
+            })
+        };
+        contenders.map(|contender| contender.strategy).filter(|strategy| is_sound(strategy.name())).collect()
+    };
+    let most = plan.workloads.iter().map(|workload| sound(&workload.name).len()).max().unwrap_or(0);
+    let effort = Effort::within(profile, budget, most, plan.workloads.len());
+    stage.progress.note(&format!(
+        "serving: {} callers, then {} of what each strategy can serve; slices of {} ms, about {} s",
+        list(effort.callers.iter()),
+        list(effort.loads.iter().map(|load| format!("{:.0}%", load * 100.0))),
+        effort.slice.as_millis(),
+        effort.time(most, plan.workloads.len()).as_secs()
+    ));
+    let folder = folder.join(FOLDER);
+    files::make_folder(&folder)?;
+    let run = folder.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    let mut results = Results::onwards(folder.clone(), run)?;
+    let mut cells: Vec<Cell> = Vec::new();
+    for workload in &plan.workloads {
+        if stage.stopped() {
+            break;
+        }
+        let mut bench = Bench {
+            host: plan.host,
+            effort: &effort,
+            seed: plan.seed,
+            timeout: plan.timeout,
+            stage,
+            results: &mut results,
+        };
+        let seen = bench.workload(workload, &sound(&workload.name))?;
+        let controls: BTreeMap<&str, bool> =
+            plan.contenders.iter().map(|contender| (contender.strategy.name(), contender.control)).collect();
+        let is_control = |name: &str| controls.get(name).copied().unwrap_or(true);
+        cells.extend(report::cells(workload, &plan.host.baseline, plan.seed, &seen, is_control));
+    }
+    results.rows.keep()?;
+    let report = Report {
+        schema: SCHEMA,
+        command: command_line(),
+        machine: Machine::read().sentence(),
+        cpus: thread::available_parallelism()?.get(),
+        host: plan.host.name.clone(),
+        wasmtime: wasmtime_version().into(),
+        baseline: plan.host.baseline.clone(),
+        seed: plan.seed,
+        places: PLACES,
+        interrupted: stage.stopped(),
+        cells,
+    };
+    files::write_json(&folder.join("serving.json"), &report)
+}
+
+fn list(items: impl Iterator<Item = impl ToString>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
