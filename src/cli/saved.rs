@@ -67,6 +67,18 @@ pub struct RecommendArgs {
     #[arg(long, value_name = "VERSION")]
     pub kernel: Option<Kernel>,
 
+    /// Recommend what to serve views with, from a run of `--suite views`: the strategy, and how many instances.
+    #[arg(long, requires = "folder")]
+    pub views: bool,
+
+    /// The memory that the process may take, such as `8GiB`: how many instances is that?
+    #[arg(long, value_name = "SIZE", value_parser = |text: &str| limits::size(text), requires = "views")]
+    pub ram: Option<u64>,
+
+    /// What a single call may grow to, such as `256MiB`.
+    #[arg(long, value_name = "SIZE", value_parser = |text: &str| limits::size(text), requires = "views")]
+    pub call_memory: Option<u64>,
+
     /// Recommend also where most blocks fail; the times are then those of failing.
     #[arg(long)]
     pub failing_blocks: bool,

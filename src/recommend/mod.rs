@@ -5,6 +5,7 @@
 //! | what a host can ask for, and why a strategy does not fit | [`limits`] |
 //! | the choice among those that fit, and by what it was made | [`choice`] |
 //! | the choice of each workload with all that belongs to it | this one |
+//! | what to serve views with, and how many instances fit | [`serving`] |
 //! | what the result cannot know | [`unknown`] |
 //! | all of it for a terminal and for a page | [`words`] |
 //!
@@ -12,6 +13,7 @@
 
 pub mod choice;
 pub mod limits;
+pub mod serving;
 pub mod unknown;
 pub mod words;
 

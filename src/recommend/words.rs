@@ -2,7 +2,7 @@
 
 use reset_strategies::{Swap, registry};
 
-use super::{Recommendation, Recommendations};
+use super::{Recommendation, Recommendations, serving};
 use crate::present::table::{hanging, wrap};
 use crate::prose::markdown::{escape, sentence};
 use crate::prose::{distinct, grouped, percent, printable};
@@ -123,4 +123,31 @@ pub fn markdown(found: &Recommendations, level: f64) -> String {
 fn recipes<'a>(found: &'a Recommendations) -> Vec<(&'a str, &'a str)> {
     let recipe = |answer: &'a Recommendation| Some((answer.strategy.as_deref()?, answer.paste.as_deref()?));
     distinct(found.recommendations.iter().filter_map(recipe))
+}
+
+/// What to serve views with, for a terminal of that many columns.
+pub fn serving_text(found: &serving::Recommendations, width: usize) -> String {
+    let plain = |words: &str| printable(&words.replace('`', ""));
+    let mut out = String::new();
+    for (workload, told) in serving::paragraphs(found) {
+        out += &wrap(&plain(&workload), width, "  ");
+        for (name, words) in told {
+            out += &hanging(&format!("  {name:<14}"), &plain(&words), width);
+        }
+        out.push('\n');
+    }
+    out + &wrap(&plain(&format!("Measured as on {}: {}", found.host, found.machine)), width, "  ")
+}
+
+/// The same as Markdown.
+pub fn serving_markdown(found: &serving::Recommendations) -> String {
+    let mut out = String::new();
+    for (workload, told) in serving::paragraphs(found) {
+        out += &format!("### {}\n\n", escape(&workload));
+        for (name, words) in told {
+            out += &format!("- **{name}**: {}\n", sentence(&words));
+        }
+        out.push('\n');
+    }
+    out + &format!("Measured as on {}: {}\n", escape(&found.host), escape(&found.machine))
 }

@@ -1,9 +1,9 @@
 //! `recommend`: which strategy to use, from a run or for one's own module.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::run::measure;
 use super::select::matching;
@@ -14,7 +14,9 @@ use crate::launch::saved::Saved;
 use crate::present::table::Options;
 use crate::present::view::Group;
 use crate::recommend::limits::Limits;
+use crate::recommend::serving::{self as advice, Room};
 use crate::recommend::{recommend, words};
+use crate::serving;
 
 /// Prints recommendations; fails where nothing fits the limits.
 ///
@@ -25,6 +27,9 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
         Some(folder) => folder.clone(),
         None => measured(args)?,
     };
+    if args.views {
+        return views(args, &folder);
+    }
     let saved = Saved::read(&folder)?;
     let limits = Limits {
         max_rss: args.max_rss,
@@ -53,6 +58,26 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
         code = ExitCode::FAILURE;
     }
     Ok(code)
+}
+
+/// Prints what to serve views with.
+fn views(args: &RecommendArgs, folder: &Path) -> Result<ExitCode> {
+    let path = folder.join(serving::FOLDER).join("serving.json");
+    ensure!(
+        path.exists(),
+        "{} holds nothing that was served: measure it with `resetbench run --suite views`",
+        folder.display()
+    );
+    let report = serde_json::from_slice(&files::read(&path)?)
+        .with_context(|| format!("{} is malformed: measure it again", path.display()))?;
+    let found = advice::recommend(&report, Room { ram: args.ram, call: args.call_memory });
+    match args.form.spelling() {
+        Spelling::Json => print!("{}", files::json(&found)?),
+        Spelling::Markdown => print!("{}", words::serving_markdown(&found)),
+        Spelling::Text => print!("{}", words::serving_text(&found, Options::for_stdout().width)),
+    }
+    ensure!(!found.recommendations.is_empty(), "no strategy has served: there is nothing to recommend from");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes a short run, which stands in for a saved one.
