@@ -16,6 +16,7 @@ mod program;
 mod recommend;
 mod run;
 mod schemas;
+mod serving;
 mod substreams;
 mod terminal;
 mod views;

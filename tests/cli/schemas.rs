@@ -8,6 +8,7 @@ use resetbench::kernels;
 use resetbench::launch::record::Record;
 use resetbench::measure::row::Row;
 use resetbench::policies::report as policies;
+use resetbench::serving::report as serving;
 use schemars::{JsonSchema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -36,6 +37,7 @@ fn schemas_are_those_of_the_types() {
     schema::<Summary>("summary");
     schema::<Row>("row");
     schema::<policies::Report>("policies");
+    schema::<serving::Report>("serving");
     schema::<kernels::Cell>("kernel");
 }
 
