@@ -1,6 +1,6 @@
 //! What other threads of a process do to a session, and sessions on many threads to each other.
 //!
-//!     cargo bench -p reset-strategies --bench neighbours -- [beside|sleepers|many]
+//!     cargo bench -p reset-strategies --bench neighbours -- [beside|sleepers|many [STRATEGY...]]
 //!
 //! It takes some minutes, in which nothing else may run. A neighbour is a thread that does one thing all the time: it computes,
 //! or it maps memory, touches it and unmaps it. Alone and beside are measured in turns of some milliseconds, so that a ratio
@@ -272,10 +272,8 @@ impl Spent {
 fn many(contenders: &[Contender], threads: &[usize], time: Duration) {
     println!("## Sessions on many threads\n");
     println!("Waits and shootdowns per 1000 cycles; the latter are those of the whole machine.\n");
-    println!(
-        "| strategy | threads | cycles/s | CPU per cycle, µs | to one thread | waits | shootdowns | system calls per reset |"
-    );
-    println!("|:--|--:|--:|--:|--:|--:|--:|--:|");
+    println!("| strategy | threads | cycles/s | CPU per cycle, µs | to one thread | waits | shootdowns |");
+    println!("|:--|--:|--:|--:|--:|--:|--:|");
     let wasm = guest(4, 4);
     for &contender in contenders {
         let mut single = None;
@@ -284,7 +282,7 @@ fn many(contenders: &[Contender], threads: &[usize], time: Duration) {
             let engine = plan.engine().expect("an engine");
             let module = Module::new(&engine, plan.wasm()).expect("a valid module");
             let (begin, end) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
-            let (over, cycles, calls) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+            let (over, cycles) = (AtomicBool::new(false), AtomicUsize::new(0));
             let (spent, took) = thread::scope(|scope| {
                 for _ in 0..threads {
                     scope.spawn(|| {
@@ -292,15 +290,12 @@ fn many(contenders: &[Contender], threads: &[usize], time: Duration) {
                             plan.start(&module, &Linker::new(&engine), || ()).expect("a session");
                         (0..100).for_each(|_| cycle(&mut session));
                         begin.wait();
-                        let (mut done, mut made) = (0, 0);
+                        let mut done = 0;
                         while !over.load(Ordering::Relaxed) {
-                            session.expect(0);
-                            session.execute().expect("a call");
-                            made += session.reset().expect("a reset").syscalls as usize;
+                            cycle(&mut session);
                             done += 1;
                         }
                         cycles.fetch_add(done, Ordering::Relaxed);
-                        calls.fetch_add(made, Ordering::Relaxed);
                         end.wait();
                     });
                 }
@@ -320,13 +315,12 @@ fn many(contenders: &[Contender], threads: &[usize], time: Duration) {
             let done = cycles.load(Ordering::Relaxed) as f64;
             let cpu = spent.cpu * 1e6 / done;
             println!(
-                "| {} | {threads} | {:.0} | {cpu:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
+                "| {} | {threads} | {:.0} | {cpu:.2} | {:.2} | {:.2} | {:.2} |",
                 contender.label(),
                 done / took.as_secs_f64(),
                 cpu / *single.get_or_insert(cpu),
                 spent.waits as f64 / done * 1e3,
-                spent.shootdowns as f64 / done * 1e3,
-                calls.load(Ordering::Relaxed) as f64 / done
+                spent.shootdowns as f64 / done * 1e3
             );
         }
     }
@@ -354,7 +348,8 @@ fn main() {
     }
     if asked("many") {
         let threads = if measuring { &[1, 2, 4, 8, 16][..] } else { &[2] };
-        many(&all, threads, 40 * time);
+        let some: Vec<_> = all.into_iter().filter(|contender| named(contender.name)).collect();
+        many(if some.is_empty() { &all } else { &some }, threads, 40 * time);
     }
     // The last, since it keeps this thread on one core.
     if asked("beside") {
