@@ -6,7 +6,7 @@ use std::thread;
 
 use super::behind::Owner;
 use super::places::{Grant, Kept, Left};
-use super::shared::{Use, end};
+use super::shared::{Use, end, wake};
 use crate::calls::Calls;
 #[cfg(feature = "async")]
 use crate::calls::Waiting;
@@ -56,7 +56,7 @@ impl<T: Send + 'static> Lease<T> {
             let mut session = shared.start::<C>().await?;
             let (before, now) = (self.bytes, session.memory_bytes());
             self.bytes = now;
-            shared.locked(|places| places.started(before, now));
+            wake(shared.locked(|places| places.started(before, now)));
             let most = shared.limits.most_bytes;
             if now > most {
                 drop(session);
@@ -79,8 +79,8 @@ impl<T: Send + 'static> Lease<T> {
         let shared = &self.owner.shared;
         let now = shared.reset::<C>(session, self.bytes).await?;
         if now != self.bytes {
-            shared.locked(|places| places.count(self.bytes, now));
-            self.bytes = now;
+            let before = std::mem::replace(&mut self.bytes, now);
+            wake(shared.locked(|places| places.count(before, now)));
         }
         self.used = Use::None;
         Ok(())

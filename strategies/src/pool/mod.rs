@@ -16,7 +16,7 @@
 //! counts as large as it has ever been. A place that is yet to be started counts as the last one that was; until there is one,
 //! as the module's initial memories, and twice that where there will be a snapshot.
 //!
-//! A session that has grown beyond the bound is dropped when it comes back. What a guest may grow to while it runs is for the
+//! A session that comes back when the places hold more than that is dropped. What a guest may grow to while it runs is for the
 //! limiter of [`Hooks`](crate::Hooks) to say. Not counted are tables, stacks, the host's state, compiled code, and what the
 //! pooling allocator keeps of slots that nobody uses.
 //!
@@ -26,6 +26,17 @@
 //! cannot: it is dropped in no task that could wait. Where instances can be made in futures only (epochs or fuel that have the
 //! guest give way, imports that wait in a start function), choose [`Resets::AtCheckout`], or end each lease by
 //! [`Lease::give_back`].
+
+//!
+//! # Costs
+//!
+//! Measured once, on an AMD EPYC (Zen 3) with 2 cores, in time of the calling thread: to check out and to return take 0.1 µs where
+//! nobody else is there and nothing was called, and 0.3 µs with a call and its reset, whose time is taken and whose memory is
+//! looked up, beside the 1.2 µs of a small call and reset under `copy/full` themselves. Eight threads that have a place each do
+//! about as well as with a session each.
+//!
+//! Where there are fewer places than threads, each call waits until another thread has woken up: 9 µs a call with eight threads
+//! for two places. That is the price of serving in turn. Have as many places as threads that call, where memory allows it.
 
 mod behind;
 mod handle;

@@ -173,9 +173,8 @@ impl<S> Places<S> {
     /// # Errors
     /// With the session where the places hold too much: it is to be dropped, and its place left.
     pub(super) fn give(&mut self, kept: Kept<S>, before: u64, is_clean: bool) -> Result<Wakers, Kept<S>> {
-        self.count(before, kept.bytes);
-        // What is to be reset may become smaller.
-        if is_clean && self.bytes > self.limits.most_bytes {
+        self.bytes = self.bytes - before + kept.bytes;
+        if self.bytes > self.limits.most_bytes {
             return Err(kept);
         }
         if is_clean {
@@ -197,8 +196,7 @@ impl<S> Places<S> {
             return Wakers::new();
         }
         self.taken -= 1;
-        self.count(bytes, 0);
-        self.serve()
+        self.count(bytes, 0)
     }
 
     /// A session that was dropped makes room for another one in the same place.
@@ -207,15 +205,16 @@ impl<S> Places<S> {
     }
 
     /// A session has been started in a place that counted `before`.
-    pub(super) fn started(&mut self, before: u64, now: u64) {
+    pub(super) fn started(&mut self, before: u64, now: u64) -> Wakers {
         self.counts.started += 1;
         self.need = now;
-        self.count(before, now);
+        self.count(before, now)
     }
 
-    /// A place counts otherwise than before.
-    pub(super) fn count(&mut self, before: u64, now: u64) {
+    /// A place counts otherwise than before. There may be room for others then.
+    pub(super) fn count(&mut self, before: u64, now: u64) -> Wakers {
         self.bytes = self.bytes - before + now;
+        self.serve()
     }
 
     /// A session that somebody is to reset.
@@ -274,3 +273,6 @@ impl<S> Places<S> {
         wakers
     }
 }
+
+#[cfg(test)]
+mod tests;

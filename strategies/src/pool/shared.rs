@@ -117,14 +117,14 @@ impl<T: Send + 'static> Shared<T> {
         session: &mut Session<T>,
         bytes: u64,
     ) -> Result<u64, Error> {
-        let grown = self.counted(bytes, session);
+        let grown = if self.keeps_memory { Some(self.counted(bytes, session)) } else { None };
         let begin = Instant::now();
         let done = contained(session.reset_by::<C>()).await;
         let took = begin.elapsed().as_nanos();
         self.resets.fetch_add(1, Ordering::Relaxed);
         self.reset_ns.fetch_add(u64::try_from(took).unwrap_or(u64::MAX), Ordering::Relaxed);
         match done {
-            Ok(done) => done.map(|_| if self.keeps_memory { grown } else { session.memory_bytes() }),
+            Ok(done) => done.map(|_| grown.unwrap_or_else(|| session.memory_bytes())),
             Err(_) => Err(Error::Poisoned("the host's code panicked in it".into())),
         }
     }
@@ -205,7 +205,7 @@ impl<T: Send + 'static> Shared<T> {
 }
 
 /// Wakes those who have been given something.
-fn wake(wakers: Wakers) {
+pub(super) fn wake(wakers: Wakers) {
     for waker in wakers {
         waker.wake();
     }

@@ -1,11 +1,14 @@
 //! Bounds: bytes, places, and what the kernel allows.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
-use reset_strategies::{Error, Limits, Scarce};
+use reset_strategies::{Error, Hooks, Limits, Resets, Scarce};
 
 use crate::child;
-use crate::host::{INITIAL, Parts, SESSIONS, view};
+use crate::host::{INITIAL, Parts, SESSIONS, until, view};
 
 #[test]
 fn places_hold_no_more_bytes_than_they_may() {
@@ -51,6 +54,43 @@ fn a_session_that_has_grown_beyond_the_bound_is_dropped_where_it_would_keep_that
         assert_eq!(now.places, 1, "{strategy}");
         assert_eq!(now.bytes, if keeps { one + (1 << 16) } else { one }, "{strategy}");
     }
+}
+
+#[test]
+fn a_session_that_waits_for_its_reset_is_within_the_bound_too() {
+    for strategy in ["copy/full", "remap/madvise", "fresh/on-demand-copy"] {
+        let limits = Limits::most(4).most_bytes(4 * INITIAL).resets(Resets::AtCheckout);
+        let pool = Parts::of(strategy).pool(limits).unwrap();
+        let mut lease = pool.checkout().unwrap();
+        lease.call::<_, i32>("grow", 8).unwrap();
+        drop(lease);
+        let now = pool.metrics();
+        assert_eq!((now.places, now.bytes, now.shed), (0, 0, 1), "{strategy}");
+    }
+}
+
+#[test]
+fn who_waits_for_bytes_is_served_as_soon_as_a_start_takes_less_than_it_might_have() {
+    let (stops, gate) = (Arc::new(AtomicBool::new(true)), Arc::new(Barrier::new(2)));
+    let (stopped, barrier) = (stops.clone(), gate.clone());
+    let state = move || {
+        if stopped.swap(false, Ordering::Relaxed) {
+            barrier.wait();
+            barrier.wait();
+        }
+    };
+    // Less than two memories with snapshots as large as they might be, and more than they are.
+    let limits = Limits::most(2).most_bytes(3 * INITIAL);
+    let pool = Parts::of("copy/full").pool_with(limits, Hooks::default(), state).unwrap();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| pool.checkout().unwrap());
+        gate.wait();
+        let second = scope.spawn(|| pool.checkout().unwrap());
+        until(&pool, |now| now.waiting == 1);
+        gate.wait();
+        let _both = (first.join().unwrap(), second.join().unwrap());
+        assert_eq!(pool.metrics().in_use, 2);
+    });
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What fails in one session is the end of that one, and of nothing else.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use reset_strategies::{Error, Hooks, Limits, Resets};
+use reset_strategies::{Error, Hooks, Limits, Pool, Resets};
 use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 
 use crate::host::{Parts, until, view};
@@ -77,7 +78,7 @@ impl Drop for Bomb {
     fn drop(&mut self) {
         if self.0.taken() {
             // Without a message on the terminal.
-            std::panic::resume_unwind(Box::new("the host's state panics"));
+            resume_unwind(Box::new("the host's state panics"));
         }
     }
 }
@@ -125,4 +126,34 @@ fn a_call_that_traps_leaves_a_session_for_the_next() {
     assert!(view(&mut pool.checkout().unwrap(), 3, true).is_err());
     assert_eq!(view(&mut pool.checkout().unwrap(), 2, false).unwrap(), parts.answers(3)[2]);
     assert_eq!((pool.metrics().started, pool.metrics().replaced), (1, 0));
+}
+
+/// A host's state that looks at its pool when it is dropped.
+struct Witness {
+    pool: Arc<OnceLock<Pool<Self>>>,
+    seen: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.get() {
+            self.seen.lock().unwrap().push(pool.metrics().places);
+        }
+    }
+}
+
+#[test]
+fn a_session_is_gone_before_its_place_is_another_s() {
+    let (itself, seen) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
+    let (of, sees) = (itself.clone(), seen.clone());
+    let state = move || Witness { pool: of.clone(), seen: sees.clone() };
+    let pool = Parts::of("copy/full").pool_with(Limits::most(1), Hooks::default(), state).unwrap();
+    itself.set(pool.clone()).unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _lease = pool.checkout().unwrap();
+        resume_unwind(Box::new("the caller panics"));
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(*seen.lock().unwrap(), [1], "its place was free while it was still there");
+    assert_eq!(pool.metrics().places, 0);
 }
