@@ -156,7 +156,8 @@ impl Spec {
         // What is for a schedule alone may need a second session, or room for an instance that looks. One that looks must not
         // take the place of another thread's session either, while that makes its new instance.
         let sessions = match self.places {
-            Some(places) => places,
+            // One more for blocks that are indexed meanwhile.
+            Some(places) => places + 1,
             None if self.is(Schedule::Concurrent) => 2 + crowd::SESSIONS,
             None => self.threads * if self.script.is_some() || self.threads > 1 { 2 } else { 1 },
         };

@@ -16,6 +16,7 @@ mod follow;
 mod forked;
 pub mod ground;
 mod huge;
+mod lending;
 pub mod pressure;
 mod requests;
 mod serving;

@@ -52,6 +52,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub long_blocks: Option<u64>,
 
+    /// With `--suite views`, serve once more while blocks are indexed, and say how much each slows the other.
+    #[arg(long)]
+    pub while_indexing: bool,
+
     /// Run the baseline a second time, as `fresh/relink#2`: what differs between the two is noise, and `check` needs to
     /// know how much of it there was.
     #[arg(long)]

@@ -79,9 +79,10 @@ impl<'a> Group<'a> {
         callers
     }
 
-    /// How many calls, what callers wait, and what a call costs.
-    pub fn tables(&self) -> [Table; 3] {
-        [self.rates(), self.waits(), self.costs()]
+    /// How many calls, what callers wait, what a call costs, and what blocks do meanwhile where that was asked for.
+    pub fn tables(&self) -> Vec<Table> {
+        let tables = [self.rates(), self.waits(), self.costs()];
+        tables.into_iter().chain(self.indexing()).collect()
     }
 
     fn rates(&self) -> Table {
@@ -171,6 +172,38 @@ impl<'a> Group<'a> {
                 per_place(cell).map_or(ABSENT.into(), |bytes| rss.write(bytes as f64)),
             ]
         })
+    }
+
+    fn indexing(&self) -> Option<Table> {
+        let with_most = |cell: &Cell| cell.indexing.last().cloned();
+        let callers = self.cells.iter().find_map(|cell| with_most(cell))?.callers;
+        let shown = |cell: &&Cell| cell.indexing.iter().map(|it| it.block_ns.p50).collect::<Vec<_>>();
+        let block = column(Quantity::Time, self.cells.iter().flat_map(shown));
+        let heads = [
+            ("block".into(), format!("p50 {}", block.unit)),
+            (format!("with {callers}"), format!("p50 {}", block.unit)),
+            ("slower".into(), "times".into()),
+            ("calls".into(), "calls/s".into()),
+            ("kept".into(), "of calls".into()),
+        ];
+        let times = |found: Option<Ratio>| match found {
+            Some(Ratio { value, low, high }) => {
+                format!("{} {:>5}", ratio(value), plus_minus(value, low, high))
+            }
+            None => ABSENT.into(),
+        };
+        Some(self.table(heads.into(), |cell| {
+            let alone = cell.indexing.first().filter(|it| it.callers == 0);
+            let busy = with_most(cell);
+            let write = |ns: u64| block.write(ns as f64);
+            vec![
+                alone.map_or(ABSENT.into(), |it| write(it.block_ns.p50)),
+                busy.as_ref().map_or(ABSENT.into(), |it| write(it.block_ns.p50)),
+                times(busy.as_ref().and_then(|it| it.blocks_slowed)),
+                busy.as_ref().map_or(ABSENT.into(), |it| calls(it.calls_per_second)),
+                times(busy.as_ref().and_then(|it| it.calls_kept)),
+            ]
+        }))
     }
 
     fn table(&self, heads: Vec<(String, String)>, fields: impl Fn(&Cell) -> Vec<String>) -> Table {

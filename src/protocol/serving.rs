@@ -11,6 +11,9 @@ pub struct Serve {
     pub callers: u32,
     pub millis: u64,
     pub load: Load,
+    /// Whether blocks are indexed meanwhile.
+    #[serde(default)]
+    pub indexing: bool,
     /// From which requests and arrivals are drawn: the same for all contenders of a round.
     pub seed: u64,
 }
@@ -43,6 +46,9 @@ pub struct Served {
     pub service: Latencies,
     /// Giving the session back, with its reset where that is the caller's.
     pub reset: Latencies,
+    /// Blocks that were indexed meanwhile, each with its reset.
+    #[serde(default)]
+    pub blocks: Latencies,
     pub counts: Counts,
     /// Sessions of the pool after it.
     pub places: u64,
@@ -73,6 +79,11 @@ impl Served {
         self.calls() as f64 * 1e9 / self.elapsed_ns.max(1) as f64
     }
 
+    /// What a block took on average; 0 where there was none.
+    pub fn block_ns(&self) -> f64 {
+        self.blocks.total_ns() as f64 / self.blocks.calls().max(1) as f64
+    }
+
     /// Adds what other slices came to.
     pub fn add(&mut self, other: &Self) {
         self.elapsed_ns += other.elapsed_ns;
@@ -82,6 +93,7 @@ impl Served {
         self.waiting.add(&other.waiting);
         self.service.add(&other.service);
         self.reset.add(&other.reset);
+        self.blocks.add(&other.blocks);
         self.counts.add(&other.counts);
         self.places = self.places.max(other.places);
     }

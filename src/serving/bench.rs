@@ -66,7 +66,7 @@ impl Bench<'_> {
         let mut order = Order::new(self.seed, 0);
         for launch in 0..self.effort.launches {
             let mut contenders = self.start(workload, &staged, strategies, launch, &mut seen)?;
-            for setting in self.settings() {
+            for setting in self.effort.settings() {
                 self.setting(workload, (launch, setting), &mut contenders, &mut order, &mut seen)?;
                 if self.stage.stopped() {
                     return Ok(seen);
@@ -74,12 +74,6 @@ impl Bench<'_> {
             }
         }
         Ok(seen)
-    }
-
-    /// First the closed loop, which says how much a contender can serve at all.
-    fn settings(&self) -> Vec<Setting> {
-        let closed = self.effort.callers.iter().map(|&callers| Setting::Callers(callers));
-        closed.chain(self.effort.loads.iter().map(|&share| Setting::load(share))).collect()
     }
 
     /// Starts a child for each strategy that has not failed.
@@ -180,14 +174,14 @@ impl Bench<'_> {
 
     fn serve(&self, turn: Turn, most: f64) -> Serve {
         let (callers, load) = match turn.setting {
-            Setting::Callers(callers) => (callers, Load::Closed),
+            Setting::Callers(callers) | Setting::Indexing(callers) => (callers, Load::Closed),
             // As many callers as places: whoever arrives while all are busy has to wait.
             Setting::Load(_) => (PLACES, Load::Open { per_second: most * turn.setting.share() }),
         };
         let millis = u64::try_from(self.effort.slice.as_millis()).unwrap_or(u64::MAX);
         // The same requests for all contenders of a round.
         let seed = self.seed ^ u64::from(turn.launch) << 32 ^ u64::from(turn.round);
-        Serve { callers, millis, load, seed }
+        Serve { callers, millis, load, indexing: matches!(turn.setting, Setting::Indexing(_)), seed }
     }
 
     /// A contender whose child ended is not started again.
@@ -248,7 +242,9 @@ impl Bench<'_> {
             ("waiting", &served.waiting),
             ("service", &served.service),
             ("reset", &served.reset),
+            ("block", &served.blocks),
         ];
+        let parts = parts.into_iter().filter(|(_, latencies)| latencies.calls() > 0);
         self.results.rows.write_all(parts.map(|(metric, latencies)| Row {
             metric: metric.into(),
             value: latencies.percentiles().map(|found| found.p50),

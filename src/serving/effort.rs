@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::report::Setting;
 use crate::launch::plan::Profile;
 
 /// What a profile stands for.
@@ -15,6 +16,8 @@ pub struct Effort {
     pub slice: Duration,
     /// Numbers of callers in the closed loop, rising.
     pub callers: Vec<u32>,
+    /// Whether the closed loop is run once more while blocks are indexed.
+    pub while_indexing: bool,
     /// Loads in the open loop, as shares of the most that the contender served in the closed one, rising.
     pub loads: Vec<f64>,
 }
@@ -33,29 +36,42 @@ pub const PLACES: u32 = 32;
 
 impl Effort {
     /// So thorough that a number of contenders on a number of workloads take about `budget`.
-    pub fn within(profile: Profile, budget: Duration, contenders: usize, workloads: usize) -> Self {
+    pub fn within(
+        profile: Profile,
+        while_indexing: bool,
+        budget: Duration,
+        contenders: usize,
+        workloads: usize,
+    ) -> Self {
         let (launches, rounds, callers, loads): (u32, u32, &[u32], &[f64]) = match profile {
             Profile::Smoke => (3, 3, &[1, 4], &[0.8]),
             Profile::Quick => (3, 3, &[1, 4, 16], &[0.5, 0.8]),
             Profile::Full => (8, 5, &[1, 2, 4, 8, 16, PLACES], &[0.3, 0.5, 0.7, 0.8, 0.9, 0.95]),
         };
-        let settings = callers.len() + loads.len();
-        let slices = contenders * workloads * settings * (rounds + WARM_UP) as usize * launches as usize;
-        let slice = budget / u32::try_from(slices.max(1)).unwrap_or(u32::MAX);
-        Self {
-            launches,
-            rounds,
-            slice: slice.clamp(SHORTEST, LONGEST),
-            callers: callers.to_vec(),
-            loads: loads.to_vec(),
-        }
+        let (callers, loads) = (callers.to_vec(), loads.to_vec());
+        let draft = Self { launches, rounds, slice: Duration::ZERO, callers, while_indexing, loads };
+        let slice = budget / draft.slices(contenders, workloads).max(1);
+        Self { slice: slice.clamp(SHORTEST, LONGEST), ..draft }
+    }
+
+    /// Everything that is served, in the order in which it is. First the closed loop, which says how much a contender can serve
+    /// at all.
+    pub fn settings(&self) -> Vec<Setting> {
+        let closed = self.callers.iter().map(|&callers| Setting::Callers(callers));
+        let open = self.loads.iter().map(|&share| Setting::load(share));
+        // Nobody calls in the first of these, which says what blocks take alone.
+        let indexing = [0].into_iter().chain(self.callers.iter().copied()).map(Setting::Indexing);
+        closed.chain(open).chain(indexing.filter(|_| self.while_indexing)).collect()
+    }
+
+    fn slices(&self, contenders: usize, workloads: usize) -> u32 {
+        let all = contenders * workloads * self.settings().len() * (self.rounds + WARM_UP) as usize;
+        u32::try_from(all).unwrap_or(u32::MAX).saturating_mul(self.launches)
     }
 
     /// What it takes, children's starts aside.
     pub fn time(&self, contenders: usize, workloads: usize) -> Duration {
-        let settings = self.callers.len() + self.loads.len();
-        let slices = contenders * workloads * settings * (self.rounds + WARM_UP) as usize;
-        self.slice * u32::try_from(slices).unwrap_or(u32::MAX) * self.launches
+        self.slice * self.slices(contenders, workloads)
     }
 }
 
@@ -66,18 +82,20 @@ mod tests {
     #[test]
     fn a_budget_is_divided_and_neither_end_is_passed() {
         let minute = Duration::from_secs(60);
-        let few = Effort::within(Profile::Quick, minute, 4, 2);
+        let few = Effort::within(Profile::Quick, false, minute, 4, 2);
         assert!(few.slice > SHORTEST && few.slice < LONGEST, "{few:?}");
         assert!(few.time(4, 2) <= minute && few.time(4, 2) > minute * 9 / 10, "{:?}", few.time(4, 2));
-        let many = Effort::within(Profile::Quick, Duration::from_secs(1), 20, 4);
+        let busier = Effort::within(Profile::Quick, true, minute, 4, 2);
+        assert!(busier.slice < few.slice && busier.settings().len() == few.settings().len() + 4);
+        let many = Effort::within(Profile::Quick, false, Duration::from_secs(1), 20, 4);
         assert_eq!(many.slice, SHORTEST);
-        assert_eq!(Effort::within(Profile::Smoke, 100 * minute, 1, 1).slice, LONGEST);
+        assert_eq!(Effort::within(Profile::Smoke, false, 100 * minute, 1, 1).slice, LONGEST);
     }
 
     #[test]
     fn every_profile_has_enough_launches_for_an_interval_and_callers_beyond_the_cores() {
         for profile in [Profile::Smoke, Profile::Quick, Profile::Full] {
-            let effort = Effort::within(profile, Duration::ZERO, 1, 1);
+            let effort = Effort::within(profile, false, Duration::ZERO, 1, 1);
             assert!(effort.launches >= 3 && effort.rounds >= 3, "{effort:?}");
             assert!(effort.callers.is_sorted() && effort.loads.is_sorted());
             assert!(effort.callers.iter().all(|callers| *callers <= PLACES));

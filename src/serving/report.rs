@@ -52,6 +52,9 @@ pub struct Cell {
     pub closed: Vec<Closed>,
     /// The open loop, by rising loads.
     pub open: Vec<Open>,
+    /// The closed loop while blocks are indexed, by rising numbers of callers; empty where that was not asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexing: Vec<Indexing>,
 }
 
 /// What so many callers get who call again as soon as they have their answer.
@@ -79,6 +82,20 @@ pub struct Open {
     pub left: u64,
     #[serde(flatten)]
     pub times: Times,
+}
+
+/// What callers and an indexer of the same process get beside each other.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+pub struct Indexing {
+    pub callers: u32,
+    /// As in the closed loop.
+    pub calls_per_second: f64,
+    /// Calls per second over those of as many callers while nothing is indexed.
+    pub calls_kept: Option<Ratio>,
+    /// What a block takes with its reset.
+    pub block_ns: Percentiles,
+    /// What a block takes on average, over what it takes while nobody calls.
+    pub blocks_slowed: Option<Ratio>,
 }
 
 /// Of all calls of all launches together.
@@ -132,11 +149,13 @@ impl Memory {
     }
 }
 
-/// What is served: a number of callers in the closed loop, or a load in the open one, in thousandths.
+/// What is served: a number of callers in the closed loop, a load in the open one, in thousandths, or a number of callers while
+/// blocks are indexed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Setting {
     Callers(u32),
     Load(u32),
+    Indexing(u32),
 }
 
 impl Setting {
@@ -148,7 +167,7 @@ impl Setting {
     /// The share of a load; 1 in the closed loop, which is as busy as can be.
     pub fn share(self) -> f64 {
         match self {
-            Self::Callers(_) => 1.0,
+            Self::Callers(_) | Self::Indexing(_) => 1.0,
             Self::Load(thousandths) => f64::from(thousandths) / 1_000.0,
         }
     }
@@ -158,6 +177,7 @@ impl Setting {
         match self {
             Self::Callers(callers) => ("callers", json!(callers)),
             Self::Load(_) => ("load", json!(self.share())),
+            Self::Indexing(callers) => ("callers_while_indexing", json!(callers)),
         }
     }
 }
@@ -168,6 +188,7 @@ impl fmt::Display for Setting {
             Self::Callers(1) => f.write_str("1 caller"),
             Self::Callers(callers) => write!(f, "{callers} callers"),
             Self::Load(_) => write!(f, "{:.0} % load", self.share() * 100.0),
+            Self::Indexing(callers) => write!(f, "{} while indexing", Self::Callers(*callers)),
         }
     }
 }
@@ -213,13 +234,14 @@ impl Point {
         Some(Memory { empty: of(0)?, steady: of(1)?, peak: of(2)?, places })
     }
 
-    /// Log ratios of calls per second, by launch.
-    fn paired(&self, baseline: &Self) -> Paired {
+    /// Log ratios of a figure of each slice, where both have one, by launch.
+    fn paired(&self, other: &Self, figure: fn(&Served) -> f64) -> Paired {
         let mut launches = BTreeMap::<u32, Vec<f64>>::new();
         for (at @ (launch, _), own) in &self.slices {
-            let Some(other) = baseline.slices.get(at) else { continue };
-            if own.calls() > 0 && other.calls() > 0 {
-                launches.entry(*launch).or_default().push(own.rate().ln() - other.rate().ln());
+            let Some(other) = other.slices.get(at) else { continue };
+            let (own, other) = (figure(own), figure(other));
+            if own > 0.0 && other > 0.0 {
+                launches.entry(*launch).or_default().push(own.ln() - other.ln());
             }
         }
         Paired::from_logs(launches.into_values().collect())
@@ -265,6 +287,9 @@ pub fn cells(
     is_control: impl Fn(&str) -> bool,
 ) -> Vec<Cell> {
     let yardstick = seen.get(baseline);
+    let estimate = |paired: Paired, comparison: &[&str]| -> Option<Ratio> {
+        bootstrap::estimate(&paired, Seed(seed), comparison).map(|estimate| estimate.ratio)
+    };
     let cell = |(name, own): (&&'static str, &Seen)| {
         let other = yardstick.filter(|_| *name != baseline);
         let comparison = [workload.name.as_str(), name];
@@ -281,12 +306,13 @@ pub fn cells(
                     let ratio = other.and_then(|other| other.points.get(setting)).and_then(|other| {
                         let setting = setting.to_string();
                         let comparison = [comparison[0], comparison[1], &setting];
-                        bootstrap::estimate(&point.paired(other), Seed(seed), &comparison)
+                        estimate(point.paired(other, Served::rate), &comparison)
                     });
-                    closed(*setting, point, ratio.map(|estimate| estimate.ratio))
+                    closed(*setting, point, ratio)
                 })
                 .collect(),
             open: own.points.iter().filter_map(|(setting, point)| open(*setting, point)).collect(),
+            indexing: indexing(own, |paired, what| estimate(paired, &[&workload.name, name, what])),
         }
     };
     seen.iter().map(cell).collect()
@@ -316,6 +342,27 @@ fn open(setting: Setting, point: &Point) -> Option<Open> {
     })
 }
 
+/// Each number of callers beside an indexer: held against the same callers without it, and against the indexer alone.
+fn indexing(own: &Seen, estimate: impl Fn(Paired, &str) -> Option<Ratio>) -> Vec<Indexing> {
+    let alone = own.points.get(&Setting::Indexing(0));
+    let points = own.points.iter().filter_map(|(setting, point)| {
+        let Setting::Indexing(callers) = *setting else { return None };
+        let quiet = own.points.get(&Setting::Callers(callers));
+        Some(Indexing {
+            callers,
+            calls_per_second: point.calls_per_second()?,
+            calls_kept: quiet.and_then(|quiet| {
+                estimate(point.paired(quiet, Served::rate), &format!("calls kept {callers}"))
+            }),
+            block_ns: point.all().blocks.percentiles()?,
+            blocks_slowed: alone.filter(|_| callers > 0).and_then(|alone| {
+                estimate(point.paired(alone, Served::block_ns), &format!("blocks slowed {callers}"))
+            }),
+        })
+    });
+    points.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,6 +386,7 @@ mod tests {
             waiting: latencies(calls, 10_000),
             service: latencies(calls, 300_000),
             reset: latencies(calls, 100_000),
+            blocks: Latencies::default(),
             counts: Counts {
                 minor_faults: 2 * calls,
                 user_ns: 3 * SECOND,

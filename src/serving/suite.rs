@@ -23,12 +23,21 @@ use crate::machine::Machine;
 /// Share of a suite's time that is for serving.
 pub const SHARE: f64 = 0.5;
 
+/// How thoroughly to serve.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub profile: Profile,
+    /// Whether to index blocks meanwhile, too.
+    pub while_indexing: bool,
+    pub budget: Duration,
+}
+
 /// Serves the workloads of a run that lies in `folder` with the strategies that it found equal to fresh instances, and writes
 /// `serving/serving.json` beside it.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn serve(plan: &Plan, profile: Profile, budget: Duration, stage: &Stage, folder: &Path) -> Result<()> {
+pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Result<()> {
     let summary = Saved::read(folder)?.summary;
     // A wrong reset has no time, and one of another build is not ours to serve with.
     let sound = |workload: &str| -> Vec<&'static Strategy> {
@@ -48,7 +57,8 @@ pub fn serve(plan: &Plan, profile: Profile, budget: Duration, stage: &Stage, fol
         contenders.map(|contender| contender.strategy).filter(|strategy| is_sound(strategy.name())).collect()
     };
     let most = plan.workloads.iter().map(|workload| sound(&workload.name).len()).max().unwrap_or(0);
-    let effort = Effort::within(profile, budget, most, plan.workloads.len());
+    let Wanted { profile, while_indexing, budget } = wanted;
+    let effort = Effort::within(profile, while_indexing, budget, most, plan.workloads.len());
     stage.progress.note(&format!(
         "serving: {} callers, then {} of what each strategy can serve; slices of {} ms, about {} s",
         list(effort.callers.iter()),

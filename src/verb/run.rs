@@ -23,7 +23,7 @@ use crate::launch::stage::{INTERRUPTED, Results, Stage};
 use crate::machine::pinning::Pinning;
 use crate::machine::{self, pace};
 use crate::progress::Progress;
-use crate::serving::suite;
+use crate::serving::suite::{self, Wanted};
 use crate::workload::Workload;
 use crate::workload::definition::Definition;
 use crate::workload::landscape::Part;
@@ -110,8 +110,8 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     })?;
     kept?;
     if !serving.is_zero() && !stopped {
-        suite::serve(&plan, args.profile, serving, &stage, &folder)
-            .context("what was measured before is kept")?;
+        let wanted = Wanted { profile: args.profile, while_indexing: args.while_indexing, budget: serving };
+        suite::serve(&plan, wanted, &stage, &folder).context("what was measured before is kept")?;
         stopped = stage.stopped();
     }
     if let (Some(harness), false) = (&record.harness, args.output.quiet) {

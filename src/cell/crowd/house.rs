@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use reset_strategies::Hooks;
-use reset_strategies::pool::{Lease, Limits, Pool};
-use wasmtime::Linker;
+use reset_strategies::pool::{Lease, Pool};
 
-use super::super::ground::{Ground, defining};
+use super::super::ground::Ground;
+use super::super::lending;
 use super::super::waiting::Waiting;
 use super::{BLOCKS, VIEWS};
-use crate::hosts::TICKS;
 use crate::protocol::Observed;
-use crate::workload::host::{Base, BlockState, Metashrew, Shared, Spoken, Store};
+use crate::workload::host::{Base, BlockState, Shared, Store};
 
 /// The pools.
 pub(super) struct House {
@@ -40,24 +38,12 @@ impl House {
     /// # Errors
     /// When the strategy does not allow for so many sessions.
     pub fn open(ground: &Arc<Ground>) -> Result<Self> {
-        let pool = |linker, places| -> Result<Pool<BlockState>> {
-            let (state, hooks) = (ground.state(&Shared::default()), ground.hooks());
-            let limits = Limits::most(places);
-            Ok(Pool::new(ground.plan.clone(), &ground.module, &linker, state, hooks, limits)?)
-        };
-        Self::of(ground, pool(ground.linker()?, VIEWS)?)
+        Self::of(ground, ground.pool(VIEWS as u32)?)
     }
 
     /// The same with a pool of views that is there.
     pub fn of(ground: &Arc<Ground>, views: Pool<BlockState>) -> Result<Self> {
-        // A block flushes, and a view does not: the functions of the host differ.
-        let define = defining(Spoken::Metashrew(Metashrew), ground.spec.host.calls);
-        let mut linker = Linker::new(ground.module.engine());
-        define(&mut linker, &ground.module)?;
-        let (state, hooks) =
-            (ground.state(&Shared::default()), Hooks { define: Some(define), ..ground.hooks() });
-        let limits = Limits::most(BLOCKS);
-        let blocks = Pool::new(ground.plan.clone(), &ground.module, &linker, state, hooks, limits)?;
+        let blocks = lending::pool_for_blocks(ground, BLOCKS)?;
         Ok(Self { ground: ground.clone(), views, blocks })
     }
 
@@ -80,15 +66,10 @@ impl Guest<'_> {
             Asked::View => &self.house.views,
             Asked::Block => &self.house.blocks,
         };
-        let mut lease = match &self.waiting {
-            None => pool.checkout()?,
-            Some(waiting) => waiting.wait(pool.checkout_async())?,
-        };
+        let waiting = self.waiting.as_ref();
+        let mut lease = lending::checkout(waiting, pool)?;
         let observed = self.observe(asked, input, store, &mut lease)?;
-        match &self.waiting {
-            None => drop(lease),
-            Some(waiting) => waiting.wait(lease.give_back())?,
-        }
+        lending::give_back(waiting, lease)?;
         Ok(observed)
     }
 
@@ -99,18 +80,15 @@ impl Guest<'_> {
         store: &Shared,
         session: &mut Lease<BlockState>,
     ) -> Result<Observed> {
+        lending::begin(session, input)?;
         let mut context = session.store_mut()?;
-        context.set_epoch_deadline(TICKS);
         let state = context.data_mut();
         state.over(store.clone());
-        state.begin(input.clone());
         state.record();
-        let abi = &self.house.ground.spec.abi;
-        let result = match (asked, &self.waiting) {
-            (Asked::View, None) => abi.execute(session),
-            (Asked::View, Some(waiting)) => waiting.call(abi.execute_async(session)),
-            (Asked::Block, None) => session.call(START, ()),
-            (Asked::Block, Some(waiting)) => waiting.call(session.call_async(START, ())),
+        let waiting = self.waiting.as_ref();
+        let result = match asked {
+            Asked::View => lending::view(&self.house.ground.spec.abi, waiting, session),
+            Asked::Block => lending::block(waiting, session),
         };
         let mut context = session.store_mut()?;
         let state = context.data_mut();
@@ -118,9 +96,6 @@ impl Guest<'_> {
         Ok(Observed { outcome: state.outcome(result), flushed })
     }
 }
-
-/// The export that runs a block, in a module that has views as well.
-const START: &str = "_start";
 
 /// A store that nobody else has, over one that nobody writes to.
 pub(super) fn copy_of(base: &Arc<Base>) -> Shared {

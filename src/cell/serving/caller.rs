@@ -9,11 +9,11 @@ use rand::{RngExt, SeedableRng};
 use reset_strategies::pool::Pool;
 
 use super::super::ground::Ground;
+use super::super::lending;
 use super::super::ticker::Place;
 use super::super::times::nanos;
 use super::super::waiting::Waiting;
 use super::Slice;
-use crate::hosts::TICKS;
 use crate::protocol::serving::Served;
 use crate::workload::host::{self, BlockState};
 
@@ -71,24 +71,13 @@ impl<'a> Caller<'a> {
 
     /// Has one request answered that arrived then.
     fn call(&mut self, request: usize, arrived: Instant) -> Result<()> {
-        let mut session = match &self.waiting {
-            None => self.pool.checkout()?,
-            Some(waiting) => waiting.wait(self.pool.checkout_async())?,
-        };
+        let waiting = self.waiting.as_ref();
+        let mut session = lending::checkout(waiting, self.pool)?;
         let began = Instant::now();
-        let mut store = session.store_mut()?;
-        store.set_epoch_deadline(TICKS);
-        store.data_mut().begin(self.ground.trace[request].clone());
-        let abi = &self.ground.spec.abi;
-        let result = match &self.waiting {
-            None => abi.execute(&mut session),
-            Some(waiting) => waiting.call(abi.execute_async(&mut session)),
-        };
+        lending::begin(&mut session, &self.ground.trace[request])?;
+        let result = lending::view(&self.ground.spec.abi, waiting, &mut session);
         let answered = Instant::now();
-        match &self.waiting {
-            None => drop(session),
-            Some(waiting) => waiting.wait(session.give_back())?,
-        }
+        lending::give_back(waiting, session)?;
         let ready = Instant::now();
         self.served.failed += u64::from(result.is_err());
         self.served.latency.record(nanos(answered - arrived));
