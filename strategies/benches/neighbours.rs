@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use memmap2::MmapMut;
 use procfs::process::Process;
-use reset_strategies::{Options, Plan, Session, registry};
+use reset_strategies::{Availability, Options, Plan, Session, registry};
 use wasmtime::{Linker, Module};
 
 /// Populated MiB of a memory, and all that it has.
@@ -58,6 +58,17 @@ impl Contender {
     fn plan(self, wasm: &[u8], sessions: u32) -> Plan<'_> {
         let options = Options { writes_on_calling_thread: self.one_thread, sessions, ..Options::default() };
         Plan::new(registry::find(self.name).expect("registered"), wasm, options).expect("a supported module")
+    }
+
+    /// Whether this machine has what it needs; says so if not.
+    fn is_available(self) -> bool {
+        match registry::find(self.name).expect("registered").availability() {
+            Availability::Available => true,
+            Availability::Unavailable { reason } => {
+                eprintln!("NOT MEASURED HERE: {}: {reason}", self.name);
+                false
+            }
+        }
     }
 
     fn label(self) -> String {
@@ -328,6 +339,9 @@ fn many(contenders: &[Contender], threads: &[usize], time: Duration) {
 
 fn main() {
     let arguments: Vec<_> = std::env::args().collect();
+    if !HOT_COLD.is_available() {
+        return;
+    }
     let named = |what: &str| arguments.iter().any(|argument| argument == what);
     let parts = ["beside", "sleepers", "many"];
     let asked = |part| named(part) || !parts.into_iter().any(named);
@@ -348,8 +362,10 @@ fn main() {
     }
     if asked("many") {
         let threads = if measuring { &[1, 2, 4, 8, 16][..] } else { &[2] };
-        let some: Vec<_> = all.into_iter().filter(|contender| named(contender.name)).collect();
-        many(if some.is_empty() { &all } else { &some }, threads, 40 * time);
+        let any = all.iter().any(|contender| named(contender.name));
+        let chosen = all.into_iter().filter(|contender| !any || named(contender.name));
+        let chosen: Vec<_> = chosen.filter(|contender| contender.is_available()).collect();
+        many(&chosen, threads, 40 * time);
     }
     // The last, since it keeps this thread on one core.
     if asked("beside") {

@@ -15,10 +15,11 @@
 //! the best choice of hot pages in hindsight, and 2.8 times at worst, where pages are written whenever they are cold; on what
 //! the bundled indexers write, 1.2 times at worst (`competitive.rs`).
 //!
-//! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`]): a guest that
-//! writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count. A memory that
-//! is larger than it ever was is scanned in any case: what it has grown into may have been populated before, by a commit
-//! policy or since it is locked, and was written without a fault then.
+//! As long as the process takes no fault, no cold page was written and nothing is scanned ([`faults`](crate::sys::faults)):
+//! a guest that writes the same pages in each block costs what `control/oracle` does, and a reading of the fault count. Where the
+//! host says that only the calling thread writes, the faults of that one are enough. A memory that is larger than it ever was is
+//! scanned in any case: what it has grown into may have been populated before, by a commit policy or since it is locked, and was
+//! written without a fault then.
 //!
 //! Blank pages that have been cold for long are given back, so that resident memory follows what blocks write; those that
 //! were committed or locked stay.
