@@ -30,13 +30,14 @@
 //!
 //! # Costs
 //!
-//! Measured once, on an AMD EPYC (Zen 3) with 2 cores, in time of the calling thread: to check out and to return take 0.1 µs where
-//! nobody else is there and nothing was called, and 0.3 µs with a call and its reset, whose time is taken and whose memory is
-//! looked up, beside the 1.2 µs of a small call and reset under `copy/full` themselves. Eight threads that have a place each do
-//! about as well as with a session each.
+//! Measured once, in processor time on an AMD EPYC (Zen 3) with 2 cores. To check out and to return take 0.1 µs where nobody
+//! else is there and nothing was called. With a call they take 0.3 to 0.6 µs, since the reset is timed and memory looked up; the
+//! smallest call and reset take 1.2 µs by themselves, under `copy/full`. Eight threads that have a place each take 0.2 to 0.4 µs
+//! more a call than with a session each.
 //!
-//! Where there are fewer places than threads, each call waits until another thread has woken up: 9 µs a call with eight threads
-//! for two places. That is the price of serving in turn. Have as many places as threads that call, where memory allows it.
+//! Where there are fewer places than threads, each call waits until another thread has woken up: 5 to 6 µs more with eight
+//! threads for two places. That is the price of serving in turn. Have as many places as threads that call, where memory
+//! allows it.
 
 mod behind;
 mod handle;
