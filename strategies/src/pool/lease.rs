@@ -16,7 +16,8 @@ use crate::session::Session;
 /// A session of a [`Pool`](super::Pool), equal to one that has just been started. Dropped, it gives the session back.
 ///
 /// It belongs to whoever has it, and may be sent to another thread if `T` may. Where it is dropped because its thread panics, the
-/// session is dropped with it, and the next caller has a new one.
+/// session is dropped with it, and the next caller has a new one. Whoever puts another session in its place (`mem::swap`) gives
+/// that one to the pool, whatever it is of.
 pub struct Lease<T: Send + 'static> {
     owner: Owner<T>,
     /// Absent only until the lease is handed out, and when it has been given back.
