@@ -48,7 +48,8 @@ pub fn stage(folder: &Path, workload: &Workload) -> Result<Staged> {
     files::make_folder(&cache)?;
     let filled = workload.filled.as_ref().map(|filled| {
         let path = folder.join("filled.bin");
-        write_store(&path, &*filled.base()?)?;
+        let base = filled.base()?;
+        write_store(&path, &base)?;
         anyhow::Ok(path)
     });
     let blocks = workload.filled.as_ref().map(|filled| {
@@ -152,7 +153,7 @@ mod tests {
         let path = folder.path().join("filled.bin");
         write_store(&path, &Base::new(entries.clone())).unwrap();
         assert_eq!(read_store(&path).unwrap(), entries);
-        files::write(&path, &[1, 0, 0, 0, b'k']).unwrap();
+        files::write(&path, [1, 0, 0, 0, b'k']).unwrap();
         assert!(read_store(&path).unwrap_err().to_string().ends_with("is cut short after a key"));
     }
 }

@@ -11,6 +11,9 @@ use super::hash::hex;
 /// Keys with their values.
 pub type Entries = HashMap<Box<[u8]>, Box<[u8]>>;
 
+/// A key and its value.
+pub type Entry = (Box<[u8]>, Box<[u8]>);
+
 /// What stores begin with. It is read only, so that all sessions of a process have one.
 #[derive(Debug, Default)]
 pub struct Base {
@@ -58,10 +61,9 @@ impl Store {
     }
 
     /// Removes all keys that begin so; returns them with the values that they had.
-    pub fn remove_prefix(&mut self, prefix: &[u8]) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+    pub fn remove_prefix(&mut self, prefix: &[u8]) -> Vec<Entry> {
         let found = self.iter().filter(|(key, _)| key.starts_with(prefix));
-        let removed: Vec<(Box<[u8]>, Box<[u8]>)> =
-            found.map(|(key, value)| (key.into(), value.into())).collect();
+        let removed: Vec<Entry> = found.map(|(key, value)| (key.into(), value.into())).collect();
         self.written.extend(removed.iter().map(|(key, _)| (key.clone(), None)));
         removed
     }
@@ -88,8 +90,8 @@ impl Store {
     }
 }
 
-impl FromIterator<(Box<[u8]>, Box<[u8]>)> for Store {
-    fn from_iter<I: IntoIterator<Item = (Box<[u8]>, Box<[u8]>)>>(entries: I) -> Self {
+impl FromIterator<Entry> for Store {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
         Self::over(Arc::new(Base::new(entries.into_iter().collect())))
     }
 }

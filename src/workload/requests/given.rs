@@ -103,7 +103,7 @@ fn unhex(text: &str) -> Result<Vec<u8>, String> {
     if let Some(other) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
         return Err(format!("`{}` is no hex digit", printable(&other.to_string())));
     }
-    if digits.len() % 2 > 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(format!("{} hex digits are no whole bytes", digits.len()));
     }
     let digit = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default() as u8;

@@ -16,7 +16,7 @@
 //! counts as large as it has ever been. A place that is yet to be started counts as the last one that was; until there is one,
 //! as the module's initial memories, and twice that where there will be a snapshot.
 //!
-//! A session that comes back when the places hold more than that is dropped. What a guest may grow to while it runs is for the
+//! A session that comes back when the places hold more than they may is dropped. What a guest may grow to while it runs is for the
 //! limiter of [`Hooks`](crate::Hooks) to say. Not counted are tables, stacks, the host's state, compiled code, and what the
 //! pooling allocator keeps of slots that nobody uses.
 //!
@@ -26,7 +26,6 @@
 //! cannot: it is dropped in no task that could wait. Where instances can be made in futures only (epochs or fuel that have the
 //! guest give way, imports that wait in a start function), choose [`Resets::AtCheckout`], or end each lease by
 //! [`Lease::give_back`].
-
 //!
 //! # Costs
 //!
