@@ -60,11 +60,12 @@ pub(super) fn give_back(waiting: Option<&Waiting>, lease: Lease<BlockState>) -> 
     Ok(())
 }
 
-/// Hands an input over, with its deadline.
+/// Hands an input over, with its deadline. Calls of one `id` change the same pages, which the floor relies on.
 ///
 /// # Errors
 /// When the session is of no use.
-pub(super) fn begin(session: &mut Lease<BlockState>, input: &Arc<[u8]>) -> Result<()> {
+pub(super) fn begin(session: &mut Lease<BlockState>, id: u64, input: &Arc<[u8]>) -> Result<()> {
+    session.expect(id);
     let mut store = session.store_mut()?;
     store.set_epoch_deadline(TICKS);
     store.data_mut().begin(input.clone());

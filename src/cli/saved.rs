@@ -69,14 +69,14 @@ pub struct RecommendArgs {
 
     /// Recommend what to serve views with, from a run of `--suite views`: the strategy, and how many instances.
     #[arg(long, requires = "folder")]
-    pub views: bool,
+    pub serving: bool,
 
     /// The memory that the process may take, such as `8GiB`: how many instances is that?
-    #[arg(long, value_name = "SIZE", value_parser = |text: &str| limits::size(text), requires = "views")]
+    #[arg(long, value_name = "SIZE", value_parser = |text: &str| limits::size(text), requires = "serving")]
     pub ram: Option<u64>,
 
     /// What a single call may grow to, such as `256MiB`.
-    #[arg(long, value_name = "SIZE", value_parser = |text: &str| limits::size(text), requires = "views")]
+    #[arg(long, value_name = "SIZE", value_parser = |text: &str| limits::size(text), requires = "serving")]
     pub call_memory: Option<u64>,
 
     /// Recommend also where most blocks fail; the times are then those of failing.

@@ -14,6 +14,9 @@ pub struct Serve {
     /// Whether blocks are indexed meanwhile.
     #[serde(default)]
     pub indexing: bool,
+    /// Whether this is the slice in which strategies settle, and does not count.
+    #[serde(default)]
+    pub settling: bool,
     /// From which requests and arrivals are drawn: the same for all contenders of a round.
     pub seed: u64,
 }

@@ -181,7 +181,8 @@ impl Bench<'_> {
         let millis = u64::try_from(self.effort.slice.as_millis()).unwrap_or(u64::MAX);
         // The same requests for all contenders of a round.
         let seed = self.seed ^ u64::from(turn.launch) << 32 ^ u64::from(turn.round);
-        Serve { callers, millis, load, indexing: matches!(turn.setting, Setting::Indexing(_)), seed }
+        let indexing = matches!(turn.setting, Setting::Indexing(_));
+        Serve { callers, millis, load, indexing, settling: !turn.counts(), seed }
     }
 
     /// A contender whose child ended is not started again.

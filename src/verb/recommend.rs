@@ -27,8 +27,8 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
         Some(folder) => folder.clone(),
         None => measured(args)?,
     };
-    if args.views {
-        return views(args, &folder);
+    if args.serving {
+        return serve(args, &folder);
     }
     let saved = Saved::read(&folder)?;
     let limits = Limits {
@@ -61,7 +61,7 @@ pub fn run(args: &RecommendArgs) -> Result<ExitCode> {
 }
 
 /// Prints what to serve views with.
-fn views(args: &RecommendArgs, folder: &Path) -> Result<ExitCode> {
+fn serve(args: &RecommendArgs, folder: &Path) -> Result<ExitCode> {
     let path = folder.join(serving::FOLDER).join("serving.json");
     ensure!(
         path.exists(),

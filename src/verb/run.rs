@@ -23,7 +23,8 @@ use crate::launch::stage::{INTERRUPTED, Results, Stage};
 use crate::machine::pinning::Pinning;
 use crate::machine::{self, pace};
 use crate::progress::Progress;
-use crate::serving::suite::{self, Wanted};
+use crate::prose::printable;
+use crate::serving::suite::{SHARE, Wanted, serve};
 use crate::workload::Workload;
 use crate::workload::definition::Definition;
 use crate::workload::landscape::Part;
@@ -63,12 +64,12 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     }
     let effort = args.profile.effort();
     let budget = args.budget.unwrap_or_else(|| args.suite.usual(effort.budget));
-    let serving = if args.suite == Suite::Views { budget.mul_f64(suite::SHARE) } else { Duration::ZERO };
+    let for_serving = if args.suite == Suite::Views { budget.mul_f64(SHARE) } else { Duration::ZERO };
     let plan = Plan {
         host,
         contenders,
         workloads,
-        effort: Effort { budget: budget - serving, long_blocks: args.long_blocks, ..effort },
+        effort: Effort { budget: budget - for_serving, long_blocks: args.long_blocks, ..effort },
         seed: args.seed.unwrap_or_else(rand::random),
         timeout: pace::seconds(args.timeout, 60),
     };
@@ -109,9 +110,10 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
         Err(error) => format!("the run ended early, and {error}"),
     })?;
     kept?;
-    if !serving.is_zero() && !stopped {
-        let wanted = Wanted { profile: args.profile, while_indexing: args.while_indexing, budget: serving };
-        suite::serve(&plan, wanted, &stage, &folder).context("what was measured before is kept")?;
+    if !for_serving.is_zero() && !stopped {
+        let wanted =
+            Wanted { profile: args.profile, while_indexing: args.while_indexing, budget: for_serving };
+        serve(&plan, wanted, &stage, &folder).context("what was measured before is kept")?;
         stopped = stage.stopped();
     }
     if let (Some(harness), false) = (&record.harness, args.output.quiet) {
@@ -211,13 +213,20 @@ fn part(args: &RunArgs) -> Result<Part> {
 /// one for `determinism`; what serves views is measured where it is asked for.
 fn suite(args: &RunArgs) -> Result<Vec<Workload>> {
     let views = args.suite == Suite::Views;
-    if views && (args.own.module.is_some() || !args.filter.workloads.is_empty()) {
-        bail!("--suite views has workloads of its own: leave it out to choose others");
+    if args.while_indexing && !views {
+        bail!("--while-indexing is about serving: it goes with --suite views");
     }
     let chosen = |definition: &Definition| match &*definition.category {
         "view" => views,
         "foreign" => false,
         _ => !views && !["stress/noop", "stress/allocate-chunked"].contains(&&*definition.name),
     };
-    workloads(&args.filter, &args.own, &args.params, args.profile.is_quick(), chosen)
+    let found = workloads(&args.filter, &args.own, &args.params, args.profile.is_quick(), chosen)?;
+    match found.iter().find(|workload| views && workload.filled.is_none()) {
+        None => Ok(found),
+        Some(blocks) => bail!(
+            "--suite views serves views, and {} runs blocks: choose view/..., or name the views of your module (--view)",
+            printable(&blocks.name)
+        ),
+    }
 }

@@ -62,3 +62,50 @@ fn what_has_no_requests_is_not_served() {
     let error = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
     assert!(error.contains("indexer/lru") && error.contains("view"), "{error}");
 }
+
+#[test]
+fn views_of_a_users_module_are_served_while_blocks_are_indexed() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/prebuilt/view.wasm");
+    let run = resetbench()
+        .args(["run", "--suite", "views", "--profile", "smoke", "--budget", "4s", "--while-indexing"])
+        .args(["--module", module, "--view", "balance=51", "-s", "adaptive/hot-cold", "--out"])
+        .arg(&out)
+        .assert()
+        .success();
+    let tables = String::from_utf8_lossy(&run.get_output().stdout).into_owned();
+    assert!(tables.contains("slower") && tables.contains("kept"), "{tables}");
+    let report = read(&out.join("serving/serving.json"));
+    let cells = report["cells"].as_array().unwrap();
+    assert!(cells.iter().any(|cell| cell["strategy"] == "adaptive/hot-cold"));
+    for cell in cells {
+        let points = cell["indexing"].as_array().unwrap();
+        let callers: Vec<_> = points.iter().filter_map(|it| it["callers"].as_u64()).collect();
+        assert_eq!(callers, [0, 1, 4], "{cell}");
+        assert_eq!(points[0]["calls_per_second"], 0.0, "nobody calls");
+        for point in points {
+            assert!(point["block_ns"]["n"].as_u64() > Some(0), "blocks ran: {point}");
+        }
+        assert!(points[2]["calls_per_second"].as_f64() > Some(0.0) && !points[2]["blocks_slowed"].is_null());
+    }
+    let advice = resetbench()
+        .args(["recommend", "--serving", "--ram", "8GiB", "--call-memory", "256MiB"])
+        .arg(&out)
+        .assert()
+        .success();
+    let advice = String::from_utf8_lossy(&advice.get_output().stdout).into_owned();
+    assert!(advice.contains("31 places of 256 MiB"), "{advice}");
+}
+
+#[test]
+fn what_is_only_about_serving_goes_with_it() {
+    let refused = |arguments: &[&str]| {
+        let run = resetbench().args(arguments).assert().failure();
+        String::from_utf8_lossy(&run.get_output().stderr).into_owned()
+    };
+    assert!(refused(&["run", "--while-indexing", "-w", "stress/noop"]).contains("--suite views"));
+    let empty = tempfile::tempdir().unwrap();
+    let nothing = refused(&["recommend", "--serving", empty.path().to_str().unwrap()]);
+    assert!(nothing.contains("nothing that was served") && nothing.contains("--suite views"), "{nothing}");
+}

@@ -120,8 +120,6 @@ fn views_are_no_workloads_of_a_usual_run() {
         names.contains(&"indexer/utxo") && !names.iter().any(|name| name.starts_with("view/")),
         "{names:?}"
     );
-    let both = ["run", "--suite", "views", "-w", "view/balance"];
-    resetbench().args(both).assert().failure().stderr(contains("--suite views has workloads of its own"));
 }
 
 #[test]

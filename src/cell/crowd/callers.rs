@@ -6,7 +6,7 @@ use anyhow::Result;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use super::chain::Tip;
+use super::chain::{Tip, What};
 use super::house::{Asked, copy_of};
 use super::{Crowd, Shared};
 use crate::protocol::Observed;
@@ -26,7 +26,7 @@ impl Crowd<'_> {
             let store = copy_of(&base);
             let next = self.expected.branches.next(tip).filter(|_| random.random_ratio(1, PREVIEWS));
             let asked = if let Some(block) = next {
-                guest.run(Asked::Block, block, &store)?;
+                guest.run((Asked::Block, tip.id(What::Block)), block, &store)?;
                 if !self.isolated {
                     shared.published.replace(tip, &Arc::new(store.lock().to_base()));
                 }
@@ -36,7 +36,8 @@ impl Crowd<'_> {
                 "a view"
             };
             let request = random.random_range(0..self.expected.requests.len());
-            let observed = guest.run(Asked::View, &self.expected.requests[request], &store)?;
+            let id = tip.id(What::Request(request));
+            let observed = guest.run((Asked::View, id), &self.expected.requests[request], &store)?;
             let written = next.is_none() && store.lock().is_written();
             shared.compared(self.differs(asked, tip, request, &observed).or_else(|| {
                 written.then(|| format!("{asked} of request {request} has written to the store"))

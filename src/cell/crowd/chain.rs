@@ -15,6 +15,26 @@ pub(super) struct Tip {
     pub height: usize,
 }
 
+impl Tip {
+    /// A number for what is asked here, other than all others: a request, the next block, or half of it.
+    pub fn id(self, what: What) -> u64 {
+        let what = match what {
+            What::Request(request) => request as u64,
+            What::Block => 1 << 20,
+            What::Cut => 1 << 21,
+        };
+        (self.branch as u64) << 48 | (self.height as u64) << 24 | what
+    }
+}
+
+/// What is asked at a place of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Request(usize),
+    Block,
+    Cut,
+}
+
 /// The same blocks in two orders: after the fork, the second branch has the rest from the last one on.
 pub(super) struct Branches {
     orders: [Vec<Arc<[u8]>>; 2],

@@ -46,16 +46,17 @@ impl Expected {
             let mut store = Arc::new(Base::default());
             for height in 0..=branches.length() {
                 let tip = Tip { branch, height };
-                let answer = |request| guest.run(Asked::View, request, &copy_of(&store));
-                let answers = ground.trace.iter().map(answer).collect::<Result<_>>()?;
+                let ask = |asked: Asked, input: &Arc<[u8]>| guest.run((asked, 0), input, &copy_of(&store));
+                let answers = ground.trace.iter().map(|request| ask(Asked::View, request));
+                let answers = answers.collect::<Result<_>>()?;
                 let next = branches.next(tip);
-                let cut = next.map(|block| guest.run(Asked::Block, &cut(block), &copy_of(&store)));
+                let cut = next.map(|block| ask(Asked::Block, &cut(block)));
                 let digest = host::digest(&copy_of(&store).lock());
                 versions
                     .insert(tip, Version { store: store.clone(), digest, answers, cut: cut.transpose()? });
                 if let Some(block) = next {
                     let after = copy_of(&store);
-                    guest.run(Asked::Block, block, &after)?;
+                    guest.run((Asked::Block, 0), block, &after)?;
                     store = Arc::new(after.lock().to_base());
                 }
             }

@@ -57,30 +57,30 @@ impl House {
 }
 
 impl Guest<'_> {
-    /// Runs an input over a store, and says what it did.
+    /// Runs an input over a store, and says what it did. The same `id` has the same input over the same store.
     ///
     /// # Errors
     /// When there is no session, or it is of no use.
-    pub fn run(&self, asked: Asked, input: &Arc<[u8]>, store: &Shared) -> Result<Observed> {
+    pub fn run(&self, (asked, id): (Asked, u64), input: &Arc<[u8]>, store: &Shared) -> Result<Observed> {
         let pool = match asked {
             Asked::View => &self.house.views,
             Asked::Block => &self.house.blocks,
         };
         let waiting = self.waiting.as_ref();
         let mut lease = lending::checkout(waiting, pool)?;
-        let observed = self.observe(asked, input, store, &mut lease)?;
+        let observed = self.observe((asked, id), input, store, &mut lease)?;
         lending::give_back(waiting, lease)?;
         Ok(observed)
     }
 
     fn observe(
         &self,
-        asked: Asked,
+        (asked, id): (Asked, u64),
         input: &Arc<[u8]>,
         store: &Shared,
         session: &mut Lease<BlockState>,
     ) -> Result<Observed> {
-        lending::begin(session, input)?;
+        lending::begin(session, id, input)?;
         let mut context = session.store_mut()?;
         let state = context.data_mut();
         state.over(store.clone());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::chain::Tip;
+use super::chain::{Tip, What};
 use super::expected::cut;
 use super::house::{Asked, copy_of};
 use super::{Crowd, Shared};
@@ -26,7 +26,7 @@ impl Crowd<'_> {
                 let Some(block) = branches.next(tip) else { break };
                 let expected = self.expected.at(tip);
                 // What a block has written that failed, goes with it.
-                let failed = guest.run(Asked::Block, &cut(block), &copy_of(&base))?;
+                let failed = guest.run((Asked::Block, tip.id(What::Cut)), &cut(block), &copy_of(&base))?;
                 let found = (Some(&failed) != expected.cut.as_ref()).then(|| {
                     format!(
                         "half a block at height {height} {}, where a fresh instance did otherwise",
@@ -35,7 +35,7 @@ impl Crowd<'_> {
                 });
                 shared.compared(found);
                 let store = copy_of(&base);
-                let observed = guest.run(Asked::Block, block, &store)?;
+                let observed = guest.run((Asked::Block, tip.id(What::Block)), block, &store)?;
                 let tip = Tip { height: height + 1, ..tip };
                 let same = host::digest(&store.lock()) == self.expected.at(tip).digest;
                 shared.compared((!same).then(|| {

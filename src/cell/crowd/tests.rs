@@ -102,8 +102,7 @@ impl Laid {
 
 #[test]
 fn every_answer_and_every_store_is_that_of_a_quiet_run() {
-    for strategy in
-        ["fresh/relink", "fresh/pooling-scan", "copy/full", "dirty/pagemap-scan", "adaptive/hot-cold"]
+    for strategy in ["fresh/relink", "fresh/pooling-scan", "copy/full", "adaptive/hot-cold", "control/oracle"]
     {
         let laid = laid(strategy);
         let verified = laid.run(&House::open(&laid.ground).unwrap(), true);

@@ -42,6 +42,10 @@ impl<'a> Caller<'a> {
     /// # Errors
     /// When there is no place, or a call takes too long.
     pub fn call_each(mut self) -> Result<()> {
+        self.answer_each()
+    }
+
+    fn answer_each(&mut self) -> Result<()> {
         (0..self.ground.trace.len()).try_for_each(|request| self.call(request, Instant::now()))
     }
 
@@ -54,6 +58,9 @@ impl<'a> Caller<'a> {
         let mut random = ChaCha8Rng::seed_from_u64(slice.seed);
         random.set_stream(number.into());
         std::thread::sleep(slice.began.saturating_duration_since(Instant::now()));
+        if slice.settling {
+            self.answer_each()?;
+        }
         match &slice.arrivals {
             None => {
                 while Instant::now() < slice.until {
@@ -74,7 +81,7 @@ impl<'a> Caller<'a> {
         let waiting = self.waiting.as_ref();
         let mut session = lending::checkout(waiting, self.pool)?;
         let began = Instant::now();
-        lending::begin(&mut session, &self.ground.trace[request])?;
+        lending::begin(&mut session, request as u64, &self.ground.trace[request])?;
         let result = lending::view(&self.ground.spec.abi, waiting, &mut session);
         let answered = Instant::now();
         lending::give_back(waiting, session)?;

@@ -57,7 +57,7 @@ impl Indexer {
         for (at, block) in self.blocks.iter().enumerate().take_while(|_| goes_on()) {
             let began = Instant::now();
             let mut session = lending::checkout(waiting, &self.pool)?;
-            lending::begin(&mut session, block)?;
+            lending::begin(&mut session, at as u64, block)?;
             session.store_mut()?.data_mut().over(store.clone());
             let result = lending::block(waiting, &mut session);
             let outcome = session.store_mut()?.data_mut().outcome(result);

@@ -39,6 +39,8 @@ struct Slice {
     until: Instant,
     /// When requests arrive; nothing, where each caller calls again as soon as it has its answer.
     arrivals: Option<Arrivals>,
+    /// Whether each caller has each request answered first, so that sessions have seen what they learn from.
+    settling: bool,
     seed: u64,
 }
 
@@ -103,7 +105,7 @@ impl Server {
 }
 
 impl Slice {
-    fn new(Serve { millis, load, seed, .. }: Serve, requests: usize) -> Self {
+    fn new(Serve { millis, load, settling, seed, .. }: Serve, requests: usize) -> Self {
         let length = Duration::from_millis(millis);
         let at = match load {
             Load::Closed => None,
@@ -111,6 +113,6 @@ impl Slice {
         };
         let began = Instant::now() + START;
         let arrivals = at.map(|at| Arrivals::starting(began, at));
-        Self { began, until: began + length, arrivals, seed }
+        Self { began, until: began + length, arrivals, settling, seed }
     }
 }
