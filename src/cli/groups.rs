@@ -36,9 +36,11 @@ pub struct Own {
     #[arg(long, value_name = "EXPORT", requires = "module")]
     pub handler: Option<String>,
 
-    /// Ask a view of the module, an export that takes nothing and returns where its answer is, instead of running blocks:
-    /// blocks fill the store that it answers from. The request is hex, or those of a file: on each line one in hex, or the whole
-    /// file where it is no text. `balance*3=@FILE` asks each three times. Can be repeated; requests are mixed evenly.
+    /// Ask a view of the module instead of running blocks; blocks fill the store that it answers from. A view is an export of type
+    /// () -> i32: it loads the height (4 bytes, little-endian, that of the last block) and the request, and returns the address
+    /// of its answer, whose length is the u32 before it. The request is hex, or those of a file: on each line one in hex, or the
+    /// whole file where it is no text; EXPORT alone is one empty request. `balance*3=@FILE` asks each three times. Can be
+    /// repeated; the requests of several are spread evenly among each other.
     #[arg(
         long = "view",
         value_name = "EXPORT=HEX|@FILE",

@@ -7,6 +7,7 @@ use super::growth::grouped;
 use super::table::{Options, wrap};
 use super::view::plain;
 use crate::analyse::summary::Ratio;
+use crate::measure::latencies::Percentiles;
 use crate::prose::printable;
 use crate::serving::report::{Cell, Closed, Open, Report, Times};
 use crate::units::{Column, Quantity, bytes, count, ns, plus_minus, ratio};
@@ -21,6 +22,9 @@ pub struct Group<'a> {
 /// Longer names of strategies are cut in their middle.
 const NAME: usize = 22;
 
+/// Calls below which nothing is said of one in a hundred.
+const TAIL: u64 = 100;
+
 /// Load at which latencies are compared: busy, and not yet at the end.
 pub const BUSY: f64 = 0.8;
 
@@ -34,7 +38,8 @@ impl<'a> Group<'a> {
             cells.sort_by_key(|cell| (cell.control, Reverse(most(cell)), &cell.strategy));
             Self { cells, baseline: &report.baseline, cpus: report.cpus }
         };
-        report.cells.chunk_by(alike).map(group).collect()
+        let groups = report.cells.chunk_by(alike).map(group);
+        groups.filter(|group: &Self| group.cells.iter().any(|cell| !cell.closed.is_empty())).collect()
     }
 
     /// The strategies.
@@ -93,7 +98,7 @@ impl<'a> Group<'a> {
             *first = format!("{first} caller");
         }
         heads.push(("vs base".into(), "times".into()));
-        heads.push(("1 to most".into(), "times".into()));
+        heads.push(("gain".into(), "1 to most".into()));
         self.table(heads, |cell| {
             let rate =
                 |callers: &u32| at(cell, *callers).map_or(ABSENT.into(), |it| calls(it.calls_per_second));
@@ -132,8 +137,9 @@ impl<'a> Group<'a> {
             let write = |ns: u64| unit.write(ns as f64);
             let three = |times: Option<Times>| match times {
                 Some(times) => {
-                    let latency = times.latency_ns;
-                    [latency.p50, latency.p99, latency.p999].map(write).to_vec()
+                    let Percentiles { p50, p99, p999, n, .. } = times.latency_ns;
+                    let of = |ns: u64, least: u64| if n >= least { write(ns) } else { ABSENT.into() };
+                    vec![of(p50, 1), of(p99, TAIL), of(p999, 10 * TAIL)]
                 }
                 None => vec![ABSENT.to_owned(); 3],
             };
@@ -156,7 +162,7 @@ impl<'a> Group<'a> {
             ("reset".into(), "of call".into()),
             ("faults".into(), "per call".into()),
             ("switches".into(), "per call".into()),
-            ("shootd.".into(), "per call".into()),
+            ("TLB".into(), "per call".into()),
             ("RSS".into(), format!("{}/place", rss.unit)),
         ];
         self.table(heads.into(), |cell| {
@@ -233,13 +239,23 @@ impl<'a> Group<'a> {
                     ratio(high)
                 )
             });
+            let tied = self.tied(cell, closed);
+            let tied = match &tied[..] {
+                [] => String::new(),
+                tied => format!("; not told apart from it: {}", tied.join(", ")),
+            };
             sentences.push(format!(
-                "With {}, `{}` serves most: {} calls a second{}.",
+                "With {}, `{}` serves most: {} calls a second{}{tied}.",
                 callers(closed.callers),
                 cell.strategy,
                 calls(closed.calls_per_second),
                 held.unwrap_or_default()
             ));
+            if closed.per_call.failed > 0.5 {
+                let failed = share(closed.per_call.failed);
+                sentences
+                    .push(format!("WARNING: {failed} of the calls fail: these are the figures of failing."));
+            }
             sentences.extend(self.scaling(cell));
             sentences.extend(self.waiting(cell));
             if let Some(memory) = closed.memory {
@@ -258,6 +274,18 @@ impl<'a> Group<'a> {
         sentences
     }
 
+    /// Who may serve as many as the best: whose interval reaches into the best's.
+    fn tied(&self, best: &Cell, closed: &Closed) -> Vec<String> {
+        let least = closed.ratio_to_baseline.map_or(1.0, |ratio| ratio.low);
+        let others = self.cells.iter().filter(|cell| !cell.control && cell.strategy != best.strategy);
+        let reach = |cell: &Cell| match most(cell)?.ratio_to_baseline {
+            Some(ratio) => Some(ratio.high),
+            None => (cell.strategy == self.baseline).then_some(1.0),
+        };
+        let tied = others.filter(|cell| reach(cell).is_some_and(|high| high >= least));
+        tied.map(|cell| format!("`{}`", cell.strategy)).collect()
+    }
+
     /// What more callers than one bring.
     fn scaling(&self, cell: &Cell) -> Option<String> {
         let (first, last) = (cell.closed.first()?, cell.closed.last()?);
@@ -273,7 +301,7 @@ impl<'a> Group<'a> {
 
     /// What callers wait where it is busy, beside the baseline's.
     fn waiting(&self, cell: &Cell) -> Option<String> {
-        let own = busy(cell)?;
+        let own = busy(cell).filter(|open| open.times.latency_ns.n >= TAIL)?;
         let p99 = |open: &Open| ns(open.times.latency_ns.p99);
         let baseline = self.cells.iter().find(|other| other.strategy == self.baseline);
         let other = baseline.filter(|other| other.strategy != cell.strategy).and_then(|other| busy(other));

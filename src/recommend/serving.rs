@@ -84,6 +84,8 @@ fn one(cells: &[Cell], baseline: &str, room: Room) -> Option<Recommendation> {
         .iter()
         .filter(|cell| !cell.control)
         .filter_map(|cell| Some(Server { cell, closed: most(cell)? }))
+        // What it takes to fail is no reason to choose anybody.
+        .filter(|server| server.closed.per_call.failed <= 0.5)
         .collect();
     let first = servers.iter().max_by(|a, b| a.ratio().value.total_cmp(&b.ratio().value))?;
     // Of those that cannot be told apart, whoever keeps callers waiting least.

@@ -6,13 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use reset_strategies::Strategy;
+use reset_strategies::{Strategy, registry};
 
 use super::bench::Bench;
 use super::effort::{Effort, PLACES};
 use super::report::{self, Cell, Report};
 use super::{FOLDER, SCHEMA};
-use crate::analyse::summary::Equivalence;
+use crate::analyse::summary::{Equivalence, Summary};
 use crate::files;
 use crate::launch::plan::{Plan, Profile};
 use crate::launch::record::{command_line, wasmtime_version};
@@ -38,6 +38,7 @@ pub struct Wanted {
 /// # Errors
 /// When a file cannot be read or written.
 pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Result<()> {
+    let Wanted { profile, while_indexing, budget } = wanted;
     let summary = Saved::read(folder)?.summary;
     // A wrong reset has no time, and one of another build is not ours to serve with.
     let sound = |workload: &str| -> Vec<&'static Strategy> {
@@ -56,9 +57,23 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
         };
         contenders.map(|contender| contender.strategy).filter(|strategy| is_sound(strategy.name())).collect()
     };
+    let sound = |workload: &str| -> Vec<&'static Strategy> {
+        let mut served = sound(workload);
+        if profile != Profile::Full {
+            served.retain(|strategy| {
+                let name = strategy.name();
+                name == plan.host.baseline || name == registry::FLOOR || is_close(&summary, workload, name)
+            });
+        }
+        served
+    };
     let most = plan.workloads.iter().map(|workload| sound(&workload.name).len()).max().unwrap_or(0);
-    let Wanted { profile, while_indexing, budget } = wanted;
     let effort = Effort::within(profile, while_indexing, budget, most, plan.workloads.len());
+    if profile != Profile::Full {
+        stage.progress.note(&format!(
+            "serving: the baseline, the floor, and who takes at most {CLOSE} times as long as the best call by call"
+        ));
+    }
     stage.progress.note(&format!(
         "serving: {} callers, then {} of what each strategy can serve; slices of {} ms, about {} s",
         list(effort.callers.iter()),
@@ -104,6 +119,15 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
         cells,
     };
     files::write_json(&folder.join("serving.json"), &report)
+}
+
+/// How many times as long as the best call by call a strategy may take to be served where time is short.
+const CLOSE: f64 = 1.5;
+
+/// Whether a strategy takes little more than the best of a workload, call by call.
+fn is_close(summary: &Summary, workload: &str, strategy: &str) -> bool {
+    let cell = summary.cells.iter().find(|cell| cell.workload == workload && cell.strategy == strategy);
+    cell.and_then(|cell| cell.regret).is_some_and(|regret| regret.value <= CLOSE)
 }
 
 fn list(items: impl Iterator<Item = impl ToString>) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 
 use crate::analyse::summary::Summary;
@@ -60,6 +60,16 @@ impl Files {
         let determinism: Option<determinism::report::Report> = beside(folder, "determinism.json")?;
         let claims: Option<claims::report::Report> = beside(folder, "claims.json")?;
         let policies: Option<policies::Report> = beside(folder, "policies.json")?;
+        let served: Option<serving::report::Report> = beside(&folder.join(serving::FOLDER), "serving.json")?;
+        if let Some(other) =
+            served.as_ref().map(|report| report.schema).filter(|schema| *schema != serving::SCHEMA)
+        {
+            bail!(
+                "{}: schema {other}, and this program reads {}: draw it with the program that wrote it",
+                folder.join(serving::FOLDER).join("serving.json").display(),
+                serving::SCHEMA
+            );
+        }
         let landscape = folder.join("landscape");
         Ok(Self {
             saved: Saved::read(folder)?,
@@ -68,7 +78,7 @@ impl Files {
             determinism: determinism.map(|report| report.cells).unwrap_or_default(),
             claims: claims.map(|report| report.claims).unwrap_or_default(),
             policies: policies.map(|report| report.cells).unwrap_or_default(),
-            serving: beside(&folder.join(serving::FOLDER), "serving.json")?,
+            serving: served,
         })
     }
 

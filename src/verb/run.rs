@@ -133,7 +133,8 @@ fn present(args: &RunArgs, folder: &Path, stopped: bool) -> Result<ExitCode> {
     })?;
     drawn?;
     if !args.output.quiet {
-        eprintln!("\nrows, summary, figures and report.html are in {}", folder.display());
+        let served = if args.suite == Suite::Views { " (what was served: serving/serving.json)" } else { "" };
+        eprintln!("\nrows, summary, figures and report.html are in {}{served}", folder.display());
     }
     if stopped {
         eprintln!("interrupted: what was measured until then is kept");

@@ -1,9 +1,12 @@
 //! A store that indexing has filled, from which requests are answered.
 
 use std::fmt;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use sha2::{Digest, Sha256};
 use wasmtime::{Config, Engine, Linker, Module};
 
@@ -75,7 +78,11 @@ impl Filled {
         let mut config = Config::new();
         // A memfd is not to be had everywhere.
         config.memory_init_cow(false);
+        // Nor are gigabytes of address space, where `ulimit -v` is set.
+        config.memory_reservation(0).memory_guard_size(0);
+        config.epoch_interruption(true);
         let engine = Engine::new(&config)?;
+        let _clock = Clock::start(&engine);
         let module = Module::new(&engine, &self.module)?;
         let mut linker = Linker::new(&engine);
         self.abi.link(&mut linker, &module, Calls::Blocking)?;
@@ -87,14 +94,46 @@ impl Filled {
             let mut state = BlockState::new(shared.clone());
             state.begin(block.clone());
             let mut store = wasmtime::Store::new(&engine, state);
-            let instance = instances.instantiate(&mut store)?;
+            store.set_epoch_deadline(TICKS);
+            let instance =
+                instances.instantiate(&mut store).map_err(|error| match host::timed_out(&error) {
+                    true => anyhow!("the start function takes more than {} s", LONGEST.as_secs()),
+                    false => error.into(),
+                })?;
             let run = instance.get_typed_func::<(), ()>(&mut store, entry)?;
             let result = run.call(&mut store, ());
             let outcome = store.data_mut().outcome(result);
+            ensure!(outcome != Outcome::TimedOut, "block {at} takes more than {} s", LONGEST.as_secs());
             ensure!(outcome == Outcome::Completed, "block {at} {outcome}");
         }
         let store = shared.lock();
         Ok(store.iter().map(|(key, value)| (key.into(), value.into())).collect())
+    }
+}
+
+/// How long a block may take that fills a store, and its instance with it.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Ticks of the clock until then.
+const TICKS: u64 = 60;
+
+/// Ticks until it is dropped, so that nothing that fills a store goes on for ever.
+struct Clock {
+    /// Held open: the thread ends when it is gone.
+    _going: Sender<()>,
+}
+
+impl Clock {
+    fn start(engine: &Engine) -> Self {
+        let (going, gone) = channel();
+        let engine = engine.clone();
+        let tick = LONGEST / TICKS as u32;
+        thread::spawn(move || {
+            while gone.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        });
+        Self { _going: going }
     }
 }
 

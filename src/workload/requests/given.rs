@@ -74,10 +74,20 @@ impl Asked {
                 requests
             }
         };
-        let all = requests.len() * self.times;
+        let all = requests.len().saturating_mul(self.times);
+        ensure!(
+            all <= MOST,
+            "--view: `{}` is asked {} requests {} times, and a workload has {MOST} at most: each is run in every pass",
+            printable(&self.export),
+            requests.len(),
+            self.times
+        );
         Ok(requests.into_iter().cycle().take(all).collect())
     }
 }
+
+/// The most requests of a workload.
+const MOST: usize = 4096;
 
 /// A file of requests: where it is text, hex in lines, of which those that begin with `#` say something about them; else it is
 /// one request.
@@ -133,6 +143,11 @@ pub fn given(asked: &[Asked], height: u32) -> Result<Vec<Arc<[u8]>>> {
             placed.push((apart * (at as f64 + 0.5), input));
         }
     }
+    ensure!(
+        placed.len() <= MOST,
+        "--view: these are {} requests, and a workload has {MOST} at most",
+        placed.len()
+    );
     placed.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     Ok(placed.into_iter().map(|(_, input)| input).collect())
 }
