@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_is_no_view_is_told_what_it_is() {
-        assert_eq!(asked(&["echo", "stored"]).unwrap().name(), "view");
+        assert_eq!(asked(&["echo", "stored"]).unwrap().name(), View::NAME);
         for (export, why) in [
             ("eco", "it exports no function `eco`; did you mean `echo`?"),
             ("number", "its `number` is a global, and a view is a function"),
