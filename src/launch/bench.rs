@@ -26,7 +26,6 @@ use super::process::{Cell, Ended};
 use super::program::Program;
 use super::record::{Record, StrategyRecord, WorkloadRecord};
 use super::rows;
-use super::runner::REFERENCE;
 use super::stage::Results;
 use crate::analyse::rows_file::{self, RowsError};
 use crate::files;
@@ -37,7 +36,7 @@ use crate::measure::row::{Phase, Row, Status};
 use crate::prose::printable;
 use crate::protocol::schedule::Script;
 use crate::protocol::staging::{self, Staged};
-use crate::protocol::{Count, Reference, Refusal, Request, Spec, Stages, Verified};
+use crate::protocol::{Count, REFERENCE, Reference, Refusal, Request, Spec, Stages, Verified};
 use crate::workload::Workload;
 
 /// What is benched, and where.

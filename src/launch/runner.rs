@@ -29,9 +29,6 @@ use crate::protocol::staging::{self, Staged};
 use crate::protocol::{Answer, Refusal, Request, Spec, Stages, Verified};
 use crate::workload::Workload;
 
-/// Where the strategies' own comparison comes from: the plainest way to have a fresh instance.
-pub const REFERENCE: &str = "fresh/on-demand-copy";
-
 /// How often memory is sampled: the sampler's cost stays below a thousandth of a core.
 pub(super) const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 

@@ -15,14 +15,13 @@ use crate::analyse::summary::Equivalence;
 use crate::launch::plan::Order;
 use crate::launch::process::{Cell, Ended};
 use crate::launch::rows;
-use crate::launch::runner::REFERENCE;
 use crate::launch::stage::{Results, Stage};
 use crate::measure::row::{Phase, Row, Status, Unit};
 use crate::measure::sampler;
 use crate::protocol::policy::Policy;
 use crate::protocol::schedule::Script;
 use crate::protocol::staging::{self, Staged};
-use crate::protocol::{Followed, Reference, Request, Spec, Verified};
+use crate::protocol::{Followed, REFERENCE, Reference, Request, Spec, Verified};
 use crate::workload::Workload;
 
 /// Blocks that are compared with those of fresh instances: what leaks does so from the first block on, and

@@ -29,6 +29,9 @@ use crate::workload::host::{self, Outcome, Spoken};
 /// a field that may be absent does not raise it.
 pub const VERSION: u32 = 3;
 
+/// Where the strategies' own comparison comes from: the plainest way to have a fresh instance.
+pub const REFERENCE: &str = "fresh/on-demand-copy";
+
 /// Which cell a child runs, and where its files are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spec {

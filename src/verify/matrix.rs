@@ -15,12 +15,11 @@ use super::report::{Report, Time};
 use super::watch::{self, Watch};
 use crate::hosts::Host;
 use crate::launch::process::{Cell, Ended};
-use crate::launch::runner::REFERENCE;
 use crate::launch::stage::Stage;
 use crate::protocol::policy::Policy;
 use crate::protocol::schedule::{Schedule, Script};
 use crate::protocol::staging::{self, Staged};
-use crate::protocol::{COMPILE, Reference, Request, Verified};
+use crate::protocol::{COMPILE, REFERENCE, Reference, Request, Verified};
 use crate::workload::Workload;
 use crate::workload::host::Outcome;
 

@@ -10,8 +10,7 @@ use super::super::ground::Ground;
 use super::super::times::Stages;
 use super::chain::{Branches, Tip};
 use super::house::{Asked, House, copy_of};
-use crate::launch::runner::REFERENCE;
-use crate::protocol::{Observed, Spec};
+use crate::protocol::{Observed, REFERENCE, Spec};
 use crate::workload::host::{self, Base};
 
 /// What a place of the chain has.

@@ -13,7 +13,7 @@ use super::super::lending;
 use super::super::ticker::Place;
 use super::super::times::nanos;
 use super::super::waiting::Waiting;
-use super::Slice;
+use super::slice::Slice;
 use crate::protocol::serving::Served;
 use crate::workload::host::{self, BlockState};
 

@@ -10,7 +10,7 @@ use super::super::ground::Ground;
 use super::super::lending;
 use super::super::times::nanos;
 use super::super::waiting::Waiting;
-use super::Slice;
+use super::slice::Slice;
 use crate::measure::latencies::Latencies;
 use crate::workload::host::{self, BlockState, Shared, Store};
 

@@ -4,25 +4,23 @@ mod arrivals;
 mod caller;
 mod counts;
 mod indexer;
+mod slice;
 
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 use reset_strategies::pool::Pool;
 
-use self::arrivals::Arrivals;
 use self::caller::Caller;
 use self::indexer::Indexer;
+use self::slice::Slice;
 use super::ground::Ground;
 use super::times::{Stages, nanos};
-use crate::protocol::serving::{Load, Serve, Served};
+use crate::protocol::serving::{Serve, Served};
 use crate::protocol::{Reply, Request};
 use crate::workload::host::BlockState;
-
-/// Until callers have been started and wait for the first call.
-const START: Duration = Duration::from_millis(5);
 
 /// A pool, and who calls.
 pub struct Server {
@@ -30,18 +28,6 @@ pub struct Server {
     pool: Pool<BlockState>,
     /// Once it was asked for.
     indexer: Option<Indexer>,
-}
-
-/// What callers do in a slice of time.
-struct Slice {
-    began: Instant,
-    /// No call begins from here on.
-    until: Instant,
-    /// When requests arrive; nothing, where each caller calls again as soon as it has its answer.
-    arrivals: Option<Arrivals>,
-    /// Whether each caller has each request answered first, so that sessions have seen what they learn from.
-    settling: bool,
-    seed: u64,
 }
 
 impl Server {
@@ -101,18 +87,5 @@ impl Server {
             all.places = pool.metrics().places as u64;
             Ok(all)
         })
-    }
-}
-
-impl Slice {
-    fn new(Serve { millis, load, settling, seed, .. }: Serve, requests: usize) -> Self {
-        let length = Duration::from_millis(millis);
-        let at = match load {
-            Load::Closed => None,
-            Load::Open { per_second } => Some(Arrivals::draw(per_second, length, seed, requests)),
-        };
-        let began = Instant::now() + START;
-        let arrivals = at.map(|at| Arrivals::starting(began, at));
-        Self { began, until: began + length, arrivals, settling, seed }
     }
 }

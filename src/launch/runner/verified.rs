@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use reset_strategies::registry;
 
-use super::{Contender, Lane, REFERENCE, Runner};
+use super::{Contender, Lane, Runner};
 use crate::launch::plan;
 use crate::launch::process::{Cell, Ended};
 use crate::launch::rows;
 use crate::measure::row::{Phase, Status};
 use crate::protocol::schedule::Script;
-use crate::protocol::{COMPILE, Reference, Request, Stages, Verified};
+use crate::protocol::{COMPILE, REFERENCE, Reference, Request, Stages, Verified};
 
 impl<'a> Runner<'a> {
     /// What fresh instances make of the trace, and how long it took them. Without it nothing can be compared, so that every
