@@ -175,7 +175,7 @@ pub enum Reply {
     Ran(u64),
     /// Blocks that were run under a policy.
     Followed(Followed),
-    Served(Served),
+    Served(Box<Served>),
     /// The cell cannot go on, and why.
     Failed {
         refusal: Refusal,
@@ -210,7 +210,7 @@ answers! {
     Vec<Count>: Counted;
     u64: Ran;
     Followed: Followed;
-    Served: Served;
+    Box<Served>: Served;
 }
 
 /// Says something to the parent: a line of JSON on standard output.

@@ -141,8 +141,8 @@ impl Bench<'_> {
                 let contender = &mut contenders[index];
                 let ask = self.serve(turn, contender.most);
                 let Some(cell) = &mut contender.cell else { continue };
-                match cell.ask::<Served>(&Request::Serve(ask)) {
-                    Ok(answer) => served.push((index, answer)),
+                match cell.ask::<Box<Served>>(&Request::Serve(ask)) {
+                    Ok(answer) => served.push((index, *answer)),
                     Err(ended) => {
                         contender.cell = None;
                         self.gone(workload, contender.name, launch, &ended, seen)?;

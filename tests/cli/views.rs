@@ -222,7 +222,7 @@ fn inspect_says_whether_an_export_is_a_view() {
     let inspect = |more: &[&str]| resetbench().arg("inspect").arg(&module).arg("--json").args(more).assert();
     let told = inspect(&["--view", "echo", "--view", "stored"]).success();
     let told: Value = serde_json::from_slice(&told.get_output().stdout).unwrap();
-    assert_eq!(text(&told, "abi"), "view");
+    assert_eq!(text(&told, "abi"), "metashrew-view");
     inspect(&["--view", "takes"]).failure().stderr(contains("a view is () -> (i32)"));
     let told = inspect(&[]).success();
     let told: Value = serde_json::from_slice(&told.get_output().stdout).unwrap();

@@ -42,10 +42,6 @@ impl<'a> Caller<'a> {
     /// # Errors
     /// When there is no place, or a call takes too long.
     pub fn call_each(mut self) -> Result<()> {
-        self.answer_each()
-    }
-
-    fn answer_each(&mut self) -> Result<()> {
         (0..self.ground.trace.len()).try_for_each(|request| self.call(request, Instant::now()))
     }
 
@@ -58,10 +54,15 @@ impl<'a> Caller<'a> {
         let mut random = ChaCha8Rng::seed_from_u64(slice.seed);
         random.set_stream(number.into());
         std::thread::sleep(slice.began.saturating_duration_since(Instant::now()));
-        if slice.settling {
-            self.answer_each()?;
-        }
         match &slice.arrivals {
+            // One after the other, so that sessions see all of them soon.
+            None if slice.settling => {
+                let mut request = number as usize;
+                while Instant::now() < slice.until {
+                    self.call(request % requests, Instant::now())?;
+                    request += 1;
+                }
+            }
             None => {
                 while Instant::now() < slice.until {
                     self.call(random.random_range(0..requests), Instant::now())?;

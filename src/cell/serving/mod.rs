@@ -53,7 +53,7 @@ impl Server {
                 if serve.indexing && self.indexer.is_none() {
                     self.indexer = Some(Indexer::start(&self.ground)?);
                 }
-                Ok(Reply::Served(self.serve(*serve)?))
+                Ok(Reply::Served(Box::new(self.serve(*serve)?)))
             }
             other => bail!("a child that serves was asked for {other:?}"),
         }

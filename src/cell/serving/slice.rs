@@ -15,7 +15,7 @@ pub(super) struct Slice {
     pub until: Instant,
     /// When requests arrive; nothing, where each caller calls again as soon as it has its answer.
     pub arrivals: Option<Arrivals>,
-    /// Whether each caller has each request answered first, so that sessions have seen what they learn from.
+    /// Whether callers have the requests answered in their order, instead of any: for sessions that learn.
     pub settling: bool,
     pub seed: u64,
 }

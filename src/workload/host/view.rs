@@ -79,7 +79,7 @@ impl View {
 }
 
 impl Abi for View {
-    const NAME: &'static str = "metashrew's views";
+    const NAME: &'static str = "metashrew-view";
 
     const FUNCTIONS: &'static [(&'static str, &'static str)] = Metashrew::FUNCTIONS;
 
