@@ -27,6 +27,8 @@ pub const SHARE: f64 = 0.5;
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     pub profile: Profile,
+    /// Whether all are served that are right, however long they take call by call.
+    pub all: bool,
     /// Whether to index blocks meanwhile, too.
     pub while_indexing: bool,
     pub budget: Duration,
@@ -38,7 +40,7 @@ pub struct Wanted {
 /// # Errors
 /// When a file cannot be read or written.
 pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Result<()> {
-    let Wanted { profile, while_indexing, budget } = wanted;
+    let Wanted { profile, all, while_indexing, budget } = wanted;
     let summary = Saved::read(folder)?.summary;
     // A wrong reset has no time, and one of another build is not ours to serve with.
     let sound = |workload: &str| -> Vec<&'static Strategy> {
@@ -59,7 +61,7 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
     };
     let sound = |workload: &str| -> Vec<&'static Strategy> {
         let mut served = sound(workload);
-        if profile != Profile::Full {
+        if !all {
             served.retain(|strategy| {
                 let name = strategy.name();
                 name == plan.host.baseline || name == registry::FLOOR || is_close(&summary, workload, name)
@@ -69,7 +71,7 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
     };
     let most = plan.workloads.iter().map(|workload| sound(&workload.name).len()).max().unwrap_or(0);
     let effort = Effort::within(profile, while_indexing, budget, most, plan.workloads.len());
-    if profile != Profile::Full {
+    if !all {
         stage.progress.note(&format!(
             "serving: the baseline, the floor, and who takes at most {CLOSE} times as long as the best call by call"
         ));

@@ -16,7 +16,7 @@ use crate::cli::{RunArgs, Suite};
 use crate::launch::build::Build;
 use crate::launch::harness;
 use crate::launch::landscape;
-use crate::launch::plan::{Contender, Effort, Plan};
+use crate::launch::plan::{Contender, Effort, Plan, Profile};
 use crate::launch::record::{Record, command_line};
 use crate::launch::runner::Runner;
 use crate::launch::stage::{INTERRUPTED, Results, Stage};
@@ -111,8 +111,12 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     })?;
     kept?;
     if !for_serving.is_zero() && !stopped {
-        let wanted =
-            Wanted { profile: args.profile, while_indexing: args.while_indexing, budget: for_serving };
+        let wanted = Wanted {
+            profile: args.profile,
+            all: args.profile == Profile::Full || !args.filter.strategies.is_empty(),
+            while_indexing: args.while_indexing,
+            budget: for_serving,
+        };
         serve(&plan, wanted, &stage, &folder).context("what was measured before is kept")?;
         stopped = stage.stopped();
     }
