@@ -3,7 +3,7 @@
 //!
 //! [`child`] reads requests; a crew of sessions answers them, each by itself. A [`session`] stands on [`ground`] that all
 //! share, and is timed, counted, or held against fresh instances ([`compare`]) in the surroundings that a schedule asks for.
-//! Where a workload is served, a pool of sessions takes the crew's place ([`serving`]).
+//! Where a workload is served, a pool of sessions takes the crew's place.
 
 pub mod cache;
 pub mod child;
