@@ -6,15 +6,15 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use reset_strategies::{Strategy, registry};
+use reset_strategies::Strategy;
 
 use super::bench::Bench;
 use super::effort::{Effort, PLACES};
 use super::report::{self, Cell, Report};
 use super::{FOLDER, SCHEMA};
-use crate::analyse::summary::{Equivalence, Summary};
+use crate::analyse::summary::{self, Equivalence};
 use crate::files;
-use crate::launch::plan::{Plan, Profile};
+use crate::launch::plan::{Contender, Plan, Profile};
 use crate::launch::record::{command_line, wasmtime_version};
 use crate::launch::saved::Saved;
 use crate::launch::stage::{Results, Stage};
@@ -42,34 +42,19 @@ pub struct Wanted {
 pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Result<()> {
     let Wanted { profile, all, while_indexing, budget } = wanted;
     let summary = Saved::read(folder)?.summary;
-    // A wrong reset has no time, and one of another build is not ours to serve with.
-    let sound = |workload: &str| -> Vec<&'static Strategy> {
-        let contenders = plan.contenders.iter().filter(|contender| {
-            contender.build.is_none()
-                && contender.planted.is_none()
-                && contender.name == contender.strategy.name()
-                && (!contender.control || plan.is_yardstick(contender))
-        });
-        let is_sound = |name: &str| {
-            summary.cells.iter().any(|cell| {
-                cell.workload == workload
-                    && cell.strategy == name
-                    && cell.equivalence == Equivalence::Equivalent
+    let served = |workload: &str| -> Vec<&'static Strategy> {
+        let contenders = plan.contenders.iter().filter(|contender| is_ours(plan, contender));
+        let wanted = |contender: &&Contender| {
+            let mut cells = summary.cells.iter().filter(|cell| cell.workload == workload);
+            cells.find(|cell| cell.strategy == contender.name).is_some_and(|cell| {
+                // A wrong reset has no time.
+                cell.equivalence == Equivalence::Equivalent
+                    && (all || plan.is_yardstick(contender) || is_close(cell))
             })
         };
-        contenders.map(|contender| contender.strategy).filter(|strategy| is_sound(strategy.name())).collect()
+        contenders.filter(wanted).map(|contender| contender.strategy).collect()
     };
-    let sound = |workload: &str| -> Vec<&'static Strategy> {
-        let mut served = sound(workload);
-        if !all {
-            served.retain(|strategy| {
-                let name = strategy.name();
-                name == plan.host.baseline || name == registry::FLOOR || is_close(&summary, workload, name)
-            });
-        }
-        served
-    };
-    let most = plan.workloads.iter().map(|workload| sound(&workload.name).len()).max().unwrap_or(0);
+    let most = plan.workloads.iter().map(|workload| served(&workload.name).len()).max().unwrap_or(0);
     let effort = Effort::within(profile, while_indexing, budget, most, plan.workloads.len());
     if !all {
         stage.progress.note(&format!(
@@ -100,7 +85,7 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
             stage,
             results: &mut results,
         };
-        let seen = bench.workload(workload, &sound(&workload.name))?;
+        let seen = bench.workload(workload, &served(&workload.name))?;
         let controls: BTreeMap<&str, bool> =
             plan.contenders.iter().map(|contender| (contender.strategy.name(), contender.control)).collect();
         let is_control = |name: &str| controls.get(name).copied().unwrap_or(true);
@@ -126,10 +111,17 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
 /// How many times as long as the best call by call a strategy may take to be served where time is short.
 const CLOSE: f64 = 1.5;
 
-/// Whether a strategy takes little more than the best of a workload, call by call.
-fn is_close(summary: &Summary, workload: &str, strategy: &str) -> bool {
-    let cell = summary.cells.iter().find(|cell| cell.workload == workload && cell.strategy == strategy);
-    cell.and_then(|cell| cell.regret).is_some_and(|regret| regret.value <= CLOSE)
+/// Whether a contender is a strategy of this build as it is: what is planted or of another build is for other questions.
+fn is_ours(plan: &Plan, contender: &Contender) -> bool {
+    contender.build.is_none()
+        && contender.planted.is_none()
+        && contender.name == contender.strategy.name()
+        && (!contender.control || plan.is_yardstick(contender))
+}
+
+/// Whether a strategy takes little more than the best of its workload, call by call.
+fn is_close(cell: &summary::Cell) -> bool {
+    cell.regret.is_some_and(|regret| regret.value <= CLOSE)
 }
 
 fn list(items: impl Iterator<Item = impl ToString>) -> String {

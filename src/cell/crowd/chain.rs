@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bitcoin::consensus::{deserialize, serialize};
+use bitcoin::{Block, Transaction};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -35,6 +37,28 @@ pub(super) enum What {
     Cut,
 }
 
+/// Blocks of the shortest chain whose two halves differ.
+const FEWEST: usize = 4;
+
+/// Blocks that a single one is cut into.
+const PARTS: usize = 8;
+
+/// A block in parts, at heights that follow each other; as it is, where it is none of Bitcoin's.
+fn parts(input: &Arc<[u8]>) -> Vec<Arc<[u8]>> {
+    let whole = input
+        .split_first_chunk()
+        .and_then(|(height, bytes)| Some((u32::from_le_bytes(*height), deserialize::<Block>(bytes).ok()?)));
+    let Some((height, block)) = whole.filter(|(_, block)| block.txdata.len() >= PARTS) else {
+        return vec![input.clone()];
+    };
+    let each = block.txdata.len().div_ceil(PARTS);
+    let part = |(at, transactions): (u32, &[Transaction])| {
+        let part = Block { header: block.header, txdata: transactions.to_vec() };
+        [&(height + at).to_le_bytes()[..], &serialize(&part)].concat().into()
+    };
+    (0..).zip(block.txdata.chunks(each)).map(part).collect()
+}
+
 /// The same blocks in two orders: after the fork, the second branch has the rest from the last one on.
 pub(super) struct Branches {
     orders: [Vec<Arc<[u8]>>; 2],
@@ -43,8 +67,14 @@ pub(super) struct Branches {
 }
 
 impl Branches {
-    /// Those of a chain, which fork in its middle.
+    /// Those of a chain, which fork in its middle. Where it is shorter than a fork needs, its blocks are cut into parts, each a
+    /// block with some of the transactions.
     pub fn of(blocks: Vec<Arc<[u8]>>) -> Self {
+        let blocks = if blocks.len() < FEWEST {
+            blocks.iter().flat_map(|block| parts(block)).collect()
+        } else {
+            blocks
+        };
         let fork = blocks.len() / 2;
         let mut other = blocks.clone();
         other[fork..].reverse();
@@ -117,6 +147,8 @@ impl Published {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::blocks::Trace;
+    use crate::workload::host::{Abi, Metashrew};
 
     fn blocks() -> Vec<Arc<[u8]>> {
         (0..4).map(|block| Arc::from([block])).collect()
@@ -131,6 +163,23 @@ mod tests {
         };
         assert_eq!((order(0), order(1)), (vec![0, 1, 2, 3], vec![0, 1, 3, 2]));
         assert_eq!((branches.fork(), branches.length(), branches.count()), (2, 4, 2));
+    }
+
+    #[test]
+    fn a_single_block_is_cut_into_a_chain_of_all_its_transactions() {
+        let trace = Trace::mainnet();
+        let block = &trace.blocks[0];
+        let branches = Branches::of(vec![Metashrew.input(block).into()]);
+        assert_eq!((branches.length(), branches.fork()), (PARTS, PARTS / 2));
+        let part = |height| -> (u32, Block) {
+            let input = branches.next(Tip { branch: 0, height }).unwrap();
+            let (at, bytes) = input.split_first_chunk().unwrap();
+            (u32::from_le_bytes(*at), deserialize(bytes).unwrap())
+        };
+        let found: Vec<_> = (0..PARTS).map(part).collect();
+        assert!(found.iter().map(|(height, _)| *height).eq((block.height..).take(PARTS)));
+        let transactions: Vec<_> = found.into_iter().flat_map(|(_, part)| part.txdata).collect();
+        assert_eq!(transactions, deserialize::<Block>(&block.bytes).unwrap().txdata);
     }
 
     #[test]
