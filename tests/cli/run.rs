@@ -52,7 +52,9 @@ fn every_strategy_is_judged_on_the_indexers() {
         assert_eq!(found, expected, "{cell}");
         let measured = cell["cycle_ns"]["p50"].as_u64();
         assert_eq!(measured.is_some(), found == "equivalent", "a wrong reset has no time: {cell}");
-        assert_eq!(cell["reason"].is_string(), found != "equivalent", "{cell}");
+        // On a busy machine a launch may not settle, and that is said of a cell that is right, too.
+        let unsettled = cell["settling"]["unsettled"].as_u64() > Some(0);
+        assert_eq!(cell["reason"].is_string(), found != "equivalent" || unsettled, "{cell}");
         if found == "equivalent" {
             assert!(measured > Some(0), "{cell}");
             assert!(cell["rss_bytes"]["peak"].as_u64() > Some(1 << 20), "{cell}");

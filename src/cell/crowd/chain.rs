@@ -70,11 +70,7 @@ impl Branches {
     /// Those of a chain, which fork in its middle. Where it is shorter than a fork needs, its blocks are cut into parts, each a
     /// block with some of the transactions.
     pub fn of(blocks: Vec<Arc<[u8]>>) -> Self {
-        let blocks = if blocks.len() < FEWEST {
-            blocks.iter().flat_map(|block| parts(block)).collect()
-        } else {
-            blocks
-        };
+        let blocks = if blocks.len() < FEWEST { blocks.iter().flat_map(parts).collect() } else { blocks };
         let fork = blocks.len() / 2;
         let mut other = blocks.clone();
         other[fork..].reverse();

@@ -45,7 +45,7 @@ impl<'a> Caller<'a> {
         (0..self.ground.trace.len()).try_for_each(|request| self.call(request, Instant::now()))
     }
 
-    /// Calls until the slice is over, each request drawn anew: the requests of a workload are a mix already.
+    /// Calls until the slice is over, once at least, each request drawn anew: the requests of a workload are a mix already.
     ///
     /// # Errors
     /// As [`call_each`](Self::call_each).
@@ -64,6 +64,7 @@ impl<'a> Caller<'a> {
                 }
             }
             None => {
+                self.call(random.random_range(0..requests), Instant::now())?;
                 while Instant::now() < slice.until {
                     self.call(random.random_range(0..requests), Instant::now())?;
                 }

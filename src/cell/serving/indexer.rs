@@ -33,28 +33,29 @@ impl Indexer {
         Ok(this)
     }
 
-    /// Runs blocks until the slice is over, and says what each took with its reset. The first block of a slice begins
-    /// the chain.
+    /// Runs blocks until the slice is over, one at least, and says what each took with its reset. The first block of a slice
+    /// begins the chain.
     ///
     /// # Errors
     /// When a block does not complete.
     pub fn run(&self, slice: &Slice) -> Result<Latencies> {
         std::thread::sleep(slice.began.saturating_duration_since(Instant::now()));
-        let mut all = Latencies::default();
-        while Instant::now() < slice.until {
-            all.add(&self.chain(|| Instant::now() < slice.until)?);
+        let goes_on = || Instant::now() < slice.until;
+        let mut all = self.chain(goes_on)?;
+        while goes_on() {
+            all.add(&self.chain(goes_on)?);
         }
         Ok(all)
     }
 
-    /// Runs the chain from its beginning, as far as it may.
+    /// Runs the chain from its beginning: a block, and further ones as far as it may.
     fn chain(&self, goes_on: impl Fn() -> bool) -> Result<Latencies> {
         let _place = self.ground.executing.join()?;
         let waiting = Waiting::of(&self.ground.spec.host)?;
         let waiting = waiting.as_ref();
         let store = Shared::new(Store::default());
         let mut took = Latencies::default();
-        for (at, block) in self.blocks.iter().enumerate().take_while(|_| goes_on()) {
+        for (at, block) in self.blocks.iter().enumerate().take_while(|(at, _)| *at == 0 || goes_on()) {
             let began = Instant::now();
             let mut session = lending::checkout(waiting, &self.pool)?;
             lending::begin(&mut session, at as u64, block)?;
