@@ -29,8 +29,8 @@ fn cells(report: &Value) -> &Vec<Value> {
 #[test]
 fn sound_strategies_are_equivalent_and_controls_are_caught() {
     // However busy this machine is: what is compared is no matter of time.
-    let asked = ["-w", "foreign", "-w", "stress/touch", "-w", "stress/noop", "--budget", "10h", "--json"];
-    let output = verify(&asked);
+    let workloads = ["-w", "foreign", "-w", "stress/touch", "-w", "stress/noop", "-w", "view/balance"];
+    let output = verify(&[&workloads[..], &["--budget", "10h", "--json"]].concat());
     let report = json(&output);
     for cell in cells(&report) {
         let (strategy, equivalence) =
@@ -66,6 +66,13 @@ fn sound_strategies_are_equivalent_and_controls_are_caught() {
         assert!(schedule["cells"].as_u64().unwrap() > 0 || !not_run.is_empty(), "{schedule:#}");
     }
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn only_views_are_called_at_once() {
+    let output = verify(&["-w", "stress/noop", "--schedule", "concurrent"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("--schedule concurrent is for views"), "{said}");
 }
 
 #[test]

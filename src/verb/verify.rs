@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::select::{all_strategies, matching, workloads};
 use super::{code, tell};
@@ -20,9 +20,17 @@ use crate::verify::matrix::Matrix;
 /// When the command line names what is not there, or files cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
     let strategies = all_strategies(&args.filter.strategies)?;
-    let schedules = matching("schedule", &args.schedules, &Schedule::ALL, |s| s.to_string())?;
+    let mut schedules = matching("schedule", &args.schedules, &Schedule::ALL, |s| s.to_string())?;
     // The small parameters: how much memory there is to reset decides what a reset costs, not whether it is right.
     let workloads = workloads(&args.filter, &args.own, &args.params, true, |_| true)?;
+    if workloads.iter().all(|workload| workload.filled.is_none()) {
+        schedules.retain(|schedule| *schedule != Schedule::Concurrent);
+        ensure!(
+            !schedules.is_empty(),
+            "--schedule {} is for views: choose view/..., or name the views of your module (--view)",
+            Schedule::Concurrent
+        );
+    }
     let stage = Stage::new(args.quiet)?;
     let budget = match (args.budget, args.blocks_count) {
         (Some(budget), _) => Some(budget),
