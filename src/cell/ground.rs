@@ -8,14 +8,14 @@ use reset_strategies::pool::{Limits, Pool};
 use reset_strategies::{Define, Hooks, Options, Plan, Strategy};
 use wasmtime::{Linker, Module, ResourceLimiter, StoreContextMut, UpdateDeadline};
 
+use super::cache;
 use super::state::Fresh;
 use super::ticker::{self, Threads};
 use super::times::Stages;
-use super::{cache, crowd};
 use crate::files;
 use crate::hosts::{Calls, TICKS};
 use crate::measure::warm;
-use crate::protocol::schedule::Schedule;
+use crate::protocol::schedule::{BLOCKS, Schedule, VIEWS};
 use crate::protocol::staging;
 use crate::protocol::{Spec, lacks};
 use crate::workload::host::{self, Base, BlockState, Entries, Shared, Spoken, Store};
@@ -158,7 +158,7 @@ impl Spec {
         let sessions = match self.places {
             // One more for blocks that are indexed meanwhile.
             Some(places) => places + 1,
-            None if self.is(Schedule::Concurrent) => 2 + crowd::SESSIONS,
+            None if self.is(Schedule::Concurrent) => 2 + VIEWS + BLOCKS,
             None => self.threads * if self.script.is_some() || self.threads > 1 { 2 } else { 1 },
         };
         Options {

@@ -12,6 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::policy::Policy;
 use crate::workload::host::Outcome;
 
+/// Sessions that answer views in [`Schedule::Concurrent`].
+pub const VIEWS: u32 = 3;
+
+/// Sessions that run blocks in it: that of the indexer, and one for previews.
+pub const BLOCKS: u32 = 2;
+
 /// A way to run blocks that has caught wrong resets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -114,6 +120,15 @@ impl Schedule {
                 | Self::Dropped
                 | Self::Concurrent
         )
+    }
+
+    /// How often a script of it is run: most run once to the end, and once more with a look at the state after each reset.
+    pub fn runs(self) -> u32 {
+        match self {
+            // Nobody could look while others call.
+            Self::Concurrent => 1,
+            _ => 2,
+        }
     }
 
     /// Fewer blocks would leave out what the schedule is about.

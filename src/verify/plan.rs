@@ -135,10 +135,15 @@ impl Draft<'_> {
     /// The time in seconds that each run of a script may take so that the blocks wanted come together.
     fn share(&self, blocks: u64) -> f64 {
         let swap = swap().is_ok();
-        let schedules = self.schedules.iter().filter(|&&schedule| swap || schedule != Schedule::MemoryLimit);
-        let runs = (2 * schedules.count()) as f64;
-        let blocks_per_second: f64 =
-            self.terms.iter().flatten().map(|terms| runs * terms.sound as f64 / terms.observe).sum();
+        let runs = |terms: &Terms| -> u32 {
+            let taken = self.schedules.iter().filter(|&&schedule| terms.takes(schedule));
+            taken
+                .filter(|&&schedule| swap || schedule != Schedule::MemoryLimit)
+                .map(|schedule| schedule.runs())
+                .sum()
+        };
+        let per_second = |terms: &Terms| f64::from(runs(terms)) * terms.sound as f64 / terms.observe;
+        let blocks_per_second: f64 = self.terms.iter().flatten().map(per_second).sum();
         if blocks_per_second > 0.0 { blocks as f64 / blocks_per_second } else { 0.0 }
     }
 
@@ -270,6 +275,22 @@ mod tests {
         let [cheap, dear] = [0, 2].map(|lane| more.lanes[lane][0].wanted);
         assert!(cheap > dear, "the same time for each: {cheap} and {dear} blocks");
         assert!(more.lanes.iter().flatten().all(|work| work.planned == Some(work.wanted)));
+    }
+
+    #[test]
+    fn what_runs_once_or_not_at_all_is_counted_so() {
+        let blocks = terms(0.001);
+        let views = blocks.map(|terms| Terms { requests: true, ..terms });
+        for schedules in [&[Schedule::Concurrent][..], &[Schedule::InOrder, Schedule::Concurrent]] {
+            let all = Plan::new(&[views, blocks], schedules, 100_000, None);
+            let runs = |work: &Work| 8 * work.schedule.runs() as usize * work.planned.unwrap();
+            let blocks: usize = all.lanes.iter().flatten().map(runs).sum();
+            assert!((100_000..101_000).contains(&blocks), "{schedules:?}: {blocks}");
+            assert!(
+                all.lanes[1].iter().all(|work| work.schedule != Schedule::Concurrent),
+                "these are no views"
+            );
+        }
     }
 
     #[test]

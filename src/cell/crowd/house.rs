@@ -8,8 +8,8 @@ use reset_strategies::pool::{Lease, Pool};
 use super::super::ground::Ground;
 use super::super::lending;
 use super::super::waiting::Waiting;
-use super::{BLOCKS, VIEWS};
 use crate::protocol::Observed;
+use crate::protocol::schedule::{BLOCKS, VIEWS};
 use crate::workload::host::{Base, BlockState, Shared, Store};
 
 /// The pools.
@@ -38,12 +38,12 @@ impl House {
     /// # Errors
     /// When the strategy does not allow for so many sessions.
     pub fn open(ground: &Arc<Ground>) -> Result<Self> {
-        Self::of(ground, ground.pool(VIEWS as u32)?)
+        Self::of(ground, ground.pool(VIEWS)?)
     }
 
     /// The same with a pool of views that is there.
     pub fn of(ground: &Arc<Ground>, views: Pool<BlockState>) -> Result<Self> {
-        let blocks = lending::pool_for_blocks(ground, BLOCKS)?;
+        let blocks = lending::pool_for_blocks(ground, BLOCKS as usize)?;
         Ok(Self { ground: ground.clone(), views, blocks })
     }
 

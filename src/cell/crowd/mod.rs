@@ -30,15 +30,6 @@ use crate::protocol::schedule::{Schedule, Script};
 /// Threads that call. More than there are places, so that some wait.
 const CALLERS: u32 = 4;
 
-/// Sessions that answer views.
-const VIEWS: usize = 3;
-
-/// Sessions that run blocks: that of the indexer, and one for previews.
-const BLOCKS: usize = 2;
-
-/// Sessions that a child has for it, besides its own.
-pub(super) const SESSIONS: u32 = (VIEWS + BLOCKS) as u32;
-
 /// Whether the script is for a crowd.
 pub(super) fn is_for(script: &Script) -> bool {
     script.schedule == Schedule::Concurrent

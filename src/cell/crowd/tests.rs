@@ -11,6 +11,7 @@ use super::chain::Tip;
 use super::*;
 use crate::protocol::Spec;
 use crate::protocol::policy::Policy;
+use crate::protocol::schedule::VIEWS;
 use crate::protocol::staging::stage;
 use crate::workload::Workload;
 use crate::workload::filled::Filled;
@@ -132,7 +133,7 @@ fn pools_that_lend_what_was_not_reset_are_caught() {
         let mutant = mutants::pools().iter().find(|mutant| mutant.name() == name).unwrap();
         let state = laid.ground.state(&HostStore::default());
         let (plan, linker) = (laid.ground.plan.clone(), laid.ground.linker().unwrap());
-        let limits = Limits::most(VIEWS).resets(resets);
+        let limits = Limits::most(VIEWS as usize).resets(resets);
         let views = Pool::mutant(mutant, plan, &laid.ground.module, &linker, state, limits).unwrap();
         let found = laid.with(views).unwrap_or_else(|| panic!("{name} is not caught"));
         assert!(found.contains("where a fresh instance"), "{name}: {found}");
@@ -154,7 +155,8 @@ fn a_view_whose_flush_reaches_the_store_is_caught() {
     define(&mut linker, &laid.ground.module).unwrap();
     let state = laid.ground.state(&HostStore::default());
     let (plan, hooks) = (laid.ground.plan.clone(), laid.ground.hooks());
-    let views = Pool::new(plan, &laid.ground.module, &linker, state, hooks, Limits::most(VIEWS)).unwrap();
+    let views =
+        Pool::new(plan, &laid.ground.module, &linker, state, hooks, Limits::most(VIEWS as usize)).unwrap();
     let found = laid.with(views).expect("a view has written to the store, and nobody noticed");
     assert!(found.contains("fresh instance") || found.contains("has written"), "{found}");
 }
