@@ -70,11 +70,11 @@ impl Filled {
         if let Some(base) = self.base.get() {
             return Ok(base.clone());
         }
-        let base = Arc::new(Base::new(self.run(say).context("the store cannot be filled")?));
+        let base = Arc::new(Base::new(self.run(say, LONGEST).context("the store cannot be filled")?));
         Ok(self.base.get_or_init(|| base).clone())
     }
 
-    fn run(&self, mut say: impl FnMut(usize, usize)) -> Result<Entries> {
+    fn run(&self, mut say: impl FnMut(usize, usize), longest: Duration) -> Result<Entries> {
         let mut config = Config::new();
         // A memfd is not to be had everywhere.
         config.memory_init_cow(false);
@@ -82,7 +82,7 @@ impl Filled {
         config.memory_reservation(0).memory_guard_size(0);
         config.epoch_interruption(true);
         let engine = Engine::new(&config)?;
-        let _clock = Clock::start(&engine);
+        let _clock = Clock::start(&engine, longest);
         let module = Module::new(&engine, &self.module)?;
         let mut linker = Linker::new(&engine);
         self.abi.link(&mut linker, &module, Calls::Blocking)?;
@@ -97,13 +97,13 @@ impl Filled {
             store.set_epoch_deadline(TICKS);
             let instance =
                 instances.instantiate(&mut store).map_err(|error| match host::timed_out(&error) {
-                    true => anyhow!("the start function takes more than {} s", LONGEST.as_secs()),
+                    true => anyhow!("the start function takes more than {longest:?}"),
                     false => error.into(),
                 })?;
             let run = instance.get_typed_func::<(), ()>(&mut store, entry)?;
             let result = run.call(&mut store, ());
             let outcome = store.data_mut().outcome(result);
-            ensure!(outcome != Outcome::TimedOut, "block {at} takes more than {} s", LONGEST.as_secs());
+            ensure!(outcome != Outcome::TimedOut, "block {at} takes more than {longest:?}");
             ensure!(outcome == Outcome::Completed, "block {at} {outcome}");
         }
         let store = shared.lock();
@@ -124,10 +124,10 @@ struct Clock {
 }
 
 impl Clock {
-    fn start(engine: &Engine) -> Self {
+    fn start(engine: &Engine, longest: Duration) -> Self {
         let (going, gone) = channel();
         let engine = engine.clone();
-        let tick = LONGEST / TICKS as u32;
+        let tick = longest / TICKS as u32;
         thread::spawn(move || {
             while gone.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
                 engine.increment_epoch();
@@ -172,6 +172,28 @@ mod tests {
     fn a_block_that_fails_leaves_no_store() {
         let error = format!("{:#}", filled(&[b"one ", b"longer"]).base().unwrap_err());
         assert!(error.starts_with("the store cannot be filled: block 1 trapped"), "{error}");
+    }
+
+    #[test]
+    fn nothing_that_fills_a_store_goes_on_for_ever() {
+        let endless = "(loop $on (br $on))";
+        for (wat, why) in [
+            (
+                format!("(module (memory (export \"memory\") 1) (func (export \"_start\") {endless}))"),
+                "block 0",
+            ),
+            (
+                format!(
+                    "(module (memory (export \"memory\") 1) (func (export \"_start\")) (func $s {endless}) (start $s))"
+                ),
+                "the start function",
+            ),
+        ] {
+            let module = wat::parse_str(wat).unwrap();
+            let filled = Filled::by(module.into(), Spoken::default(), vec![Arc::from(*b"one ")]);
+            let error = filled.run(|_, _| {}, Duration::from_millis(120)).unwrap_err();
+            assert_eq!(format!("{error:#}"), format!("{why} takes more than 120ms"));
+        }
     }
 
     #[test]

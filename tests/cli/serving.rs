@@ -54,6 +54,12 @@ fn the_suite_of_views_is_served_and_told() {
     assert!(out.join("serving-rates-view-balance.svg").exists());
     let again = resetbench().arg("report").arg(&out).assert().success();
     assert_eq!(String::from_utf8_lossy(&again.get_output().stdout), tables);
+    let path = out.join("serving/serving.json");
+    let other = std::fs::read_to_string(&path).unwrap().replacen("\"schema\": 1", "\"schema\": 999", 1);
+    std::fs::write(&path, other).unwrap();
+    let refused = resetbench().arg("report").arg(&out).assert().failure();
+    let refused = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(refused.contains("serving.json") && refused.contains("999"), "{refused}");
 }
 
 #[test]

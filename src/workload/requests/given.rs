@@ -161,6 +161,16 @@ mod tests {
     }
 
     #[test]
+    fn more_requests_than_a_pass_has_room_for_are_refused() {
+        for typed in [&["v*4097=00"][..], &["v*4000000000=00"], &["v*4000=00", "w*97=00"]] {
+            let asked: Vec<_> = typed.iter().map(|typed| asked(typed)).collect();
+            let error = given(&asked, 1).unwrap_err().to_string();
+            assert!(error.contains("4096 at most"), "{typed:?}: {error}");
+        }
+        assert_eq!(given(&[asked("v*4096=00")], 1).unwrap().len(), 4096);
+    }
+
+    #[test]
     fn a_view_is_asked_hex_a_file_or_nothing() {
         let one = |export: &str, times, request: &[u8]| Asked {
             export: export.into(),
