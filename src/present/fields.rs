@@ -1,6 +1,7 @@
 //! A table of fields that are text already: the first columns hold words, the others figures under a heading and a unit.
 
-use super::table::{Grid, middle};
+use super::table::{Grid, middle, wrap};
+use crate::prose::printable;
 
 /// A table for a terminal and for pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,31 @@ pub struct Table {
     pub lines: Vec<Vec<String>>,
     /// How many of the columns, from the first, hold words.
     pub words: usize,
+}
+
+/// What stands above and below tables that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    pub title: String,
+    /// What holds of all of it.
+    pub about: String,
+    /// What the tables come to, with backticks around names.
+    pub sentences: Vec<String>,
+}
+
+/// Tables with their words, for a terminal of that width; names longer than `name` are cut in their middle.
+pub fn text(words: &Words, tables: &[Table], width: usize, name: usize) -> String {
+    let mut out = wrap(&printable(&words.title), width, "");
+    out += &wrap(&printable(&words.about), width, "");
+    for table in tables {
+        out += &format!("\n{}", table.text(width, name));
+    }
+    out.push('\n');
+    for sentence in &words.sentences {
+        // The backticks are for pages.
+        out += &wrap(&printable(&sentence.replace('`', "")), width, "  ");
+    }
+    out
 }
 
 /// What stands for a figure that is not there.

@@ -1,14 +1,14 @@
 //! When a host resets, as tables and sentences: no figure of a policy without its verdict beside it, and under the tables
 //! what the time that a policy takes is paid with.
 
-use super::fields::{ABSENT, Table};
+use super::fields::{self, ABSENT, Table, Words};
 use super::growth::{grouped, interval};
-use super::table::{Options, wrap};
+use super::table::Options;
 use super::view::plain;
 use crate::analyse::summary::{Equivalence, Growth};
 use crate::determinism::word;
 use crate::policies::report::{Cell, Cost, Memory};
-use crate::prose::{enumerated, printable};
+use crate::prose::enumerated;
 use crate::units::{Column, Quantity, bytes, plus_minus, ratio};
 
 /// The policies of one strategy on one workload.
@@ -204,23 +204,12 @@ fn leaks(cells: &[&Cell]) -> Vec<String> {
 
 /// All groups for a terminal, an empty line between them.
 pub fn text(cells: &[Cell], options: Options) -> String {
-    let groups: Vec<String> =
-        Group::all(cells).iter().map(|group| group_text(group, options.width)).collect();
+    let text = |group: &Group| {
+        let (title, about, sentences) = (group.title(), group.about(), group.sentences());
+        fields::text(&Words { title, about, sentences }, &group.tables(), options.width, NAME)
+    };
+    let groups: Vec<String> = Group::all(cells).iter().map(text).collect();
     groups.join("\n")
-}
-
-fn group_text(group: &Group, width: usize) -> String {
-    let mut out = wrap(&printable(&group.title()), width, "");
-    out += &wrap(&printable(&group.about()), width, "");
-    for table in group.tables() {
-        out += &format!("\n{}", table.text(width, NAME));
-    }
-    out.push('\n');
-    for words in group.sentences() {
-        // The backticks are for pages.
-        out += &wrap(&printable(&words.replace('`', "")), width, "  ");
-    }
-    out
 }
 
 /// Longer names of policies are cut in their middle.

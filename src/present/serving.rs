@@ -2,13 +2,12 @@
 
 use std::cmp::Reverse;
 
-use super::fields::{ABSENT, Table};
+use super::fields::{self, ABSENT, Table, Words};
 use super::growth::grouped;
-use super::table::{Options, wrap};
+use super::table::Options;
 use super::view::plain;
 use crate::analyse::summary::Ratio;
 use crate::measure::latencies::Percentiles;
-use crate::prose::printable;
 use crate::serving::report::{Cell, Closed, Open, Report, Times};
 use crate::units::{Column, Quantity, bytes, count, ns, plus_minus, ratio};
 
@@ -356,23 +355,12 @@ fn column(quantity: Quantity, values: impl IntoIterator<Item = u64>) -> Column {
 
 /// All groups for a terminal, an empty line between them.
 pub fn text(report: &Report, options: Options) -> String {
-    let groups: Vec<String> =
-        Group::all(report).iter().map(|group| group_text(group, options.width)).collect();
+    let text = |group: &Group| {
+        let (title, about, sentences) = (group.title(), group.about(), group.sentences());
+        fields::text(&Words { title, about, sentences }, &group.tables(), options.width, NAME)
+    };
+    let groups: Vec<String> = Group::all(report).iter().map(text).collect();
     groups.join("\n")
-}
-
-fn group_text(group: &Group, width: usize) -> String {
-    let mut out = wrap(&printable(&group.title()), width, "");
-    out += &wrap(&printable(&group.about()), width, "");
-    for table in group.tables() {
-        out += &format!("\n{}", table.text(width, NAME));
-    }
-    out.push('\n');
-    for words in group.sentences() {
-        // The backticks are for pages.
-        out += &wrap(&printable(&words.replace('`', "")), width, "  ");
-    }
-    out
 }
 
 #[cfg(test)]

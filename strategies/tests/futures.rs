@@ -2,15 +2,17 @@
 
 #[path = "common/guests.rs"]
 mod guests;
+#[path = "common/once.rs"]
+mod once;
 #[path = "common/polled.rs"]
 mod polled;
 #[path = "common/sound.rs"]
 mod sound;
 
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
 use std::thread;
 
+use once::Once;
 use polled::{poll, wait};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -72,19 +74,6 @@ fn options() -> Options {
         },
         fuel_async_yield_interval: Some(FUEL),
         ..Options::default()
-    }
-}
-
-/// Waits once.
-#[derive(Default)]
-struct Once(bool);
-
-impl Future for Once {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        context.waker().wake_by_ref();
-        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

@@ -12,6 +12,10 @@ use crate::host::{Parts, block_on, until, view};
 
 #[path = "../common/guests.rs"]
 mod guests;
+#[path = "../common/once.rs"]
+mod once;
+
+use once::Once;
 
 /// Polls once.
 fn poll<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
@@ -89,19 +93,6 @@ const WAITS: &str = r#"(module
     (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (local.get 0)))
     (i32.load (i32.const 8)))
   (start $begin))"#;
-
-/// Waits once.
-#[derive(Default)]
-struct Once(bool);
-
-impl Future for Once {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        context.waker().wake_by_ref();
-        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
 
 fn that_waits(limits: Limits) -> Pool<()> {
     let wasm = wat::parse_str(WAITS).unwrap();
