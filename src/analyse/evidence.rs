@@ -34,6 +34,9 @@ pub const PEAK_RSS: &str = "peak_rss";
 /// The metric of the exact resident set between blocks, one sample per reading.
 pub const REST_RSS: &str = "rest_rss";
 
+/// How much of that shows files as they are.
+pub const FILE_RSS: &str = "file_rss";
+
 /// Resident set at the ends of the windows of the long run, in the memory phase: the samples of one row.
 pub const LONG_RSS: &str = "long_rss";
 /// Blocks in each of these windows.
@@ -75,6 +78,7 @@ pub struct Evidence {
     pub peak_rss: Option<u64>,
     /// Between blocks, in bytes.
     pub rest_rss: Vec<u64>,
+    pub file_rss: Vec<u64>,
     /// Long runs by launch.
     pub long_runs: BTreeMap<u32, LongRun>,
 }
@@ -239,6 +243,7 @@ impl Evidence {
             }
             (Phase::Memory, PEAK_RSS) => self.peak_rss = self.peak_rss.max(row.value),
             (Phase::Memory, REST_RSS) => self.rest_rss.extend(samples()),
+            (Phase::Memory, FILE_RSS) => self.file_rss.extend(samples()),
             (Phase::Memory, LONG_RSS) => {
                 self.long_runs.entry(row.launch).or_default().rss = row.samples.clone();
             }

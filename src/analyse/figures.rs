@@ -128,6 +128,7 @@ pub fn residency(cell: &Evidence) -> Option<Residency> {
         steady: median(&mut cell.rss.values().filter_map(steady).collect::<Vec<u64>>())?,
         peak: cell.peak_rss.or(largest)?,
         rest: median(&mut cell.rest_rss.clone()),
+        files: median(&mut cell.file_rss.clone()),
     })
 }
 

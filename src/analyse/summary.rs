@@ -256,6 +256,9 @@ pub struct Residency {
     /// Median of exact readings while the process waited between blocks (`smaps_rollup`): what can be compared to the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<u64>,
+    /// How much of all three shows files as they are: the program's code and its libraries'. Median of the same readings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
 }
 
 /// Change of the resident set in the long run, with its confidence interval (see [`super::growth`]).

@@ -350,11 +350,13 @@ fn counters_memory_and_startup_have_their_figures() {
     }
     let rest = row(MINCORE, 0, Phase::Memory, "rest_rss");
     rows.push(Row { value: Some(31), samples: vec![30, 31, 90], ..rest });
+    let files = row(MINCORE, 0, Phase::Memory, "file_rss");
+    rows.push(Row { value: Some(12), samples: vec![11, 13, 12], ..files });
     let faults = row(MINCORE, 0, Phase::Cycle, "minor_faults");
     rows.push(Row { value: Some(4), samples: vec![1, 4, 7, 8], ..faults });
     let cell = mincore(&rows);
     assert_eq!(cell.minor_faults, Some(5.0));
-    assert_eq!(cell.rss_bytes, Some(Residency { steady: 50, peak: 95, rest: Some(31) }));
+    assert_eq!(cell.rss_bytes, Some(Residency { steady: 50, peak: 95, rest: Some(31), files: Some(12) }));
     let stage = |name: &str, ns| Stage { name: name.into(), ns, n: 3 };
     assert_eq!(cell.startup, [stage("compile", 110), stage("commit", 7)]);
 }

@@ -17,12 +17,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use procfs::ProcError;
-use procfs::process::{ClearRefs, Process};
+use procfs::process::{ClearRefs, MMapPath, MemoryMap, MemoryMaps, Process};
 
 use crate::machine::{clock, kib};
 
@@ -130,6 +131,34 @@ impl Sampler {
 /// When the process is gone or the kernel does not say (before Linux 4.14), in words with the file's name.
 pub fn resident(pid: u32) -> Result<u64, String> {
     Watched::new(pid)?.bytes("smaps_rollup", "Rss")
+}
+
+/// How much of [`resident`] shows files as they are: code of the program and of its libraries, not what was written over them
+/// (`smaps`), in bytes.
+///
+/// The kernel maps such pages in groups as its page cache happens to hold them, so that two runs of one program differ by
+/// hundreds of KiB; none of it belongs to a strategy. An image in a memfd is memory, and no file.
+///
+/// # Errors
+/// As [`resident`].
+pub fn of_files(pid: u32) -> Result<u64, String> {
+    let watched = Watched::new(pid)?;
+    let failed = |error| watched.failed("smaps", plain(error));
+    watched.process.smaps().map(|maps| shown(&maps)).map_err(failed)
+}
+
+/// The bytes of files that mappings show.
+fn shown(maps: &MemoryMaps) -> u64 {
+    // What has no name in a file system: memfd_create(2), and shared memory without a file.
+    let is_memory = |path: &Path| {
+        path.starts_with("/dev/zero") || path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:")
+    };
+    let is_file = |map: &&MemoryMap| matches!(&map.pathname, MMapPath::Path(path) if !is_memory(path));
+    let shown = |map: &MemoryMap| {
+        let bytes = |key| map.extension.map.get(key).copied().unwrap_or(0);
+        bytes("Rss").saturating_sub(bytes("Anonymous"))
+    };
+    maps.iter().filter(is_file).map(shown).sum()
 }
 
 /// Sets the high-water mark of a process's resident set back to the present.

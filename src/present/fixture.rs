@@ -87,8 +87,12 @@ fn cells(load: &Load, strategies: &[&str], wobble: &mut Wobble) -> Vec<Cell> {
             );
             cell.minor_faults = Some(faults);
             let steady = (17.8 + resident) * MIB;
-            cell.rss_bytes =
-                Some(Residency { steady: steady as u64, peak: (steady + 2.1 * MIB) as u64, rest: None });
+            cell.rss_bytes = Some(Residency {
+                steady: steady as u64,
+                peak: (steady + 2.1 * MIB) as u64,
+                rest: None,
+                files: None,
+            });
             cell.startup = stages(strategy, load, wobble);
             (cell.launches, cell.rounds) = (5, 40);
         }
@@ -277,7 +281,7 @@ pub fn small() -> Summary {
     wrong.regret = wrong.ratio_to_baseline;
     wrong.regret_by_mean = wrong.ratio_to_baseline;
     wrong.minor_faults = Some(777.0);
-    wrong.rss_bytes = Some(Residency { steady: 777 << 20, peak: 777 << 20, rest: None });
+    wrong.rss_bytes = Some(Residency { steady: 777 << 20, peak: 777 << 20, rest: None, files: None });
     wrong.startup = vec![Stage { name: "spawn".into(), ns: 777_777, n: 5 }];
     wrong.sentence = "777 times faster".into();
     summary
@@ -310,7 +314,7 @@ pub fn extreme() -> Summary {
             Some(Ratio { value: value as f64, low: f64::NEG_INFINITY, high: f64::INFINITY });
         cell.regret = Some(Ratio { value: f64::NAN, low: 0.0, high: 0.0 });
         cell.minor_faults = Some(value as f64);
-        cell.rss_bytes = Some(Residency { steady: value, peak: value, rest: None });
+        cell.rss_bytes = Some(Residency { steady: value, peak: value, rest: None, files: None });
         let stage = |name: &str| Stage { name: name.into(), ns: value, n: 1 };
         cell.startup = vec![stage("spawn"), stage("compile")];
         summary.cells.push(cell);

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::settling::Steady;
 use super::{Contender, Lane, Runner, SAMPLE_EVERY};
-use crate::analyse::evidence::{REST_RSS, RSS};
+use crate::analyse::evidence::{FILE_RSS, REST_RSS, RSS};
 use crate::analyse::learned::Learned;
 use crate::analyse::paired::Round;
 use crate::launch::plan::Drawn;
@@ -169,11 +169,14 @@ impl<'a> Runner<'a> {
                     self.write(Row { metric: RSS.into(), status, error, ..row.clone() })?;
                 }
             }
-            let row = Row { metric: REST_RSS.into(), ..row };
+            let of = |metric: &str| Row { metric: metric.into(), ..row.clone() };
             match self.at_rest(lane, contender)? {
-                Some(Ok(readings)) => self.write(rows::sampled(row, readings))?,
+                Some(Ok((all, files))) => {
+                    self.write(rows::sampled(of(REST_RSS), all))?;
+                    self.write(rows::sampled(of(FILE_RSS), files))?;
+                }
                 Some(Err(error)) => {
-                    self.write(Row { status: Status::Failed, error: Some(error), ..row })?;
+                    self.write(Row { status: Status::Failed, error: Some(error), ..of(REST_RSS) })?;
                 }
                 None => {}
             }
@@ -181,23 +184,24 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// What is resident after each of some traces, as many as there is time for in another memory pass, and one at least; `None`
+    /// What is resident after each of some traces, in all and of files, as many as there is time for in another memory pass, and one at least; `None`
     /// where the contender ended, which is written already.
     fn at_rest(
         &mut self,
         lane: &Lane<'_>,
         contender: &mut Contender<'a>,
-    ) -> Result<Option<Result<Vec<u64>, String>>> {
+    ) -> Result<Option<Result<(Vec<u64>, Vec<u64>), String>>> {
         let until = Instant::now() + self.plan.effort.memory_pass;
         let mut readings = Vec::new();
         while readings.is_empty() || readings.len() < READINGS && Instant::now() < until {
             let ran: Option<u64> = self.ask(lane, contender, &Request::Run { millis: 0, blocks: 1 })?;
             let Some(cell) = contender.cell.as_ref().filter(|_| ran.is_some()) else { return Ok(None) };
-            match sampler::resident(cell.pid()) {
-                Ok(bytes) => readings.push(bytes),
+            let pid = cell.pid();
+            match sampler::resident(pid).and_then(|all| Ok((all, sampler::of_files(pid)?))) {
+                Ok(reading) => readings.push(reading),
                 Err(why) => return Ok(Some(Err(why))),
             }
         }
-        Ok(Some(Ok(readings)))
+        Ok(Some(Ok(readings.into_iter().unzip())))
     }
 }

@@ -1,6 +1,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use procfs::FromBufRead;
+
 use super::*;
 
 const EVERY: Duration = Duration::from_millis(1);
@@ -26,6 +28,47 @@ fn statm_is_two_numbers_and_a_rest() {
     {
         assert!(resident_pages(odd).is_err(), "{odd:?}");
     }
+}
+
+/// A program, a library with written data, an image in a memfd, the heap.
+const SMAPS: &str = "\
+55d0c0000000-55d0c0400000 r-xp 00000000 fe:00 4711 /usr/bin/program
+Rss:                3000 kB
+Pss:                 500 kB
+Anonymous:             0 kB
+VmFlags: rd ex mr mw me
+7f0000000000-7f0000100000 rw-p 00000000 fe:00 4712 /usr/lib/library.so
+Rss:                 100 kB
+Anonymous:            60 kB
+VmFlags: rd wr mr mw me ac
+7f0000200000-7f0000300000 rw-p 00000000 00:01 9 /memfd:image (deleted)
+Rss:                 700 kB
+Anonymous:            64 kB
+VmFlags: rd wr mr mw me ac
+7f0000400000-7f0000500000 rw-p 00000000 00:00 0 [heap]
+Rss:                 900 kB
+Anonymous:           900 kB
+VmFlags: rd wr mr mw me ac
+";
+
+#[test]
+fn what_shows_files_is_told_from_what_is_memory() {
+    let maps = MemoryMaps::from_buf_read(SMAPS.as_bytes()).unwrap();
+    assert_eq!(shown(&maps), (3000 + 40) << 10);
+}
+
+#[test]
+fn memory_that_a_process_takes_is_not_of_files() {
+    let mut told = Told::start();
+    let pid = told.child.id();
+    let [files, all] = [of_files(pid).unwrap(), resident(pid).unwrap()];
+    assert!(0 < files && files < all, "{files} {all}");
+    told.tell("touch");
+    let [more_files, more] = [of_files(pid).unwrap(), resident(pid).unwrap()];
+    assert!(more >= all + 60 * MIB, "{all} {more}");
+    assert!(more_files < files + 8 * MIB, "{files} {more_files}");
+    let gone = of_files(u32::MAX).unwrap_err();
+    assert!(gone.contains("/proc/4294967295"), "{gone}");
 }
 
 /// This test binary again, running `the_sampled_child` alone, which does as it is told.
