@@ -109,7 +109,7 @@ impl Suite {
     /// The time of a profile that is `usual` for standard workloads: views are also served.
     pub fn usual(self, usual: Duration) -> Duration {
         match self {
-            Self::Views => usual.mul_f64(1.4),
+            Self::Views => usual.mul_f64(1.2),
             Self::Standard | Self::Landscape => usual,
         }
     }

@@ -306,7 +306,7 @@ impl<'a> Group<'a> {
         let other = baseline.filter(|other| other.strategy != cell.strategy).and_then(|other| busy(other));
         let beside = other.map(|other| format!("; that of `{}` {} at its own", self.baseline, p99(other)));
         Some(format!(
-            "At {} of the most that it can serve, one call in a hundred takes longer than {}{}.",
+            "At {} of what it serves with a caller for each CPU, one call in a hundred takes longer than {}{}.",
             share(own.load),
             p99(own),
             beside.unwrap_or_default()

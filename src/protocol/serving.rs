@@ -1,8 +1,13 @@
 //! What parent and child say about serving: callers at once over a pool of sessions.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::measure::latencies::Latencies;
+
+/// From a request to serve until its first call: by then all callers have been started.
+pub const START: Duration = Duration::from_millis(5);
 
 /// Calls to be made for some time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -36,7 +36,7 @@ struct Contender {
     cell: Option<Cell>,
     /// Resident bytes before the first call.
     empty: Option<u64>,
-    /// The most calls that it served in a second in this launch, with any number of callers.
+    /// Calls that it served in a second in this launch, with as many callers as workers.
     most: f64,
 }
 
@@ -160,8 +160,8 @@ impl Bench<'_> {
             }
         }
         for (contender, rates) in contenders.iter_mut().zip(&mut rates) {
-            if let (Setting::Callers(_), Some(rate)) = (setting, median(rates)) {
-                contender.most = contender.most.max(rate);
+            if setting == Setting::Callers(self.effort.workers) {
+                contender.most = median(rates).unwrap_or_default();
             }
             let (Some(cell), Some(seen)) = (&contender.cell, seen.get_mut(contender.name)) else { continue };
             let memory =
@@ -175,8 +175,8 @@ impl Bench<'_> {
     fn serve(&self, turn: Turn, most: f64) -> Serve {
         let (callers, load) = match turn.setting {
             Setting::Callers(callers) | Setting::Indexing(callers) => (callers, Load::Closed),
-            // As many callers as places: whoever arrives while all are busy has to wait.
-            Setting::Load(_) => (PLACES, Load::Open { per_second: most * turn.setting.share() }),
+            // Whoever arrives while all are busy has to wait.
+            Setting::Load(_) => (self.effort.workers, Load::Open { per_second: most * turn.setting.share() }),
         };
         let millis = u64::try_from(self.effort.slice.as_millis()).unwrap_or(u64::MAX);
         // The same requests for all contenders of a round.

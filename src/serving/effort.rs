@@ -1,9 +1,11 @@
 //! How thoroughly serving is measured.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::report::Setting;
 use crate::launch::plan::Profile;
+use crate::protocol::serving::START;
 
 /// What a profile stands for.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,11 +16,14 @@ pub struct Effort {
     pub rounds: u32,
     /// How long one contender serves in one round.
     pub slice: Duration,
-    /// Numbers of callers in the closed loop, rising.
+    /// Numbers of callers in the closed loop, rising; as many as workers are among them.
     pub callers: Vec<u32>,
+    /// Who answers in the open loop: one thread for each CPU, as a host's runtime has. With more of them, requests would wait for
+    /// the scheduler as well, in no order.
+    pub workers: u32,
     /// Whether the closed loop is run once more while blocks are indexed.
     pub while_indexing: bool,
-    /// Loads in the open loop, as shares of the most that the contender served in the closed one, rising.
+    /// Loads in the open loop, as shares of what as many callers as workers had in the closed one, rising.
     pub loads: Vec<f64>,
 }
 
@@ -35,22 +40,24 @@ pub const WARM_UP: u32 = 1;
 pub const PLACES: u32 = 32;
 
 impl Effort {
-    /// So thorough that a number of contenders on a number of workloads take about `budget`.
+    /// So thorough that so many contenders, added up over workloads, take about `budget` on so many CPUs.
     pub fn within(
         profile: Profile,
         while_indexing: bool,
         budget: Duration,
         contenders: usize,
-        workloads: usize,
+        cpus: usize,
     ) -> Self {
         let (launches, rounds, callers, loads): (u32, u32, &[u32], &[f64]) = match profile {
-            Profile::Smoke => (3, 3, &[1, 4], &[0.8]),
-            Profile::Quick => (3, 3, &[1, 4, 16], &[0.5, 0.8]),
+            Profile::Smoke => (3, 3, &[1], &[0.8]),
+            Profile::Quick => (3, 3, &[1, 16], &[0.5, 0.8]),
             Profile::Full => (8, 5, &[1, 2, 4, 8, 16, PLACES], &[0.3, 0.5, 0.7, 0.8, 0.9, 0.95]),
         };
-        let (callers, loads) = (callers.to_vec(), loads.to_vec());
-        let draft = Self { launches, rounds, slice: Duration::ZERO, callers, while_indexing, loads };
-        let slice = budget / draft.slices(contenders, workloads).max(1);
+        let workers = u32::try_from(cpus).unwrap_or(u32::MAX).clamp(1, PLACES);
+        let callers: BTreeSet<u32> = callers.iter().copied().chain([workers]).collect();
+        let (callers, loads) = (callers.into_iter().collect(), loads.to_vec());
+        let draft = Self { launches, rounds, slice: Duration::ZERO, callers, workers, while_indexing, loads };
+        let slice = (budget / draft.slices(contenders).max(1)).saturating_sub(START);
         Self { slice: slice.clamp(SHORTEST, LONGEST), ..draft }
     }
 
@@ -64,14 +71,14 @@ impl Effort {
         closed.chain(open).chain(indexing.filter(|_| self.while_indexing)).collect()
     }
 
-    fn slices(&self, contenders: usize, workloads: usize) -> u32 {
-        let all = contenders * workloads * self.settings().len() * (self.rounds + WARM_UP) as usize;
+    fn slices(&self, contenders: usize) -> u32 {
+        let all = contenders * self.settings().len() * (self.rounds + WARM_UP) as usize;
         u32::try_from(all).unwrap_or(u32::MAX).saturating_mul(self.launches)
     }
 
     /// What it takes, children's starts aside.
-    pub fn time(&self, contenders: usize, workloads: usize) -> Duration {
-        self.slice * self.slices(contenders, workloads)
+    pub fn time(&self, contenders: usize) -> Duration {
+        (self.slice + START) * self.slices(contenders)
     }
 }
 
@@ -82,22 +89,24 @@ mod tests {
     #[test]
     fn a_budget_is_divided_and_neither_end_is_passed() {
         let minute = Duration::from_secs(60);
-        let few = Effort::within(Profile::Quick, false, minute, 4, 2);
+        let few = Effort::within(Profile::Quick, false, minute, 8, 2);
         assert!(few.slice > SHORTEST && few.slice < LONGEST, "{few:?}");
-        assert!(few.time(4, 2) <= minute && few.time(4, 2) > minute * 9 / 10, "{:?}", few.time(4, 2));
-        let busier = Effort::within(Profile::Quick, true, minute, 4, 2);
+        assert!(few.time(8) <= minute && few.time(8) > minute * 9 / 10, "{:?}", few.time(8));
+        let busier = Effort::within(Profile::Quick, true, minute, 8, 2);
         assert!(busier.slice < few.slice && busier.settings().len() == few.settings().len() + 4);
-        let many = Effort::within(Profile::Quick, false, Duration::from_secs(1), 20, 4);
+        let many = Effort::within(Profile::Quick, false, Duration::from_secs(1), 80, 2);
         assert_eq!(many.slice, SHORTEST);
-        assert_eq!(Effort::within(Profile::Smoke, false, 100 * minute, 1, 1).slice, LONGEST);
+        assert_eq!(Effort::within(Profile::Smoke, false, 100 * minute, 1, 2).slice, LONGEST);
     }
 
     #[test]
     fn every_profile_has_enough_launches_for_an_interval_and_callers_beyond_the_cores() {
         for profile in [Profile::Smoke, Profile::Quick, Profile::Full] {
-            let effort = Effort::within(profile, false, Duration::ZERO, 1, 1);
+            let effort = Effort::within(profile, false, Duration::ZERO, 1, 6);
             assert!(effort.launches >= 3 && effort.rounds >= 3, "{effort:?}");
             assert!(effort.callers.is_sorted() && effort.loads.is_sorted());
+            assert!(effort.callers.contains(&effort.workers) && effort.workers == 6, "{effort:?}");
+            assert_eq!(Effort::within(profile, false, Duration::ZERO, 1, 128).workers, PLACES);
             assert!(effort.callers.iter().all(|callers| *callers <= PLACES));
             assert!(effort.loads.iter().all(|load| *load > 0.0 && *load < 1.0));
         }

@@ -74,7 +74,7 @@ pub struct Closed {
 /// What callers get whose requests arrive by themselves.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 pub struct Open {
-    /// Arrivals as a share of the most calls that this strategy served in the closed loop of the same launch.
+    /// Arrivals as a share of the calls that this strategy served in the closed loop of the same launch, with a caller for each CPU.
     pub load: f64,
     /// Calls that were answered in a second: the median over launches of the median over rounds.
     pub calls_per_second: f64,

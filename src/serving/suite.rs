@@ -21,7 +21,7 @@ use crate::launch::stage::{Results, Stage};
 use crate::machine::Machine;
 
 /// Share of a suite's time that is for serving.
-pub const SHARE: f64 = 0.5;
+pub const SHARE: f64 = 0.45;
 
 /// How thoroughly to serve.
 #[derive(Clone, Copy, Debug)]
@@ -54,19 +54,21 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
         };
         contenders.filter(wanted).map(|contender| contender.strategy).collect()
     };
-    let most = plan.workloads.iter().map(|workload| served(&workload.name).len()).max().unwrap_or(0);
-    let effort = Effort::within(profile, while_indexing, budget, most, plan.workloads.len());
+    let contenders = plan.workloads.iter().map(|workload| served(&workload.name).len()).sum();
+    let cpus = thread::available_parallelism()?.get();
+    let effort = Effort::within(profile, while_indexing, budget, contenders, cpus);
     if !all {
         stage.progress.note(&format!(
             "serving: the baseline, the floor, and who takes at most {CLOSE} times as long as the best call by call"
         ));
     }
     stage.progress.note(&format!(
-        "serving: {} callers, then {} of what each strategy can serve; slices of {} ms, about {} s",
+        "serving: {} callers, then {} of what {} of them can be served; slices of {} ms, about {} s",
         list(effort.callers.iter()),
         list(effort.loads.iter().map(|load| format!("{:.0}%", load * 100.0))),
+        effort.workers,
         effort.slice.as_millis(),
-        effort.time(most, plan.workloads.len()).as_secs()
+        effort.time(contenders).as_secs()
     ));
     let folder = folder.join(FOLDER);
     files::make_folder(&folder)?;
@@ -96,7 +98,7 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
         schema: SCHEMA,
         command: command_line(),
         machine: Machine::read().sentence(),
-        cpus: thread::available_parallelism()?.get(),
+        cpus,
         host: plan.host.name.clone(),
         wasmtime: wasmtime_version().into(),
         baseline: plan.host.baseline.clone(),

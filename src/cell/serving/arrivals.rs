@@ -4,6 +4,7 @@
 //! sees how slow it was ("coordinated omission", a term of G. Tene's). Here arrivals are drawn beforehand, and a latency is
 //! counted from the arrival, however late a caller comes to it.
 
+use std::hint::spin_loop;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,15 +58,29 @@ impl Arrivals {
         }
         let Arrival { at, request } = *self.all.get(self.next.fetch_add(1, Ordering::Relaxed))?;
         let arrives = self.began + at;
-        if let Some(early) = arrives.checked_duration_since(Instant::now()) {
-            thread::sleep(early);
-        }
+        wait(arrives);
         Some((request, arrives))
     }
 
     /// Requests that nobody has taken.
     pub fn left(&self) -> usize {
         self.all.len().saturating_sub(self.next.load(Ordering::Relaxed))
+    }
+}
+
+/// How long before a request arrives a caller is awake: being woken takes longer than a short call, and comes out of what the
+/// callers could serve.
+const AWAKE: Duration = Duration::from_micros(200);
+
+/// Sleeps until shortly before, and looks at the clock from then on.
+fn wait(until: Instant) {
+    if let Some(early) =
+        until.checked_duration_since(Instant::now()).and_then(|early| early.checked_sub(AWAKE))
+    {
+        thread::sleep(early);
+    }
+    while Instant::now() < until {
+        spin_loop();
     }
 }
 

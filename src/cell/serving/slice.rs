@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::arrivals::Arrivals;
-use crate::protocol::serving::{Load, Serve};
-
-/// Until callers have been started and wait for the first call.
-const START: Duration = Duration::from_millis(5);
+use crate::protocol::serving::{Load, START, Serve};
 
 /// What callers do in a slice of time.
 pub(super) struct Slice {
