@@ -125,7 +125,7 @@ mod tests {
         let rounds = |ns: u64| -> Rounds {
             let at = (0..4).flat_map(|launch| (0..3).map(move |round| (launch, round)));
             let wobble = |(launch, round): (u32, u32)| ns + ns * u64::from(launch + round) / 200;
-            at.map(|at| (at, Round { value: wobble(at), blocks: Vec::new() })).collect()
+            at.map(|at| (at, Round { value: wobble(at), ..Round::default() })).collect()
         };
         assert!(is_beaten(&rounds(200_000), &rounds(100_000), &rounds(190_000)));
         assert!(!is_beaten(&rounds(140_000), &rounds(100_000), &rounds(190_000)), "within 1.5 of the best");
@@ -147,12 +147,16 @@ mod tests {
             let logs = vec![ratios.iter().map(|ratio| ratio.ln()).collect(); launches];
             are_narrow(&[(Paired::from_logs(logs), ["literal"; 4])], Seed(SEED))
         };
-        let calm = [1.0, 1.001, 0.999, 1.002, 0.998];
+        // As many rounds as are resampled.
+        let calm = [[1.0, 1.001, 0.999, 1.002, 0.998]; 2].concat();
         assert!(narrow(8, &calm));
         assert!(!narrow(7, &calm), "so close to 1, more launches are asked for");
-        assert!(narrow(3, &calm.map(|ratio| 0.4 * ratio)), "far from 1, three will do");
+        assert!(
+            narrow(3, &calm.iter().map(|ratio| 0.4 * ratio).collect::<Vec<_>>()),
+            "far from 1, three will do"
+        );
         // The launches agree, and Student's t has no width at all; their rounds have some.
-        assert!(!narrow(8, &[0.8, 1.2, 0.9, 1.1, 1.0]));
+        assert!(!narrow(8, &[0.8, 1.2, 0.9, 1.1, 1.0].repeat(2)));
         assert!(!narrow(0, &calm) && !narrow(1, &calm) && !narrow(8, &[1.0, 1.0]));
     }
 

@@ -275,7 +275,7 @@ impl Evidence {
         let mut sorted = row.samples.clone();
         sort(&mut sorted);
         let Some(value) = row.value.or_else(|| quantile(&sorted, 50)) else { return Ok(()) };
-        let sample = Round { value, blocks: row.samples.clone() };
+        let sample = Round { value, blocks: row.samples.clone(), cpu: row.cpu };
         if times.rounds.insert((row.launch, round), sample).is_some() {
             return Err(Unfit::Repeated {
                 strategy: row.strategy.clone(),

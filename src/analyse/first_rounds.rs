@@ -60,7 +60,10 @@ pub fn transients(groups: &[Group], facts: &Facts) -> Vec<Transient> {
 
 /// The log times of one contender.
 fn alone(rounds: &Rounds) -> Paired {
-    let one = rounds.keys().map(|at| (*at, super::paired::Round { value: 1, blocks: Vec::new() })).collect();
+    let one = rounds
+        .keys()
+        .map(|at| (*at, super::paired::Round { value: 1, ..super::paired::Round::default() }))
+        .collect();
     Paired::new(rounds, &one)
 }
 
@@ -73,8 +76,9 @@ fn transient(paired: &Paired, level: f64) -> Option<(f64, usize)> {
     if logs.len() < bootstrap::MIN_LAUNCHES {
         return None;
     }
-    let (mean, half) = mean_and_half(&logs, level);
-    (mean.abs() - half > (1.0 + MARGIN).ln()).then(|| (mean.exp(), logs.len()))
+    let launches = logs.len();
+    let (mean, half) = mean_and_half(&[logs], level);
+    (mean.abs() - half > (1.0 + MARGIN).ln()).then(|| (mean.exp(), launches))
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub fn over<'a>(runs: impl Iterator<Item = &'a LongRun>) -> Option<Growth> {
         return None;
     }
     let windows = u32::try_from(growths.len()).ok()?;
-    let (mean, half) = mean_and_half(&growths, LEVEL);
+    let (mean, half) = mean_and_half(&[growths], LEVEL);
     let half = half.max(PAGE / blocks as f64);
     Some(Growth { bytes_per_block: mean, low: mean - half, high: mean + half, blocks, windows })
 }

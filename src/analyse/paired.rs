@@ -16,6 +16,8 @@ pub struct Round {
     pub value: u64,
     /// The single blocks, in block order; may be empty when only the median was kept.
     pub blocks: Vec<u64>,
+    /// The CPU that its launch was kept on, where there was one.
+    pub cpu: Option<u32>,
 }
 
 /// One contender's rounds, by launch and round number.
@@ -25,7 +27,13 @@ pub type Rounds = BTreeMap<(u32, u32), Round>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Paired {
     launches: Vec<Vec<f64>>,
+    /// The CPU of each launch.
+    cpus: Vec<Option<u32>>,
 }
+
+/// Launches that a CPU needs to be told from the others: with fewer, the spread within CPUs is known worse than one that
+/// holds their differences as well.
+const LAUNCHES_OF_A_CPU: usize = 3;
 
 impl Paired {
     /// Pairs `numerator` with `denominator` in every round that both have.
@@ -33,27 +41,52 @@ impl Paired {
     /// A round that only one of them has says nothing about their ratio and is left out; so is one where either took
     /// zero, which is below the clock's resolution and has no logarithm.
     pub fn new(numerator: &Rounds, denominator: &Rounds) -> Self {
-        let mut launches = BTreeMap::<u32, Vec<f64>>::new();
-        for (&(launch, round), above) in numerator {
-            if let Some(below) = denominator.get(&(launch, round))
+        let mut launches = BTreeMap::<u32, (Vec<f64>, Option<u32>)>::new();
+        for (at @ (launch, _), above) in numerator {
+            if let Some(below) = denominator.get(at)
                 && above.value > 0
                 && below.value > 0
             {
                 let log = (above.value as f64).ln() - (below.value as f64).ln();
-                launches.entry(launch).or_default().push(log);
+                let (logs, cpu) = launches.entry(*launch).or_default();
+                logs.push(log);
+                *cpu = above.cpu;
             }
         }
-        Self { launches: launches.into_values().collect() }
+        let (launches, cpus) = launches.into_values().unzip();
+        Self { launches, cpus }
     }
 
     /// Log ratios that were computed elsewhere, one inner list per launch.
     pub fn from_logs(launches: Vec<Vec<f64>>) -> Self {
-        Self { launches }
+        Self { cpus: vec![None; launches.len()], launches }
+    }
+
+    /// The same, where it is known on which CPU each launch was kept.
+    #[must_use]
+    pub fn on(self, cpus: Vec<Option<u32>>) -> Self {
+        Self { cpus, ..self }
     }
 
     /// The log ratios of each launch, in the order of launches and rounds.
     pub fn launches(&self) -> &[Vec<f64>] {
         &self.launches
+    }
+
+    /// The launches of each CPU, where every CPU has three at least; all together elsewhere.
+    ///
+    /// Launches take CPUs in turn, and both contenders of a ratio are on the same one. What a CPU does to a ratio is therefore
+    /// no chance: it is the same in all of its launches, and the mean over CPUs has no error by it.
+    pub fn by_cpu(&self) -> Vec<Vec<&[f64]>> {
+        let mut groups = BTreeMap::<Option<u32>, Vec<&[f64]>>::new();
+        for (launch, cpu) in self.launches.iter().zip(&self.cpus) {
+            groups.entry(*cpu).or_default().push(launch);
+        }
+        if groups.values().all(|launches| launches.len() >= LAUNCHES_OF_A_CPU) {
+            groups.into_values().collect()
+        } else {
+            vec![self.launches.iter().map(Vec::as_slice).collect()]
+        }
     }
 
     /// Pairs in all launches.
@@ -63,7 +96,9 @@ impl Paired {
 
     /// Only the launches with at least `rounds` pairs.
     pub fn with_at_least(&self, rounds: usize) -> Self {
-        Self { launches: self.launches.iter().filter(|launch| launch.len() >= rounds).cloned().collect() }
+        let both = self.launches.iter().cloned().zip(self.cpus.iter().copied());
+        let (launches, cpus) = both.filter(|(launch, _)| launch.len() >= rounds).unzip();
+        Self { launches, cpus }
     }
 }
 
@@ -72,23 +107,27 @@ impl Paired {
 ///
 /// A sum and not a median over rounds: where a trace is one block, a slow block is a rare round. A round whose blocks
 /// one contender did not keep is left out, as is one in which they did not run equally many.
-pub fn totals(numerator: &Rounds, denominator: &Rounds, rounds: usize) -> Vec<f64> {
+pub fn totals(numerator: &Rounds, denominator: &Rounds, rounds: usize) -> Paired {
     let sum = |blocks: &[u64]| blocks.iter().map(|&ns| u128::from(ns)).sum::<u128>();
-    let mut launches = BTreeMap::<u32, (usize, u128, u128)>::new();
+    let mut launches = BTreeMap::<u32, (usize, u128, u128, Option<u32>)>::new();
     for (at @ (launch, _), above) in numerator {
         if let Some(below) = denominator.get(at)
             && above.blocks.len() == below.blocks.len()
             && !above.blocks.is_empty()
         {
-            let (paired, over, under) = launches.entry(*launch).or_default();
+            let (paired, over, under, cpu) = launches.entry(*launch).or_default();
             *paired += 1;
+            *cpu = above.cpu;
             *over += sum(&above.blocks);
             *under += sum(&below.blocks);
         }
     }
-    let counts = |(paired, over, under): &(usize, u128, u128)| *paired >= rounds && *over > 0 && *under > 0;
-    let logs = launches.into_values().filter(counts);
-    logs.map(|(_, over, under)| (over as f64).ln() - (under as f64).ln()).collect()
+    let counts = |(paired, over, under, _): &(usize, u128, u128, Option<u32>)| {
+        *paired >= rounds && *over > 0 && *under > 0
+    };
+    let of_launch = |(_, over, under, cpu)| (vec![(over as f64).ln() - (under as f64).ln()], cpu);
+    let (launches, cpus) = launches.into_values().filter(counts).map(of_launch).unzip();
+    Paired { launches, cpus }
 }
 
 #[cfg(test)]
@@ -96,7 +135,7 @@ mod tests {
     use super::*;
 
     fn rounds(values: &[((u32, u32), u64)]) -> Rounds {
-        values.iter().map(|&(at, value)| (at, Round { value, blocks: Vec::new() })).collect()
+        values.iter().map(|&(at, value)| (at, Round { value, ..Round::default() })).collect()
     }
 
     #[test]
@@ -130,10 +169,11 @@ mod tests {
     /// The total of one launch in per cent, from the blocks of its rounds.
     fn total(above: &[&[u64]], below: &[&[u64]], at_least: usize) -> Option<f64> {
         let rounds = |blocks: &[&[u64]]| -> Rounds {
-            let round = |blocks: &&[u64]| Round { value: 1, blocks: blocks.to_vec() };
+            let round = |blocks: &&[u64]| Round { value: 1, blocks: blocks.to_vec(), cpu: None };
             (0..).map(|number| (0, number)).zip(blocks.iter().map(round)).collect()
         };
-        totals(&rounds(above), &rounds(below), at_least).first().map(|log| (100.0 * log.exp()).round())
+        let totals = totals(&rounds(above), &rounds(below), at_least);
+        totals.launches().first().map(|logs| (100.0 * logs[0].exp()).round())
     }
 
     #[test]
@@ -155,5 +195,29 @@ mod tests {
     fn short_launches_can_be_dropped() {
         let paired = Paired::from_logs(vec![vec![0.0; 2], vec![0.0; 5]]);
         assert_eq!(paired.with_at_least(3).launches(), [vec![0.0; 5]]);
+    }
+
+    #[test]
+    fn launches_are_grouped_by_cpu_if_there_are_enough_of_each() {
+        let all = |launches: u32, cpus: u32| {
+            let at = (0..launches).map(|launch| {
+                (
+                    (launch, 0),
+                    Round { value: 100 + u64::from(launch), blocks: vec![1], cpu: Some(launch % cpus) },
+                )
+            });
+            at.collect::<Rounds>()
+        };
+        let groups = |launches, cpus| -> Vec<usize> {
+            let (rounds, one) = (all(launches, cpus), all(launches, 1));
+            let groups = [Paired::new(&rounds, &one), totals(&rounds, &one, 1)]
+                .map(|paired| paired.with_at_least(1).by_cpu().iter().map(Vec::len).collect::<Vec<_>>());
+            assert_eq!(groups[0], groups[1]);
+            groups[0].clone()
+        };
+        assert_eq!(groups(7, 2), [4, 3]);
+        assert_eq!(groups(5, 2), [5], "the second has two only");
+        assert_eq!(groups(12, 64), [12]);
+        assert_eq!(Paired::from_logs(vec![vec![0.0]; 8]).by_cpu().len(), 1, "nobody knows");
     }
 }

@@ -53,13 +53,21 @@ pub fn above(t: f64, df: u32) -> f64 {
     if t < 0.0 { 1.0 - tail } else { tail }
 }
 
-/// The mean of some values, and half of Student's interval around it at `level`; neither is a number for fewer than two.
-pub fn mean_and_half(values: &[f64], level: f64) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let df = u32::try_from(values.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    (mean, two_sided(level, df) * (variance / n).sqrt())
+/// The mean of the means of some groups, and half of Student's interval around it at `level`, by the spread within groups, which
+/// they are taken to have in common. Of one group it is the interval of its mean. Neither is a number where no group has two
+/// values.
+pub fn mean_and_half(groups: &[Vec<f64>], level: f64) -> (f64, f64) {
+    let count = groups.len() as f64;
+    let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+    let squares = |values: &Vec<f64>| -> f64 {
+        let mean = mean(values);
+        values.iter().map(|value| (value - mean).powi(2)).sum()
+    };
+    let df = groups.iter().map(|values| values.len().saturating_sub(1)).sum::<usize>();
+    let variance = groups.iter().map(squares).sum::<f64>() / df as f64;
+    let of_means = groups.iter().map(|values| 1.0 / values.len() as f64).sum::<f64>() / (count * count);
+    let t = two_sided(level, u32::try_from(df).unwrap_or(u32::MAX));
+    (groups.iter().map(mean).sum::<f64>() / count, t * (variance * of_means).sqrt())
 }
 
 #[cfg(test)]
@@ -82,6 +90,18 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// Two groups of means 2 and 12: squares of 2 and 8 within them over four degrees of freedom, a third of a half of 2.5.
+    #[test]
+    fn groups_are_known_by_the_spread_within_them() {
+        let groups = [vec![1.0, 2.0, 3.0], vec![10.0, 12.0, 14.0]];
+        let (mean, half) = mean_and_half(&groups, 0.99);
+        assert!((mean - 7.0).abs() < 1e-12, "{mean}");
+        assert!((half - 4.6041 * (2.5_f64 / 6.0).sqrt()).abs() < 1e-3, "{half}");
+        let (mean, half) = mean_and_half(&groups[..1], 0.99);
+        assert!((mean - 2.0).abs() < 1e-12 && (half - 9.9248 / 3.0_f64.sqrt()).abs() < 1e-3, "{mean} {half}");
+        assert!(!mean_and_half(&[vec![1.0], vec![2.0]], 0.99).1.is_finite());
     }
 
     #[test]

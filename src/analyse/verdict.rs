@@ -58,8 +58,8 @@ pub fn more(estimate: &Estimate) -> Option<More> {
 
 /// Whether a run that stops early may stop: the interval is narrow for what it shows.
 ///
-/// Either its half-width is at most an eighth of the (log) difference, so that more digits would serve nobody, or it
-/// is at most half the margin, from [`ADVISED_LAUNCHES`] on: the width that fewer launches show is itself hardly known.
+/// Either its half-width is at most an eighth of the (log) difference and a tenth of the ratio, so that more digits would serve
+/// nobody, or it is at most half the margin, from [`ADVISED_LAUNCHES`] on: the width that fewer launches show is itself hardly known.
 ///
 /// This asks for the width and not for the verdict, because stopping at the first verdict that comes would break the
 /// promise that [`LEVEL`] makes; [`super::bootstrap`] has the figures.
@@ -67,8 +67,11 @@ pub fn narrow_enough(estimate: &Estimate) -> bool {
     let ratio = &estimate.ratio;
     let half = (ratio.high.ln() - ratio.low.ln()) / 2.0;
     let settled = estimate.launches as usize >= ADVISED_LAUNCHES && half <= (1.0 + MARGIN).ln() / 2.0;
-    settled || half <= ratio.value.ln().abs() / 8.0
+    settled || half <= (ratio.value.ln().abs() / 8.0).min((1.0 + WIDEST).ln())
 }
+
+/// A half-width beyond which nothing is narrow enough, however large the difference: users are to tell apart what differs by that.
+const WIDEST: f64 = 0.1;
 
 /// How many times the cycle of the best a strategy takes that is out of the race.
 pub const BEATEN: f64 = 1.5;

@@ -341,11 +341,13 @@ fn groups(contenders: &[Contender<'_>]) -> Vec<Vec<usize>> {
 
 /// The share of the time that is left for the first of these workloads, given what the fewest launches of each need: by the
 /// square roots. The square of an interval's width falls with its workload's time over that of a round, so that the sum of
-/// the squares is least then, as in Neyman's allocation of a sample to strata.
+/// the squares is least then, as in Neyman's allocation of a sample to strata. None has less than half an equal part: where
+/// launches are cheap, a few seconds make as many as its widest intervals need.
 fn share(left: Duration, needs: &[Duration]) -> Duration {
     let root = |need: &Duration| need.as_secs_f64().sqrt();
     let all: f64 = needs.iter().map(root).sum();
-    if all > 0.0 { left.mul_f64(root(&needs[0]) / all) } else { left }
+    let share = if all > 0.0 { left.mul_f64(root(&needs[0]) / all) } else { left };
+    share.max(left.mul_f64(0.5 / needs.len().max(1) as f64))
 }
 
 /// What there is to say about a budget that was too small for the fewest launches: they are run whatever they take.
@@ -395,7 +397,7 @@ mod tests {
             share(Duration::from_secs(left), &needs).as_secs()
         };
         assert_eq!((of(90, &[4, 16]), of(60, &[16])), (30, 60));
-        assert_eq!(of(100, &[0, 10]), 0);
+        assert_eq!((of(100, &[0, 10]), of(100, &[1, 100, 100])), (25, 16));
         assert_eq!((of(20, &[]), of(20, &[0]), of(0, &[4])), (20, 20, 0));
     }
 

@@ -29,6 +29,9 @@ pub struct Row {
     /// all. Absent outside the timing pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
+    /// The CPU on which the child was kept in this round; absent where the scheduler chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
     /// Position within the round's shuffled order, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<u32>,

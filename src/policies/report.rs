@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::course::{Course, Judged, Launch};
 use crate::analyse::evidence::{LongRun, Times};
+use crate::analyse::paired::Paired;
 use crate::analyse::quantile::median;
 use crate::analyse::summary::{Growth, Quantiles, Ratio};
 use crate::analyse::{bootstrap, figures, growth};
@@ -139,14 +140,14 @@ fn middle(launches: &Launches, value: impl Fn(&Launch) -> Option<u64>) -> Option
 
 /// The ratio of the totals, over the launches that both ran for equally long.
 fn ratio(launches: &Launches, every: &Launches) -> Option<Ratio> {
-    let logs: Vec<f64> = launches
+    let logs: Vec<Vec<f64>> = launches
         .iter()
         .filter_map(|(number, launch)| {
             let every = every.get(number).filter(|every| every.windows.len() == launch.windows.len())?;
-            Some((launch.total_ns() as f64).ln() - (every.total_ns() as f64).ln())
+            Some(vec![(launch.total_ns() as f64).ln() - (every.total_ns() as f64).ln()])
         })
         .collect();
-    bootstrap::over_launches(&logs)
+    bootstrap::over_launches(&Paired::from_logs(logs))
 }
 
 #[cfg(test)]

@@ -226,6 +226,7 @@ pub fn long_rows(summary: &mut Summary) -> Vec<Row> {
 fn row(summary: &Summary, cell: &Cell, launch: u32, phase: Phase, (metric, unit): (&str, Unit)) -> Row {
     let sound = cell.equivalence == Equivalence::Equivalent;
     Row {
+        cpu: None,
         run: summary.run.clone(),
         launch,
         round: None,

@@ -1,11 +1,19 @@
 //! Serving views to many callers at once.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::common::{read, resetbench};
 
 /// Two strategies beside the baseline and the floor: few enough for a test.
 const FEW: [&str; 4] = ["-s", "adaptive/hot-cold", "-s", "fresh/pooling-scan"];
+
+/// Whom a smoke run has call.
+fn one_and_a_caller_for_each_cpu() -> BTreeSet<u64> {
+    let cpus = std::thread::available_parallelism().unwrap().get() as u64;
+    BTreeSet::from([1, cpus.min(32)])
+}
 
 #[test]
 fn the_suite_of_views_is_served_and_told() {
@@ -32,7 +40,8 @@ fn the_suite_of_views_is_served_and_told() {
     for cell in cells {
         assert_eq!(cell["reason"], Value::Null, "{cell}");
         let closed = cell["closed"].as_array().unwrap();
-        assert_eq!(closed.iter().filter_map(|it| it["callers"].as_u64()).collect::<Vec<_>>(), [1, 4]);
+        let callers: BTreeSet<u64> = closed.iter().filter_map(|it| it["callers"].as_u64()).collect();
+        assert_eq!(callers, one_and_a_caller_for_each_cpu());
         for point in closed {
             let (latency, service) = (&point["latency_ns"], &point["service_ns"]);
             assert!(
@@ -87,13 +96,14 @@ fn views_of_a_users_module_are_served_while_blocks_are_indexed() {
     assert!(cells.iter().any(|cell| cell["strategy"] == "adaptive/hot-cold"));
     for cell in cells {
         let points = cell["indexing"].as_array().unwrap();
-        let callers: Vec<_> = points.iter().filter_map(|it| it["callers"].as_u64()).collect();
-        assert_eq!(callers, [0, 1, 4], "{cell}");
+        let callers: BTreeSet<u64> = points.iter().filter_map(|it| it["callers"].as_u64()).collect();
+        assert_eq!(callers, &one_and_a_caller_for_each_cpu() | &BTreeSet::from([0]), "{cell}");
         assert_eq!(points[0]["calls_per_second"], 0.0, "nobody calls");
         for point in points {
             assert!(point["block_ns"]["n"].as_u64() > Some(0), "blocks ran: {point}");
         }
-        assert!(points[2]["calls_per_second"].as_f64() > Some(0.0) && !points[2]["blocks_slowed"].is_null());
+        let most = points.last().unwrap();
+        assert!(most["calls_per_second"].as_f64() > Some(0.0) && !most["blocks_slowed"].is_null());
     }
     let advice = resetbench()
         .args(["recommend", "--serving", "--ram", "8GiB", "--call-memory", "256MiB"])

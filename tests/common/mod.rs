@@ -141,6 +141,7 @@ impl Run {
                 run: self.record.run.clone(),
                 launch,
                 round: None,
+                cpu: None,
                 order: None,
                 strategy: strategy.into(),
                 workload: WORKLOAD.into(),

@@ -114,6 +114,62 @@ fn a_contender_compared_with_itself_is_called_different_in_at_most_one_of_a_hund
 }
 
 #[test]
+fn few_rounds_keep_the_promise_without_the_bootstrap() {
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    for (launches, rounds) in [(3, 3), (4, 3), (6, 3), (6, 6), (8, 3)] {
+        let (mut wrong, mut worst, mut total) = (0, 0.0_f64, 0);
+        for launch_sd in [0.0, 0.005, 0.01, 0.02] {
+            for round_sd in [0.01, 0.03, 0.1] {
+                for kind in KINDS {
+                    let noise = Noise { launch_sd, round_sd, rounds: kind };
+                    let few = comparisons(300);
+                    let differ = (0..few)
+                        .filter(|_| is_told_apart(simulate(&mut random, launches, rounds, noise, 0.0)))
+                        .count();
+                    wrong += differ;
+                    worst = worst.max(differ as f64 * 100.0 / few as f64);
+                    total += few;
+                }
+            }
+        }
+        println!("{launches} x {rounds}: {:.2} %, worst {worst:.1} %", wrong as f64 * 100.0 / total as f64);
+        assert!(wrong * 100 <= total, "{launches} x {rounds}: {wrong} of {total}");
+    }
+}
+
+/// A ratio that differs from CPU to CPU, as that of a strategy that reads memory and one that faults does.
+#[test]
+fn what_a_cpu_does_to_a_ratio_is_no_noise() {
+    let mut random = ChaCha8Rng::seed_from_u64(8);
+    for (launches, cpus) in [(6, 2), (7, 2), (9, 2), (9, 3), (12, 4)] {
+        let (mut missed, mut total, mut narrower) = (0, 0, 0.0);
+        for kind in KINDS {
+            let noise = Noise { launch_sd: 0.01, round_sd: 0.03, rounds: kind };
+            for _ in 0..comparisons(300) {
+                let mut ratios = simulate(&mut random, launches, 5, noise, 0.0);
+                let of_launch = |launch: usize| u32::try_from(launch % cpus).ok();
+                let centre = (cpus - 1) as f64 / 2.0;
+                for (launch, rounds) in ratios.iter_mut().enumerate() {
+                    let shift = 0.14 * ((launch % cpus) as f64 - centre);
+                    rounds.iter_mut().for_each(|log| *log += shift);
+                }
+                let alike = Paired::from_logs(ratios.clone());
+                let known = Paired::from_logs(ratios).on((0..launches).map(of_launch).collect());
+                let [alike, known] = [alike, known].map(|paired| preview(&paired).unwrap().ratio);
+                missed += usize::from(known.low > 1.0 || known.high < 1.0);
+                narrower += (alike.high.ln() - alike.low.ln()) / (known.high.ln() - known.low.ln());
+                total += 1;
+            }
+        }
+        let narrower = narrower / total as f64;
+        println!(
+            "{launches} launches on {cpus} CPUs: {missed} of {total} missed, {narrower:.1} times narrower"
+        );
+        assert!(missed * 100 <= 2 * total && narrower > 2.0, "{launches} on {cpus}: {missed}, {narrower}");
+    }
+}
+
+#[test]
 fn the_bootstrap_alone_would_not_keep_that_promise() {
     let mut random = ChaCha8Rng::seed_from_u64(2);
     let noise = Noise { launch_sd: 0.02, round_sd: 0.01, rounds: Rounds::Normal };
@@ -121,7 +177,7 @@ fn the_bootstrap_alone_would_not_keep_that_promise() {
     let wrong = (0..total)
         .filter(|_| {
             let launches = simulate(&mut random, 3, 10, noise, 0.0);
-            let Interval { low, high } = percentiles(&launches, &mut random);
+            let Interval { low, high } = percentiles(&Paired::from_logs(launches).by_cpu(), &mut random);
             let verdict = verdict(&Ratio { value: 1.0, low: low.exp(), high: high.exp() });
             matches!(verdict, Verdict::Faster | Verdict::Slower)
         })

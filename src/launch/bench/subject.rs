@@ -34,6 +34,8 @@ pub struct Subject {
 struct Launch {
     cell: Cell,
     number: u32,
+    /// The CPU that it is kept on.
+    cpu: Option<u32>,
     /// Samples so far, each of which is a round.
     rounds: u32,
     /// How often criterion had it run, its warm-up included.
@@ -60,11 +62,13 @@ impl Bench {
         let mut launches = Vec::new();
         for number in (self.next..).take(self.launches as usize) {
             let (mut cell, stages) = self.start(course, contender, &verified)?;
-            cell.keep_on(self.pinning.of_launch(number, course.workload.threads))?;
+            let cpu = self.pinning.of_launch(number, course.workload.threads);
+            cell.keep_on(cpu)?;
             let row = Row { launch: number, ..self.row(course, contender, Phase::Startup) };
             self.results.rows.write_all(rows::stages(&row, &stages))?;
             self.settle(&mut cell, &Row { phase: Phase::Cycle, ..row })?;
-            launches.push(Launch { cell, number, rounds: 0, asked: 0 });
+            let cpu = cpu.and_then(|cpu| u32::try_from(cpu).ok());
+            launches.push(Launch { cell, number, cpu, rounds: 0, asked: 0 });
         }
         // In one of them, as `run` does: each sampler is a thread that is woken.
         let sampler = launches.first().map(|launch| Sampler::start(launch.cell.pid(), SAMPLE_EVERY));
@@ -112,7 +116,8 @@ impl Bench {
     pub fn keep(&mut self, subject: &mut Subject) -> Result<()> {
         let Some((turn, timed)) = subject.pending.take() else { return Ok(()) };
         let launch = &mut subject.launches[turn];
-        let row = Row { launch: launch.number, round: Some(launch.rounds), ..subject.row.clone() };
+        let round = Some(launch.rounds);
+        let row = Row { launch: launch.number, round, cpu: launch.cpu, ..subject.row.clone() };
         launch.rounds += 1;
         let kept = (MOST_KEPT / subject.trace).max(1) * subject.trace;
         let times = |phase, samples: Vec<u64>| {

@@ -28,7 +28,7 @@ impl<'a> Runner<'a> {
     pub(super) fn startup(&mut self, lane: &Lane<'_>, contenders: &mut [Contender<'a>]) -> Result<()> {
         let mut order = self.order(lane, Drawn::Starts);
         let place = format!("{}: launch {}", lane.workload.name, lane.launch + 1);
-        let cpu = self.stage.pinning.of_launch(lane.launch, lane.workload.threads);
+        let cpu = self.cpu(lane);
         for index in order.shuffled(contenders.len()) {
             let contender = &mut contenders[index];
             if !contender.goes_on() || self.stage.stopped() {
@@ -46,6 +46,11 @@ impl<'a> Runner<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The CPU of a launch's children; `None` where the scheduler chooses.
+    fn cpu(&self, lane: &Lane<'_>) -> Option<usize> {
+        self.stage.pinning.of_launch(lane.launch, lane.workload.threads)
     }
 
     /// Whole traces that make a turn where one takes so many nanoseconds.
@@ -105,10 +110,11 @@ impl<'a> Runner<'a> {
     ) -> Result<Duration> {
         let cycles = timed.cycles();
         let took = Duration::from_nanos(cycles.iter().sum());
+        let cpu = self.cpu(lane).and_then(|cpu| u32::try_from(cpu).ok());
         let time = |phase, samples| {
             let row = self.row(lane, contender.strategy(), phase);
-            let (metric, unit) = ("time".into(), Unit::Nanoseconds);
-            rows::sampled(Row { round: Some(round), order: Some(order), metric, unit, ..row }, samples)
+            let row = Row { round: Some(round), cpu, order: Some(order), ..row };
+            rows::sampled(Row { metric: "time".into(), unit: Unit::Nanoseconds, ..row }, samples)
         };
         let times = [
             time(Phase::Execute, timed.execute),
@@ -116,7 +122,7 @@ impl<'a> Runner<'a> {
             time(Phase::Cycle, cycles),
         ];
         if let Some(value) = times[2].value.filter(|_| contender.settled) {
-            contender.cycles.insert((lane.launch, round), Round { value, blocks: Vec::new() });
+            contender.cycles.insert((lane.launch, round), Round { value, blocks: Vec::new(), cpu });
         }
         self.results.rows.write_all(times)?;
         Ok(took)
