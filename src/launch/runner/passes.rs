@@ -19,6 +19,9 @@ use crate::protocol::{Count, Request, Timed};
 /// Most readings of memory between blocks: strategies that keep house do not hold as much after each.
 const READINGS: usize = 5;
 
+/// Resident bytes between blocks, one for each reading: all of them, and those that show files.
+type Readings = (Vec<u64>, Vec<u64>);
+
 /// Most whole traces that a contender runs in one round.
 const MAX_PASSES: u32 = 1_000;
 
@@ -190,13 +193,13 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// What is resident after each of some traces, in all and of files, as many as there is time for in another memory pass, and one at least; `None`
+    /// What is resident after each of some traces, as many as there is time for in another memory pass, and one at least; `None`
     /// where the contender ended, which is written already.
     fn at_rest(
         &mut self,
         lane: &Lane<'_>,
         contender: &mut Contender<'a>,
-    ) -> Result<Option<Result<(Vec<u64>, Vec<u64>), String>>> {
+    ) -> Result<Option<Result<Readings, String>>> {
         let until = Instant::now() + self.plan.effort.memory_pass;
         let mut readings = Vec::new();
         while readings.is_empty() || readings.len() < READINGS && Instant::now() < until {
