@@ -29,6 +29,8 @@ static ALL: &[&Strategy] = &[
     &fresh::pool_arms::STRIPED,
     #[cfg(feature = "pool-arms")]
     &fresh::pool_arms::TABLES,
+    #[cfg(feature = "pool-arms")]
+    &fresh::pool_arms::CHECKED,
     &restore::FULL,
     &track::mincore::STRATEGY,
     &track::pagemap::STRATEGY,
@@ -38,6 +40,7 @@ static ALL: &[&Strategy] = &[
     &restore::MADVISE,
     &restore::MADVISE_COW,
     &track::hot_cold::STRATEGY,
+    &track::hot_cold::CHECKED,
     &control::NONE,
     &control::ORACLE,
     &control::SECOND_CORE,
@@ -46,9 +49,10 @@ static ALL: &[&Strategy] = &[
 ];
 
 /// Every mechanism that some strategy or commit policy needs or makes use of, in the order in which `doctor` lists them.
-pub static MECHANISMS: [&Mechanism; 22] = [
+pub static MECHANISMS: [&Mechanism; 23] = [
     &sys::code::EXECUTABLE,
     &in_place::SHRINK,
+    &in_place::BOUNDS_CHECKS,
     &in_place::SECOND_CORE,
     &sys::page::PROTECT,
     &sys::page::DISCARD,

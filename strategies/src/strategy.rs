@@ -218,7 +218,7 @@ impl Strategy {
         (options.configure)(&mut config);
         match self.lifecycle {
             Lifecycle::Fresh(Fresh { configure, .. }) => configure(&mut config, facts, options),
-            Lifecycle::InPlace(_) => InPlace::configure(&mut config),
+            Lifecycle::InPlace(parts) => parts.configure(&mut config),
         }
         config
     }

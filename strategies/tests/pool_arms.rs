@@ -1,6 +1,9 @@
 //! What the pool's settings do, seen by the pool's own metrics and by where slots lie: a setting without its effect fails
 //! here.
 
+#[path = "common/reach.rs"]
+mod reach;
+
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
@@ -18,6 +21,7 @@ const GUEST: &str = r#"
   (memory (export "memory") 1)
   (table 1 funcref)
   (func (export "read") (result i32) (i32.load (i32.const 8)))
+  (func (export "beyond") (result i32) (i32.load (i32.const 65536)))
   (func (export "_start") (i32.store (i32.const 8) (i32.const 7))))
 "#;
 
@@ -161,6 +165,34 @@ fn tables_stay_resident_where_the_pool_is_told_to_keep_them() {
     if let (Some(scan), Some(tables)) = (kept("fresh/pooling-scan"), kept("fresh/pooling-tables")) {
         assert!(scan == 0 && tables > 0, "{scan} and {tables} bytes");
     }
+}
+
+/// Whether what an instance has grown its memory by is accessible after the next one has been made in its slot, which the
+/// guest is kept from.
+fn stays_accessible(name: &str) -> Option<bool> {
+    let engine = engine(name, 1)?;
+    let guest = module(&engine);
+    let (mut store, instance) = written(&guest);
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    let beyond = memory.data_ptr(&store).addr() + memory.data_size(&store);
+    assert!(!reach::is_accessible(beyond), "{name}: not grown yet");
+    memory.grow(&mut store, 1).unwrap();
+    assert!(reach::is_accessible(beyond), "{name}: grown");
+    drop(store);
+    let (mut store, instance) = written(&guest);
+    assert_eq!(
+        instance.get_memory(&mut store, "memory").unwrap().data_ptr(&store).addr(),
+        beyond - (1 << 16)
+    );
+    let read = instance.get_typed_func::<(), i32>(&mut store, "beyond").unwrap();
+    assert!(read.call(&mut store, ()).is_err(), "{name}: a guest reads beyond its memory");
+    Some(reach::is_accessible(beyond))
+}
+
+#[test]
+fn a_slot_is_closed_behind_a_memory_unless_compiled_code_checks_bounds() {
+    assert_eq!(stays_accessible("fresh/pooling"), Some(false));
+    assert!(matches!(stays_accessible("fresh/pooling-checked"), None | Some(true)));
 }
 
 /// Stores take the keys in turn, and so does what a single session makes one after the other.

@@ -29,6 +29,7 @@ recipe!(pooling_warm, "fresh/recipes/pooling_warm.rs");
 #[cfg(feature = "mpk")]
 recipe!(pooling_mpk, "fresh/recipes/pooling_mpk.rs");
 recipe!(pooling_tables, "fresh/recipes/pooling_tables.rs");
+recipe!(pooling_checked, "fresh/recipes/pooling_checked.rs");
 
 mod in_place {
     include!("../src/in_place/recipe.rs");
@@ -110,6 +111,7 @@ fn a_recipe_configures_what_its_strategy_does() {
         #[cfg(feature = "mpk")]
         ("fresh/pooling-mpk", pooling_mpk::TEXT, pooling_mpk::make),
         ("fresh/pooling-tables", pooling_tables::TEXT, pooling_tables::make),
+        ("fresh/pooling-checked", pooling_checked::TEXT, pooling_checked::make),
     ];
     // Without its feature, wasmtime has no such setting for a recipe to name.
     let built = |name: &str| cfg!(feature = "mpk") || name != "fresh/pooling-mpk";

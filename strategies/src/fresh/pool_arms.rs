@@ -119,6 +119,35 @@ pub static TABLES: Strategy = Strategy::fresh(
 .must_not(&[&condition::PINNED_PAGES, &condition::MERGED_MEMORY])
 .an_arm_of(&pooling_scan::STRATEGY);
 
+/// `fresh/pooling-checked`.
+pub static CHECKED: Strategy = Strategy::fresh(
+    "fresh/pooling-checked",
+    "the tuned peer that keeps tables resident under compiled bounds checks, so that what blocks grow by stays accessible",
+    &[
+        &memfd::PRIVATE_IMAGE,
+        &pagemap_scan::PAGEMAP_SCAN,
+        &pool_scan::POOL_SCAN,
+        &swap::ABSENT,
+        &ksm::NOT_ASKED,
+    ],
+    Fresh {
+        configure: |config, facts, options| {
+            pool(config, facts, options, |pool| {
+                pool.linear_memory_keep_resident(options.keep_resident);
+                pool.table_keep_resident(options.keep_resident);
+                pool.pagemap_scan(Enabled::Yes);
+            });
+            // Without a guard alone, a slot is still closed behind a memory's initial size.
+            config.signals_based_traps(false).memory_guard_size(0);
+        },
+        recipe: include_str!("recipes/pooling_checked.rs"),
+        ..Fresh::POOLED
+    },
+)
+.diverges_when_swapped(pooling_scan::SWAPPED)
+.must_not(&[&condition::PINNED_PAGES, &condition::MERGED_MEMORY])
+.an_arm_of(&pooling_scan::STRATEGY);
+
 /// More slots than instances, in proportion.
 fn multiply(pool: &mut PoolingAllocationConfig, by: u32) {
     let (memories, tables) = (pool.get_total_memories(), pool.get_total_tables());

@@ -267,7 +267,7 @@ impl TrackedMemory {
         }
         // The size may have changed even where this fails.
         self.shrunk = true;
-        done.syscalls += 1;
+        done.syscalls += u64::from(pages.is_guarded());
         (self.parts.scope.size)(pages, self.image.size())
     }
 }

@@ -1,8 +1,9 @@
 //! The memory that in-place strategies run on: our own reservation under wasmtime's `LinearMemory`.
 //!
-//! wasmtime asks for a reservation (4 GiB for a 32-bit memory) plus a guard, and elides bounds checks in return: an
+//! Where wasmtime asks for a reservation (4 GiB for a 32-bit memory) plus a guard, it elides bounds checks in return: an
 //! access beyond the current size must fault. So the bytes up to `size` are readable and writable, all others are
-//! `PROT_NONE`, and shrinking takes access away again.
+//! `PROT_NONE`, and shrinking takes access away again. Where it asks for neither, compiled code compares each access with
+//! the size, and what the memory once grew to stays accessible ([`Bounds`]).
 
 use std::io;
 use std::ops::Range;
@@ -15,12 +16,28 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 use crate::sys::page::{self, Access};
 use crate::sys::userfaultfd::Userfaultfd;
 
+/// Address space for each memory: all that 32-bit addresses reach, as by wasmtime's own default.
+pub(crate) const RESERVATION: u64 = 1 << 32;
+
+/// What keeps a guest from the bytes beyond a memory's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bounds {
+    /// The kernel: they are inaccessible, and an access faults. Growing and shrinking are one mprotect(2) each.
+    Guard,
+    /// Compiled code, which compares each access with the size. Growing is a system call only to where the memory never
+    /// was; shrinking is none.
+    Check,
+}
+
 /// One linear memory: a reservation whose first [`size`](Self::size) bytes are accessible.
 #[derive(Debug)]
 pub struct Region {
     map: MmapRaw,
     capacity: usize,
+    bounds: Bounds,
     size: AtomicUsize,
+    /// The largest size so far.
+    largest: AtomicUsize,
     /// Bytes from the start that a policy has committed.
     committed: AtomicUsize,
     /// Whether no huge pages may be made of it.
@@ -37,6 +54,10 @@ impl Region {
     /// # Errors
     /// When the address space or its accounting (RLIMIT_AS, RLIMIT_DATA, overcommit) does not allow it.
     pub fn reserve(size: usize, capacity: usize, guard: usize) -> io::Result<Self> {
+        Self::bounded(Bounds::Guard, size, capacity, guard)
+    }
+
+    fn bounded(bounds: Bounds, size: usize, capacity: usize, guard: usize) -> io::Result<Self> {
         let capacity = capacity.max(size);
         let map = page::reserve_inaccessible((capacity + guard).max(page::size()))?;
         page::keep_unmerged(&map)?;
@@ -45,7 +66,9 @@ impl Region {
         Ok(Self {
             map,
             capacity,
+            bounds,
             size: AtomicUsize::new(size),
+            largest: AtomicUsize::new(size),
             committed: AtomicUsize::new(0),
             small: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -53,7 +76,7 @@ impl Region {
         })
     }
 
-    /// Accessible bytes; what the guest sees as its memory's size.
+    /// What the guest sees as its memory's size; all of it is accessible.
     pub fn size(&self) -> usize {
         self.size.load(Ordering::Relaxed)
     }
@@ -73,13 +96,24 @@ impl Region {
     }
 
     fn grow_to(&self, size: usize) -> io::Result<()> {
-        let old = self.size();
         if size > self.capacity {
             return Err(io::Error::other(format!("{size} bytes exceed the reservation")));
         }
-        self.open(old..size)?;
+        let open = self.kept_open().max(self.size());
+        if size > open {
+            self.open(open..size)?;
+        }
         self.size.store(size, Ordering::Relaxed);
+        self.largest.fetch_max(size, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Bytes from the start to which access is never taken away.
+    fn kept_open(&self) -> usize {
+        match self.bounds {
+            Bounds::Guard => 0,
+            Bounds::Check => self.largest.load(Ordering::Relaxed),
+        }
     }
 
     /// Gives access to a range beyond the size, or to nothing: where a range lies in several mappings, the kernel may give
@@ -90,14 +124,19 @@ impl Region {
             .inspect_err(|_| drop(self.close(range)))
     }
 
-    /// Takes access to a range beyond the size away. Where that fails, the region is [broken](Self::check).
+    /// Takes access to a range beyond the size away, but for what [`Bounds::Check`] keeps open. Where that fails, the region
+    /// is [broken](Self::check).
     pub(crate) fn close(&self, range: Range<usize>) -> io::Result<()> {
+        let range = range.start.max(self.kept_open())..range.end;
+        if range.is_empty() {
+            return Ok(());
+        }
         // SAFETY: references are made to what is within the size only.
         unsafe { page::protect(&self.map, range, Access::None) }
             .inspect_err(|_| self.broken.store(true, Ordering::Relaxed))
     }
 
-    /// Whether everything beyond the size is out of reach.
+    /// Whether everything beyond the size is out of the guest's reach.
     ///
     /// # Errors
     /// When the kernel has refused to take access away: a guest could read and write there, and no reset would know.
@@ -246,8 +285,14 @@ impl Pages<'_> {
         self.region.treat()
     }
 
-    /// Takes away access beyond `size` bytes, and makes that the memory's size, even where it fails: the memory is
-    /// [broken](Region::check) then, and whoever believes the new size touches nothing that may be out of reach.
+    /// Whether shrinking is a system call.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.region.bounds == Bounds::Guard
+    }
+
+    /// Takes away access beyond `size` bytes where that is what [bounds](Bounds) the memory, and makes that its size, even
+    /// where it fails: the memory is [broken](Region::check) then, and whoever believes the new size touches nothing that
+    /// may be out of reach.
     ///
     /// The content of the pages that go stays in them: whoever shrinks has to have cleaned them.
     pub(crate) fn shrink_to(&mut self, size: usize) -> io::Result<()> {
@@ -261,8 +306,9 @@ impl Pages<'_> {
 /// What wasmtime holds of a region.
 struct Linear(Arc<Region>);
 
-// SAFETY: the base never moves, `capacity` bytes are reserved, the bytes up to `byte_size` are accessible and
-// zero when they first become so, and everything beyond them, guard included, is PROT_NONE.
+// SAFETY: the base never moves, `capacity` bytes are reserved, and the bytes up to `byte_size` are accessible and zero
+// when they first become so. Everything beyond them, guard included, is PROT_NONE, but where wasmtime has asked for no
+// reservation and no guard (`Creator::new_memory`): it elides no check then.
 unsafe impl LinearMemory for Linear {
     fn byte_size(&self) -> usize {
         self.0.size()
@@ -315,8 +361,16 @@ unsafe impl MemoryCreator for Creator {
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let capacity = reserved.or(maximum).unwrap_or(minimum).max(minimum);
-        let region = Region::reserve(minimum, capacity, guard)
+        // What wasmtime asks for is what it compiles for, whoever has set its engine up: it elides no check of a memory that
+        // has neither a reservation nor a guard (`bounds_checks.rs` of wasmtime-cranelift).
+        let (bounds, capacity) = match reserved {
+            None | Some(0) if guard == 0 => {
+                (Bounds::Check, maximum.unwrap_or(usize::MAX).min(RESERVATION as usize))
+            }
+            reserved => (Bounds::Guard, reserved.or(maximum).unwrap_or(minimum)),
+        };
+        let capacity = capacity.max(minimum);
+        let region = Region::bounded(bounds, minimum, capacity, guard)
             .map_err(|e| format!("cannot reserve {capacity} bytes for a memory: {e}"))?;
         let region = Arc::new(region);
         self.regions.lock().expect("no panic while holding the lock").push(Arc::downgrade(&region));

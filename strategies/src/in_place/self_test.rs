@@ -1,12 +1,12 @@
 //! Does a memory really shrink on the engine at hand?
 //!
 //! wasmtime documents no way to shrink a memory. Ours is to lower what `LinearMemory::byte_size` answers, take access
-//! to the tail away, and let the instance read its length anew by growing by nothing. That holds on wasmtime 48; this
-//! test asks the engine that is linked in.
+//! to the tail away or have compiled code keep from it, and let the instance read its length anew by growing by nothing.
+//! That holds on wasmtime 48; these tests ask the engine that is linked in.
 
 use wasmtime::{Engine, Instance, Linker, Module, StoreContextMut};
 
-use super::InPlace;
+use super::{Bounds, InPlace};
 use crate::error::Error;
 use crate::options::Options;
 use crate::plan::Plan;
@@ -26,21 +26,41 @@ const GUEST: &str = r#"
   (func (export "last") (result i32) (i32.load (i32.const 196604))))
 "#;
 
-static PROBE: Strategy =
+static GUARDED: Strategy =
     Strategy::in_place("probe/shrink", "copies the whole memory back", &[], InPlace::BASE);
+
+static CHECKED: Strategy = Strategy::in_place(
+    "probe/bounds-checks",
+    "copies the whole memory back and leaves it accessible",
+    &[],
+    InPlace { bounds: Bounds::Check, ..InPlace::BASE },
+);
 
 /// Shrinking a memory of the engine that is linked in.
 pub static SHRINK: Mechanism = Mechanism::new(
     "memory shrink",
     "wasmtime reads a memory's size anew after a reset made it smaller",
-    || shrinks().map_err(|reason| format!("wasmtime does not follow a memory that shrinks: {reason}")),
+    || {
+        shrinks(&GUARDED)
+            .map_err(|reason| format!("wasmtime does not follow a memory that shrinks: {reason}"))
+    },
 );
 
-fn shrinks() -> Result<(), String> {
+/// Compiled code that keeps a guest from what its memory once had.
+pub static BOUNDS_CHECKS: Mechanism = Mechanism::new(
+    "bounds checks",
+    "compiled code compares each access with a memory's size, so that what is beyond it may stay accessible",
+    || {
+        shrinks(&CHECKED)
+            .map_err(|reason| format!("compiled code does not keep to a memory's size: {reason}"))
+    },
+);
+
+fn shrinks(strategy: &'static Strategy) -> Result<(), String> {
     let failed = |error: Error| error.in_full();
     let wasm = wat::parse_str(GUEST).map_err(|e| e.to_string())?;
     let options = Options { entry: Some("run"), ..Options::default() };
-    let plan = Plan::unprobed(&PROBE, &wasm, options).map_err(failed)?;
+    let plan = Plan::unprobed(strategy, &wasm, options).map_err(failed)?;
     let engine: Engine = plan.engine().map_err(failed)?;
     let module = Module::new(&engine, plan.wasm()).map_err(|e| e.to_string())?;
     let mut session = plan.start(&module, &Linker::new(&engine), || ()).map_err(failed)?;

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use super::{Restoration, Restorer};
-use crate::in_place::{Backing, InPlace, Piece, Scope};
+use crate::in_place::{Backing, Bounds, InPlace, Piece, Scope};
 use crate::strategy::Strategy;
 use crate::sys::zero::Zeroer;
 use crate::track::full::Full;
@@ -44,6 +44,7 @@ impl InPlace {
         restorer: || Box::new(Copy::default()),
         backing: Backing::Anonymous,
         scope: Scope::ALL,
+        bounds: Bounds::Guard,
         turns: false,
     };
 }

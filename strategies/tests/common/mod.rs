@@ -1,7 +1,9 @@
 //! What the tests that compare answers share.
 
+mod compiled;
 mod sound;
 
+pub use compiled::Compiled;
 pub use sound::sound_in_place;
 
 use reset_strategies::Hooks;

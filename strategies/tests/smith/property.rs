@@ -7,7 +7,7 @@ use reset_strategies::module::{Facts, Item};
 use reset_strategies::{Error, Options, Plan, Strategy, registry};
 use wasmtime::{AsContextMut, Config, Engine, Instance, Linker, Module, OptLevel, Store, Val, ValType};
 
-use crate::common::{self, Answer, Host};
+use crate::common::{self, Answer, Compiled, Host};
 
 /// What became of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,14 +88,15 @@ pub fn check(bytes: &[u8], strategies: &[&'static Strategy]) -> Result<Checked, 
     let first = Sequence::random(&facts, &mut random);
     let second = Sequence::random(&facts, &mut random);
     let engine = engine();
-    let compiled = Module::new(&engine, plan.wasm()).map_err(|error| format!("rewritten: {error:?}"))?;
-    let Some(mut guest) = Guest::new(&engine, &compiled) else { return Ok(Checked::Inert) };
+    let mut compiled = Compiled::default();
+    let module = compiled.module(&engine, plan.wasm()).map_err(|error| format!("rewritten: {error:?}"))?;
+    let Some(mut guest) = Guest::new(&engine, &module) else { return Ok(Checked::Inert) };
     if first.0.is_empty() {
         return Ok(Checked::Inert);
     }
     let fresh = guest.state(&facts);
     let first_told = guest.run(&first);
-    let Some(mut guest) = Guest::new(&engine, &compiled) else { return Err("no second instance".into()) };
+    let Some(mut guest) = Guest::new(&engine, &module) else { return Err("no second instance".into()) };
     let second_told = guest.run(&second);
     let second_state = guest.state(&facts);
     drop(guest);
@@ -104,15 +105,12 @@ pub fn check(bytes: &[u8], strategies: &[&'static Strategy]) -> Result<Checked, 
         rewritten_answers_as_the_original(&engine, &wasm, &first, &first_told)?;
     }
 
-    let compiled = compiled.serialize().map_err(|error| error.to_string())?;
     let looker = random.below(strategies.len() as u64) as usize;
     for (index, strategy) in strategies.iter().enumerate() {
         let fails = |what: String| format!("{strategy}: {what}");
         let plan = Plan::new(strategy, &wasm, options()).map_err(|error| fails(error.to_string()))?;
         let engine = plan.engine().map_err(|error| fails(error.to_string()))?;
-        // SAFETY: serialised a moment ago by an engine of the same build and configuration.
-        let module =
-            unsafe { Module::deserialize(&engine, &compiled) }.map_err(|error| fails(error.to_string()))?;
+        let module = compiled.module(&engine, plan.wasm()).map_err(|error| fails(error.to_string()))?;
         let linker = Linker::new(&engine);
         let mut session = match plan.start_with(&module, &linker, || Host::new(MEMORY), Host::hooks()) {
             Ok(session) => session,

@@ -12,7 +12,7 @@ mod script;
 
 use std::collections::BTreeMap;
 
-use common::{Answer, Host};
+use common::{Answer, Compiled, Host};
 use reset_strategies::contract::State;
 use reset_strategies::module::{Facts, Item};
 use reset_strategies::{Error, Options, Plan, Session, Strategy, registry};
@@ -95,22 +95,14 @@ fn expected(engine: &Engine, case: &Case) -> Option<Vec<Answer>> {
 /// Starts sessions of one module under several strategies, compiling it once.
 struct Starter<'a> {
     case: &'a Case,
-    compiled: Option<Vec<u8>>,
+    compiled: Compiled,
 }
 
 impl Starter<'_> {
     fn start(&mut self, strategy: &'static Strategy) -> Result<(Session<Host>, Facts), Error> {
         let plan = Plan::new(strategy, &self.case.wasm, options())?;
         let engine = plan.engine()?;
-        let module = match &self.compiled {
-            // SAFETY: serialised a moment ago by an engine of the same build and configuration.
-            Some(compiled) => unsafe { Module::deserialize(&engine, compiled).unwrap() },
-            None => {
-                let module = Module::new(&engine, plan.wasm()).unwrap();
-                self.compiled = Some(module.serialize().unwrap());
-                module
-            }
-        };
+        let module = self.compiled.module(&engine, plan.wasm()).unwrap();
         let session = plan.start_with(&module, &linker(&engine), || Host::new(MEMORY), Host::hooks())?;
         Ok((session, plan.facts().clone()))
     }
@@ -126,7 +118,7 @@ impl Suite {
             return self.skip("imports what belongs to a store");
         }
         let Some(expected) = expected(engine, case) else { return self.skip("does not instantiate here") };
-        let mut starter = Starter { case, compiled: None };
+        let mut starter = Starter { case, compiled: Compiled::default() };
         let fresh = match starter.start(registry::find("copy/full").unwrap()) {
             Ok((mut session, facts)) => {
                 let instance = session.instance().unwrap();

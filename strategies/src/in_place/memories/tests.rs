@@ -1,5 +1,8 @@
 //! Several memories and several sessions, under trackers and restorers that fail or know nothing but the whole process.
 
+#[path = "../../../tests/common/reach.rs"]
+mod reach;
+
 use std::io;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -13,7 +16,7 @@ use crate::contract::State;
 use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::in_place::region::Pages;
-use crate::in_place::{Image, InPlace, InPlaceSession};
+use crate::in_place::{Bounds, Image, InPlace, InPlaceSession};
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::restore::{Copy, Restoration, Restorer};
@@ -21,6 +24,7 @@ use crate::strategy::{Lifecycle, Strategy};
 use crate::sys::pagemap_scan::WRITE_PROTECT;
 use crate::track::uffd_wp::Protection;
 use crate::track::{Search, Tracker};
+use reach::is_accessible;
 
 /// Writes to both of its memories, the second of which begins with content, and grows them; what it grew by is blank.
 const GUEST: &str = r#"
@@ -227,6 +231,47 @@ fn memory_that_stays_in_reach_beyond_its_size_fails_every_reset() {
         // The second has shrunk all the same, and both sizes are known.
         assert_eq!([call(&mut session, "size_a"), call(&mut session, "size_b")], [Some(2), Some(2)]);
         assert_eq!(call(&mut session, "beyond_b"), None);
+    }
+}
+
+static CHECKED: Strategy = Strategy::in_place(
+    "test/checked",
+    "leaves what a memory has grown by accessible",
+    &[],
+    InPlace { bounds: Bounds::Check, ..InPlace::BASE },
+);
+
+#[test]
+fn what_a_memory_has_grown_by_stays_accessible_to_all_but_a_guest_that_checks_bounds() {
+    for (strategy, stays) in [(&crate::restore::FULL, false), (&CHECKED, true)] {
+        let (mut session, plan) = start(strategy).unwrap();
+        let fresh = state(&mut session, &plan);
+        let memories = session.take();
+        let bases: Vec<_> = memories.all.iter().map(|memory| memory.region.base()).collect();
+        session.put(memories).unwrap();
+        let beyond = |at: usize| bases.iter().map(|base| is_accessible(base + at)).collect::<Vec<_>>();
+        assert_eq!(beyond(2 << 16), [false, false], "{strategy}: not grown yet");
+        for block in 0..3 {
+            at_once(session.execute::<Blocking>())
+                .unwrap_or_else(|e| panic!("{strategy}, block {block}: {e}"));
+            assert_eq!(beyond(2 << 16), [true, true], "{strategy}, block {block}");
+            let done = at_once(session.reset::<Blocking>()).unwrap();
+            assert_eq!(
+                done.syscalls,
+                if stays { 0 } else { 2 },
+                "{strategy}, block {block}: one for each memory"
+            );
+            assert_eq!(beyond(2 << 16), [stays, stays], "{strategy}, block {block}");
+            assert_eq!(beyond(3 << 16), [false, false], "{strategy}, block {block}: it never was so large");
+            for name in ["beyond_a", "beyond_b"] {
+                assert_eq!(call(&mut session, name), None, "{strategy}, block {block}");
+            }
+            assert_eq!(
+                fresh.first_difference(&state(&mut session, &plan)),
+                None,
+                "{strategy}, block {block}"
+            );
+        }
     }
 }
 

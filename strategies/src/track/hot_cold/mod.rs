@@ -39,9 +39,9 @@ use std::io;
 use super::uffd_wp::Protection;
 use super::{Search, Tracker};
 use crate::block::Reset;
-use crate::condition;
+use crate::condition::{self, Condition};
 use crate::in_place::region::Pages;
-use crate::in_place::{Image, InPlace, Piece};
+use crate::in_place::{self, Bounds, Image, InPlace, Piece};
 use crate::strategy::Strategy;
 use crate::sys::{page, pagemap_scan};
 use decisions::Decisions;
@@ -153,4 +153,17 @@ pub static STRATEGY: Strategy = Strategy::in_place(
     &[&pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
     PARTS,
 )
-.must_not(&[&condition::FOREIGN_WRITES, &condition::PINNED_WRITES, &condition::PINNED_PAGES]);
+.must_not(MUST_NOT);
+
+/// `adaptive/hot-cold-checked`.
+pub static CHECKED: Strategy = Strategy::in_place(
+    "adaptive/hot-cold-checked",
+    "hot-cold under compiled bounds checks, so that neither growing a memory nor its reset calls mprotect",
+    &[&in_place::BOUNDS_CHECKS, &pagemap_scan::PAGEMAP_SCAN, &pagemap_scan::WRITE_PROTECT],
+    InPlace { bounds: Bounds::Check, ..PARTS },
+)
+.must_not(MUST_NOT);
+
+/// What is written past the protection of pages is not found.
+const MUST_NOT: &[&Condition] =
+    &[&condition::FOREIGN_WRITES, &condition::PINNED_WRITES, &condition::PINNED_PAGES];
