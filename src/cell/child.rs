@@ -4,6 +4,7 @@ use std::io::{self, BufRead};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use reset_strategies::Error;
 
 use super::crew::Crew;
@@ -11,6 +12,7 @@ use super::ground::{Find, Ground, Lacking};
 use super::serving::Server;
 use super::times::Stages;
 use crate::protocol::{Ready, Refusal, Reply, Request, Spec, say};
+use crate::units::bytes;
 
 /// Serves the parent until it closes the pipe.
 ///
@@ -56,7 +58,18 @@ fn failed(error: &anyhow::Error) -> Reply {
     let (refusal, reason) = match error.downcast_ref::<Error>() {
         Some(Error::Unavailable { reason, .. }) => (Refusal::Unavailable, reason.clone()),
         Some(Error::Refused { reason, .. }) => (Refusal::Refused, reason.clone()),
-        _ => (Refusal::Error, format!("{error:#}")),
+        _ => (Refusal::Error, with_limit(format!("{error:#}"))),
     };
     Reply::Failed { refusal, reason }
+}
+
+/// What went wrong, and the limit that is the cause where there was no room to reserve a memory.
+fn with_limit(reason: String) -> String {
+    match getrlimit(Resource::RLIMIT_AS) {
+        Ok((limit, _)) if limit != RLIM_INFINITY && reason.contains("reserve") => format!(
+            "{reason}; the address space of a process is limited to {}, and a memory reserves 4 GiB: raise it (ulimit -v)",
+            bytes(limit)
+        ),
+        _ => reason,
+    }
 }

@@ -92,6 +92,21 @@ fn children_are_waited_for_where_sigchld_was_inherited_as_ignored() {
 }
 
 #[test]
+fn an_address_space_that_is_too_small_is_named() {
+    let prepare = || {
+        let limit = libc::rlimit { rlim_cur: 3 << 30, rlim_max: 3 << 30 };
+        // SAFETY: the limit is read and nothing else.
+        checked(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) })
+    };
+    for workload in ["indexer/lru", "view/balance"] {
+        let output = after(prepare, &["verify", "-w", workload, "-s", "copy/full", "--profile", "smoke", "-q"]);
+        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        let limit = "is limited to 3.00 GiB, and a memory reserves 4 GiB: raise it (ulimit -v)";
+        assert!(told(&output).contains(limit), "{}", told(&output));
+    }
+}
+
+#[test]
 fn a_blocked_signal_still_ends_the_run() {
     let prepare = || {
         let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
