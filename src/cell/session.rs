@@ -319,9 +319,10 @@ impl Cell {
 
     fn within(&self, block: usize, timed_out: bool) -> Result<()> {
         let limit = self.timeout().as_secs_f32();
+        let word = self.ground.spec.abi.word();
         ensure!(
             !timed_out,
-            "block {block} took more than {limit} s of CPU time while it was measured: allow for more with --timeout"
+            "{word} {block} took more than {limit} s of CPU time while it was measured: allow for more with --timeout"
         );
         Ok(())
     }

@@ -42,7 +42,7 @@ pub fn count(reference: &Reference, workload: &Workload) -> Outcomes {
             Outcome::Failed(_) => outcomes.failed += 1,
             Outcome::TimedOut => outcomes.timed_out += 1,
         }
-        let reason = || format!("block {block} {}", observed.outcome);
+        let reason = || format!("{} {block} {}", workload.abi.word(), observed.outcome);
         outcomes.first_reason.get_or_insert_with(reason);
     }
     outcomes

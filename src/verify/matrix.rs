@@ -140,7 +140,8 @@ impl Matrix<'_> {
         Ok(match self.terms(workload, &staged) {
             Ok(Ok(terms)) => Ok((staged, terms)),
             Ok(Err(block)) => Err(format!(
-                "block {block} takes more than {seconds} s of CPU time on a fresh instance: allow for more with --timeout"
+                "{} {block} takes more than {seconds} s of CPU time on a fresh instance: allow for more with --timeout",
+                workload.abi.word()
             )),
             Err(ended) => Err(ended.of_reference()),
         })

@@ -40,6 +40,9 @@ pub trait Abi: Sized {
     /// The functions that a guest may import, each with its module.
     const FUNCTIONS: &'static [(&'static str, &'static str)];
 
+    /// What an input is called in messages.
+    const INPUT: &'static str = "block";
+
     /// The ABI as a module with that interface speaks it. Where there are several functions that run a block, it is `handler`.
     ///
     /// # Errors
@@ -141,6 +144,11 @@ macro_rules! spoken {
             /// The functions that a guest may import, each with its module.
             pub fn functions(&self) -> &'static [(&'static str, &'static str)] {
                 match self { $(Self::$abi(_) => $abi::FUNCTIONS,)* }
+            }
+
+            /// What an input is called in messages: a block or a request.
+            pub fn word(&self) -> &'static str {
+                match self { $(Self::$abi(_) => $abi::INPUT,)* }
             }
 
             /// The export that runs a block all by itself, if one does.

@@ -83,6 +83,8 @@ impl Abi for View {
 
     const FUNCTIONS: &'static [(&'static str, &'static str)] = Metashrew::FUNCTIONS;
 
+    const INPUT: &'static str = "request";
+
     fn of(_: &Interface, _: Option<&str>) -> Result<Self, String> {
         Err("which of its exports answer requests is for --view to say".into())
     }
