@@ -60,7 +60,7 @@ impl Profile {
     pub fn effort(self) -> Effort {
         let (seconds, launches, rounds, turn, cell, memory_pass) = match self {
             Self::Smoke => (10, (3, 3), (3, 4), 1, 100, 20),
-            Self::Quick => (110, (6, 24), (3, 40), 2, 2_000, 100),
+            Self::Quick => (96, (6, 24), (3, 40), 2, 2_000, 100),
             Self::Full => (1_200, (8, 40), (10, 200), 10, 10_000, 1_000),
         };
         Effort {
