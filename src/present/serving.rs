@@ -8,7 +8,7 @@ use super::table::Options;
 use super::view::plain;
 use crate::analyse::summary::Ratio;
 use crate::measure::latencies::Percentiles;
-use crate::serving::report::{Cell, Closed, Open, Report, Times};
+use crate::serving::report::{Cell, Closed, Open, Report};
 use crate::units::{Column, Quantity, bytes, count, ns, plus_minus, ratio};
 
 /// The strategies that served one workload.
@@ -117,9 +117,9 @@ impl<'a> Group<'a> {
     fn waits(&self) -> Table {
         let callers = self.callers().last().copied().unwrap_or(0);
         let shown = |cell: &&Cell| {
-            let most = most(cell).map(|closed| closed.times);
-            let busy = busy(cell).map(|open| open.times);
-            [most, busy].into_iter().flatten().map(|times| times.latency_ns.p99).collect::<Vec<_>>()
+            let most = most(cell).map(|closed| closed.times.latency_ns.p99);
+            let busy = busy(cell).map(|open| open.p99_ns);
+            [most, busy].into_iter().flatten().collect::<Vec<_>>()
         };
         let unit = column(Quantity::Time, self.cells.iter().flat_map(shown));
         let load = share(BUSY);
@@ -134,17 +134,18 @@ impl<'a> Group<'a> {
         ];
         self.table(heads.into(), |cell| {
             let write = |ns: u64| unit.write(ns as f64);
-            let three = |times: Option<Times>| match times {
-                Some(times) => {
-                    let Percentiles { p50, p99, p999, n, .. } = times.latency_ns;
+            let three = |latency: Option<Percentiles>| match latency {
+                Some(Percentiles { p50, p99, p999, n, .. }) => {
                     let of = |ns: u64, least: u64| if n >= least { write(ns) } else { ABSENT.into() };
                     vec![of(p50, 1), of(p99, TAIL), of(p999, 10 * TAIL)]
                 }
                 None => vec![ABSENT.to_owned(); 3],
             };
-            let busy = busy(cell).map(|open| open.times);
-            let waiting = busy.map_or(ABSENT.into(), |times| write(times.waiting_ns.p99));
-            [three(most(cell).map(|closed| closed.times)), three(busy), vec![waiting]].concat()
+            let busy = busy(cell);
+            let waiting = busy.map_or(ABSENT.into(), |open| write(open.times.waiting_ns.p99));
+            let most = most(cell).map(|closed| closed.times.latency_ns);
+            let busy = busy.map(|open| Percentiles { p99: open.p99_ns, ..open.times.latency_ns });
+            [three(most), three(busy), vec![waiting]].concat()
         })
     }
 
@@ -275,7 +276,12 @@ impl<'a> Group<'a> {
 
     /// Who may serve as many as the best: whose interval reaches into the best's.
     fn tied(&self, best: &Cell, closed: &Closed) -> Vec<String> {
-        let least = closed.ratio_to_baseline.map_or(1.0, |ratio| ratio.low);
+        let least = match closed.ratio_to_baseline {
+            Some(ratio) => ratio.low,
+            None if best.strategy == self.baseline => 1.0,
+            // Too few rounds for any interval.
+            None => return Vec::new(),
+        };
         let others = self.cells.iter().filter(|cell| !cell.control && cell.strategy != best.strategy);
         let reach = |cell: &Cell| match most(cell)?.ratio_to_baseline {
             Some(ratio) => Some(ratio.high),
@@ -301,7 +307,7 @@ impl<'a> Group<'a> {
     /// What callers wait where it is busy, beside the baseline's.
     fn waiting(&self, cell: &Cell) -> Option<String> {
         let own = busy(cell).filter(|open| open.times.latency_ns.n >= TAIL)?;
-        let p99 = |open: &Open| ns(open.times.latency_ns.p99);
+        let p99 = |open: &Open| ns(open.p99_ns);
         let baseline = self.cells.iter().find(|other| other.strategy == self.baseline);
         let other = baseline.filter(|other| other.strategy != cell.strategy).and_then(|other| busy(other));
         let beside = other.map(|other| format!("; that of `{}` {} at its own", self.baseline, p99(other)));

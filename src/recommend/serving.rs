@@ -75,7 +75,7 @@ impl Server<'_> {
 
     /// The 99th percentile where it is busy.
     fn p99(&self) -> u64 {
-        busy(self.cell).map_or(u64::MAX, |open| open.times.latency_ns.p99)
+        busy(self.cell).map_or(u64::MAX, |open| open.p99_ns)
     }
 }
 
@@ -114,7 +114,7 @@ fn because(best: &Server, baseline: &str) -> String {
         said += &format!(
             "; at {:.0} % of that, 99 of 100 calls are answered within {}",
             open.load * 100.0,
-            ns(open.times.latency_ns.p99)
+            ns(open.p99_ns)
         );
     }
     said
@@ -203,7 +203,7 @@ mod tests {
                 closed.ratio_to_baseline = Some(Ratio { value: 11.9, low: 11.4, high: 12.5 });
             }
             for open in &mut cell.open {
-                open.times.latency_ns.p99 = 1;
+                open.p99_ns = 1;
             }
         }
         let answer = &recommend(&report, Room::default()).recommendations[0];

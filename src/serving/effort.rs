@@ -50,7 +50,7 @@ impl Effort {
     ) -> Self {
         let (launches, rounds, callers, loads): (u32, u32, &[u32], &[f64]) = match profile {
             Profile::Smoke => (3, 3, &[1], &[0.8]),
-            Profile::Quick => (3, 3, &[1, 16], &[0.5, 0.8]),
+            Profile::Quick => (5, 3, &[1, 16], &[0.5, 0.8]),
             Profile::Full => (8, 5, &[1, 2, 4, 8, 16, PLACES], &[0.3, 0.5, 0.7, 0.8, 0.9, 0.95]),
         };
         let workers = u32::try_from(cpus).unwrap_or(u32::MAX).clamp(1, PLACES);

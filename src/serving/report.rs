@@ -80,6 +80,9 @@ pub struct Open {
     pub calls_per_second: f64,
     /// Requests that had arrived and were not begun when their slice was over.
     pub left: u64,
+    /// The latency that one call in a hundred exceeds, in nanoseconds: the median over launches of the median over rounds. Of
+    /// all calls together it would be a figure of the machine's longest stall, behind which requests pile up.
+    pub p99_ns: u64,
     #[serde(flatten)]
     pub times: Times,
 }
@@ -218,13 +221,17 @@ impl Point {
         all
     }
 
-    /// The median over launches of the median over rounds.
-    fn calls_per_second(&self) -> Option<f64> {
+    /// The median over launches of the median over rounds, where all slices have the figure.
+    fn typical(&self, figure: impl Fn(&Served) -> Option<f64>) -> Option<f64> {
         let mut launches = BTreeMap::<u32, Vec<f64>>::new();
         for ((launch, _), slice) in &self.slices {
-            launches.entry(*launch).or_default().push(slice.rate());
+            launches.entry(*launch).or_default().push(figure(slice)?);
         }
-        median(&mut launches.values_mut().filter_map(|rates| median(rates)).collect::<Vec<_>>())
+        median(&mut launches.values_mut().filter_map(|values| median(values)).collect::<Vec<_>>())
+    }
+
+    fn calls_per_second(&self) -> Option<f64> {
+        self.typical(|slice| Some(slice.rate()))
     }
 
     fn memory(&self, places: u64) -> Option<Memory> {
@@ -338,6 +345,7 @@ fn open(setting: Setting, point: &Point) -> Option<Open> {
         load: setting.share(),
         calls_per_second: point.calls_per_second()?,
         left: all.left,
+        p99_ns: point.typical(|slice| Some(slice.latency.percentiles()?.p99 as f64))? as u64,
         times: Times::of(&all)?,
     })
 }
@@ -432,6 +440,17 @@ mod tests {
         assert!((per_call.failed - 0.1).abs() < 1e-9 && per_call.tlb_shootdowns.is_none());
         let memory = found[0].closed[0].memory.unwrap();
         assert_eq!((memory.empty, memory.steady, memory.peak, memory.per_place()), (100, 501, 900, 100));
+    }
+
+    #[test]
+    fn a_stall_of_the_machine_in_one_slice_is_not_the_strategys() {
+        let mut stalled = seen(1_000);
+        let point = stalled.points.get_mut(&Setting::load(0.8)).unwrap();
+        let slice = point.slices.values_mut().next().unwrap();
+        slice.latency = vec![(310_000, 300), (50_000_000, 200)].into();
+        let open = &of(&[("copy/full", stalled)].into())[0].open[0];
+        assert!(open.times.latency_ns.p99 >= 49_000_000, "{open:?}");
+        assert!(open.p99_ns.abs_diff(310_000) <= 3_100, "{open:?}");
     }
 
     #[test]

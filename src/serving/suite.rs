@@ -12,7 +12,7 @@ use super::bench::Bench;
 use super::effort::{Effort, PLACES};
 use super::report::{self, Cell, Report};
 use super::{FOLDER, SCHEMA};
-use crate::analyse::summary::{self, Equivalence};
+use crate::analyse::summary::Equivalence;
 use crate::files;
 use crate::launch::plan::{Contender, Plan, Profile};
 use crate::launch::record::{command_line, wasmtime_version};
@@ -44,22 +44,32 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
     let summary = Saved::read(folder)?.summary;
     let served = |workload: &str| -> Vec<&'static Strategy> {
         let contenders = plan.contenders.iter().filter(|contender| is_ours(plan, contender));
-        let wanted = |contender: &&Contender| {
+        let measured = |contender: &'_ Contender| {
             let mut cells = summary.cells.iter().filter(|cell| cell.workload == workload);
-            cells.find(|cell| cell.strategy == contender.name).is_some_and(|cell| {
-                // A wrong reset has no time.
-                cell.equivalence == Equivalence::Equivalent
-                    && (all || plan.is_yardstick(contender) || is_close(cell))
-            })
+            let cell = cells.find(|cell| cell.strategy == contender.name)?;
+            // A wrong reset has no time.
+            (cell.equivalence == Equivalence::Equivalent).then_some(cell.regret.map(|regret| regret.value))
         };
-        contenders.filter(wanted).map(|contender| contender.strategy).collect()
+        let right: Vec<_> =
+            contenders.filter_map(|contender| Some((contender, measured(contender)?))).collect();
+        let competing = right.iter().filter(|(contender, _)| !contender.control);
+        let taken: Vec<_> = competing
+            .filter_map(|(contender, regret)| Some((contender.strategy.family(), (*regret)?)))
+            .collect();
+        let wanted = |(contender, regret): &(&Contender, Option<f64>)| {
+            let family = contender.strategy.family();
+            all || plan.is_yardstick(contender)
+                || regret.is_some_and(|regret| is_worth_serving(family, regret, &taken))
+        };
+        right.into_iter().filter(wanted).map(|(contender, _)| contender.strategy).collect()
     };
     let contenders = plan.workloads.iter().map(|workload| served(&workload.name).len()).sum();
     let cpus = thread::available_parallelism()?.get();
     let effort = Effort::within(profile, while_indexing, budget, contenders, cpus);
     if !all {
         stage.progress.note(&format!(
-            "serving: the baseline, the floor, and who takes at most {CLOSE} times as long as the best call by call"
+            "serving: the baseline, the floor, who takes at most {CLOSE} times as long as the best call by call, and the best \
+             of each family that takes at most {FAR} times as long"
         ));
     }
     stage.progress.note(&format!(
@@ -113,6 +123,9 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
 /// How many times as long as the best call by call a strategy may take to be served where time is short.
 const CLOSE: f64 = 1.5;
 
+/// The same for the best of a family.
+const FAR: f64 = 4.0;
+
 /// Whether a contender is a strategy of this build as it is: what is planted or of another build is for other questions.
 fn is_ours(plan: &Plan, contender: &Contender) -> bool {
     contender.build.is_none()
@@ -121,11 +134,33 @@ fn is_ours(plan: &Plan, contender: &Contender) -> bool {
         && (!contender.control || plan.is_yardstick(contender))
 }
 
-/// Whether a strategy takes little more than the best of its workload, call by call.
-fn is_close(cell: &summary::Cell) -> bool {
-    cell.regret.is_some_and(|regret| regret.value <= CLOSE)
+/// Whether one of a family that takes so many times as long as the best call by call is worth its time, beside all that were
+/// taken so.
+fn is_worth_serving(family: &str, regret: f64, taken: &[(&str, f64)]) -> bool {
+    let leads = || taken.iter().all(|(other, least)| *other != family || regret <= *least);
+    regret <= CLOSE || (regret <= FAR && leads())
 }
 
 fn list(items: impl Iterator<Item = impl ToString>) -> String {
     items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_of_a_family_is_served_even_where_another_family_is_far_ahead() {
+        let taken = [
+            ("adaptive", 1.0),
+            ("adaptive", 1.7),
+            ("dirty", 1.4),
+            ("dirty", 1.45),
+            ("fresh", 2.6),
+            ("copy", 9.0),
+        ];
+        let served: Vec<_> =
+            taken.iter().map(|(family, regret)| is_worth_serving(family, *regret, &taken)).collect();
+        assert_eq!(served, [true, false, true, true, true, false]);
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -91,6 +91,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
     record.cpus = stage.pinning.cpus().to_vec();
     record.write(&folder)?;
     let mut runner = Runner { plan: &plan, stage: &stage, results: &mut results };
+    let began = Instant::now();
     let outcome = match &wanted {
         None => runner.run(),
         Some(wanted) => landscape::explore(&mut runner, wanted).map(|explored| {
@@ -98,6 +99,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
             record.left_out = explored.left_out;
         }),
     };
+    let unused = plan.effort.budget.saturating_sub(began.elapsed());
     let mut stopped = stage.stopped();
     if outcome.is_ok() && !stopped {
         record.harness = harness::measure(&runner)?;
@@ -115,7 +117,7 @@ pub(super) fn measure(args: &RunArgs) -> Result<(PathBuf, bool)> {
             profile: args.profile,
             all: args.profile == Profile::Full || !args.filter.strategies.is_empty(),
             while_indexing: args.while_indexing,
-            budget: for_serving,
+            budget: for_serving + unused,
         };
         serve(&plan, wanted, &stage, &folder).context("what was measured before is kept")?;
         stopped = stage.stopped();

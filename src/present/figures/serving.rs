@@ -4,12 +4,11 @@ use super::axis::{Axis, Tick, round_ns};
 use super::canvas::{Canvas, Point};
 use super::panels::{Grid, Panel};
 use super::{Figure, Numbers};
-use crate::measure::latencies::Percentiles;
 use crate::present::growth::grouped;
 use crate::present::palette::{MUTED, Palette, family_rank};
 use crate::present::serving::{Group, calls, most};
 use crate::present::view::{family, variant};
-use crate::serving::report::{Cell, Closed};
+use crate::serving::report::{Cell, Closed, Open};
 use crate::units::{bytes, ns, ratio};
 
 /// Room for tick labels left of a panel, and for names right of it.
@@ -23,9 +22,9 @@ const RATES: &str = "Each caller calls again as soon as it has its answer and th
     are. The figure beside a name is the rate with the most callers.";
 
 const LATENCIES: &str = "Requests arrive by themselves, at a share of what the strategy itself served with callers that wait for nothing. From \
-    arrival to answer: the line is the 99th percentile, the thin one the median. The large mark is the knee, the first load \
-    at which the 99th percentile is more than twice that at the lowest load. The axis of time is logarithmic. The figure \
-    beside a name is the 99th percentile at the highest load.";
+    arrival to answer: the line is the 99th percentile of a typical slice, the thin one the median of all calls. The large \
+    mark is the knee, the first load at which the 99th percentile is more than twice that at the lowest load. The axis of \
+    time is logarithmic. The figure beside a name is the 99th percentile at the highest load.";
 
 const MEMORY: &str = "The most that was resident of the process while so many callers called, all places of the pool included. The figure \
     beside a name is that with the most callers.";
@@ -128,11 +127,11 @@ fn latencies(group: &Group, palette: &Palette) -> Option<Figure> {
         .iter()
         .filter(|cell| cell.open.len() > 1)
         .map(|cell| {
-            let of = |pick: fn(&Percentiles) -> u64| {
+            let of = |pick: fn(&Open) -> u64| {
                 let open = cell.open.iter();
-                open.map(|open| (open.load, pick(&open.times.latency_ns) as f64)).collect::<Vec<_>>()
+                open.map(|open| (open.load, pick(open) as f64)).collect::<Vec<_>>()
             };
-            let (points, thin) = (of(|found| found.p99), of(|found| found.p50));
+            let (points, thin) = (of(|open| open.p99_ns), of(|open| open.times.latency_ns.p50));
             let mark = points.iter().copied().find(|(_, p99)| *p99 > KNEE * points[0].1);
             let value = ns(points[points.len() - 1].1 as u64);
             Line { name: &cell.strategy, points, thin, mark, value }
@@ -163,7 +162,7 @@ fn latencies(group: &Group, palette: &Palette) -> Option<Figure> {
             .iter()
             .map(|open| {
                 let latency = open.times.latency_ns;
-                let times = [latency.p50, latency.p95, latency.p99, latency.p999, latency.max];
+                let times = [latency.p50, latency.p95, open.p99_ns, latency.p999, latency.max];
                 [format!("{:.0} %", open.load * 100.0), calls(open.calls_per_second)]
                     .into_iter()
                     .chain(times.map(ns))
