@@ -8,10 +8,10 @@ use reset_strategies::pool::{Limits, Pool};
 use reset_strategies::{Define, Hooks, Options, Plan, Strategy};
 use wasmtime::{Linker, Module, ResourceLimiter, StoreContextMut, UpdateDeadline};
 
-use super::cache;
 use super::state::Fresh;
 use super::ticker::{self, Threads};
 use super::times::Stages;
+use super::{cache, code_map};
 use crate::files;
 use crate::hosts::{Calls, TICKS};
 use crate::measure::warm;
@@ -71,6 +71,9 @@ impl Ground {
         stages.end("engine");
         let (module, stage) = cache::module(&spec.cache, &engine, plan.wasm())?;
         stages.end(stage);
+        if let Some(path) = &spec.code_map {
+            code_map::write(path, &module)?;
+        }
         let executing = Threads::default();
         // Where allowances are the subject, blocks spend them at places of their own, and time spends none.
         if !spec.is(Schedule::Allowances) {

@@ -5,8 +5,10 @@
 //! share, and is timed, counted, or held against fresh instances ([`compare`]) in the surroundings that a schedule asks for.
 //! Where a workload is served, a pool of sessions takes the crew's place.
 
+pub mod anchors;
 pub mod cache;
 pub mod child;
+pub mod code_map;
 pub mod committed;
 pub mod compare;
 pub(crate) mod counters;

@@ -11,6 +11,7 @@ use procfs::process::Process;
 use reset_strategies::{Error, Reset, Session, Strategy};
 use wasmtime::Trap;
 
+use super::anchors;
 use super::committed;
 use super::ground::Ground;
 use super::state::Fresh;
@@ -111,11 +112,18 @@ impl Cell {
     fn time_into(&mut self, timed: &mut Timed, passes: u32) -> Result<()> {
         self.each_block(passes, |cell, block| {
             let started = Instant::now();
-            let outcome = cell.call();
-            cell.waste.spin(Wasted::Execute);
+            let outcome = anchors::execute(|| {
+                let outcome = cell.call();
+                cell.waste.spend(Wasted::Execute);
+                cell.waste.spend(Wasted::Faults);
+                outcome
+            });
             let executed = Instant::now();
-            let reset = cell.reset()?;
-            cell.waste.spin(Wasted::Reset);
+            let reset = anchors::reset(|| {
+                let reset = cell.reset();
+                cell.waste.spend(Wasted::Reset);
+                reset
+            })?;
             let done = Instant::now();
             timed.execute.push(nanos(executed - started));
             timed.reset.push(nanos(done - executed));
@@ -136,6 +144,9 @@ impl Cell {
             for block in 0..self.trace().len() {
                 self.prepare(block)?;
                 self.waste.dirty(&mut self.session)?;
+                if let Some(length) = self.waste.of_host() {
+                    self.store.lock().slow_down(length);
+                }
                 run(self, block)?;
             }
         }

@@ -6,6 +6,7 @@ use std::hint::{black_box, spin_loop};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use memmap2::MmapMut;
 use reset_strategies::Session;
 
 use super::state::memories;
@@ -34,15 +35,21 @@ impl Waste {
         self.planted.filter(|planted| planted.what == what).map(|planted| planted.amount)
     }
 
-    /// Spins if this is the time to do so.
-    pub fn spin(&self, what: Wasted) {
+    /// Spends time if this is the place to do so.
+    pub fn spend(&self, what: Wasted) {
         if self.length.is_zero() || self.amount(what).is_none() {
             return;
         }
         let until = Instant::now() + self.length;
-        while Instant::now() < until {
-            spin_loop();
+        match what {
+            Wasted::Faults => fault(until),
+            _ => spin(until),
         }
+    }
+
+    /// The time that a function of the host is to lose in each block, if one is.
+    pub fn of_host(&self) -> Option<Duration> {
+        self.amount(Wasted::Host).map(|_| self.length).filter(|length| !length.is_zero())
     }
 
     /// Dirties the last pages of the first memory, which few guests use, and leaves them as they are.
@@ -73,7 +80,7 @@ impl Waste {
         let Some(Planted { what, amount }) = self.planted else { return };
         let share = |whole: u64| whole * u64::from(amount) / 1_000;
         match what {
-            Wasted::Execute | Wasted::Reset if self.length.is_zero() => {
+            Wasted::Execute | Wasted::Reset | Wasted::Faults | Wasted::Host if self.length.is_zero() => {
                 self.length = Duration::from_nanos(share(median(&mut timed.cycles()).unwrap_or(0)));
             }
             // Each byte is written, so that all pages are there.
@@ -82,6 +89,24 @@ impl Waste {
             }
             _ => {}
         }
+    }
+}
+
+/// Spins; a function of its own for a profiler to see.
+#[inline(never)]
+fn spin(until: Instant) {
+    while Instant::now() < until {
+        spin_loop();
+    }
+}
+
+/// Touches new pages, some at a time.
+#[inline(never)]
+fn fault(until: Instant) {
+    const BYTES: usize = 256 << 10;
+    while Instant::now() < until {
+        let Ok(mut pages) = MmapMut::map_anon(BYTES) else { return spin(until) };
+        pages.iter_mut().step_by(1 << 12).for_each(|byte| *byte = black_box(1));
     }
 }
 

@@ -149,7 +149,7 @@ impl FromStr for Plant {
     fn from_str(typed: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{typed}` is not like `copy/full:reset:20`: a strategy; `execute`, `reset`, `pages` or `memory`; how much"
+                "`{typed}` is not like `copy/full:reset:20`: a strategy; `execute`, `reset`, `faults`, `host`, `pages` or `memory`; how much"
             )
         };
         let [strategy, what, amount] = typed.split(':').collect::<Vec<_>>()[..] else {

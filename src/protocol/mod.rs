@@ -75,6 +75,9 @@ pub struct Spec {
     /// The one script that this child is for, where its process has to begin otherwise than others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<Script>,
+    /// Where to say at which addresses the module's functions are, for a profiler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_map: Option<PathBuf>,
     /// `CLOCK_MONOTONIC` in nanoseconds when the parent started this child.
     pub started_ns: u64,
 }
@@ -100,6 +103,7 @@ impl Spec {
             group: None,
             warm_bytes: 0,
             script: None,
+            code_map: None,
             started_ns: 0,
         }
     }
@@ -370,6 +374,10 @@ pub enum Wasted {
     Execute,
     /// Time in the reset, in the same unit.
     Reset,
+    /// Time of first touches of pages during execute, in the same unit.
+    Faults,
+    /// Time in the first function of the host that reads or writes the store in a block, in the same unit.
+    Host,
     /// Pages that each block dirties and leaves as they are, to be restored all the same.
     Pages,
     /// Resident memory, in thousandths of what the contender's process has.

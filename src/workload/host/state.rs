@@ -1,7 +1,9 @@
 //! The host's state for one block, over a [store](super::store) that outlives it, and how a block ended.
 
 use std::fmt;
+use std::hint::spin_loop;
 use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use wasmtime::{Result, StoreContextMut, Trap, UpdateDeadline};
@@ -161,12 +163,12 @@ impl BlockState {
 
     /// The store, and what the block has done to it.
     pub(super) fn store_mut(&mut self) -> (MutexGuard<'_, Store>, &mut Vec<Change>) {
-        (self.store.lock(), &mut self.changes)
+        (asked(&self.store), &mut self.changes)
     }
 
     /// The store, as it is.
     pub(super) fn stored(&self) -> MutexGuard<'_, Store> {
-        self.store.lock()
+        asked(&self.store)
     }
 
     /// What the guest is given.
@@ -255,6 +257,24 @@ impl BlockState {
             (Err(error), None) => (Outcome::Failed, error.root_cause().to_string()),
         };
         ended(if self.log.is_empty() { cause } else { format!("{cause}; logged: {}", self.log) })
+    }
+}
+
+/// The store, for a function of the host, which loses time first where that is planted.
+fn asked(store: &Shared) -> MutexGuard<'_, Store> {
+    let mut store = store.lock();
+    if let Some(length) = store.take_slow() {
+        lose(length);
+    }
+    store
+}
+
+/// Spins; a function of its own for a profiler to see.
+#[inline(never)]
+fn lose(length: Duration) {
+    let until = Instant::now() + length;
+    while Instant::now() < until {
+        spin_loop();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -39,12 +40,24 @@ pub struct Store {
     base: Arc<Base>,
     /// The values of what was written since, and nothing for what was removed.
     written: HashMap<Box<[u8]>, Option<Box<[u8]>>>,
+    /// Time that the next function of the host loses which asks for the store.
+    slow: Option<Duration>,
 }
 
 impl Store {
     /// A store to which nothing was written yet.
     pub fn over(base: Arc<Base>) -> Self {
-        Self { base, written: HashMap::new() }
+        Self { base, written: HashMap::new(), slow: None }
+    }
+
+    /// Makes the next function of the host slow that asks for the store, to see whether that is found.
+    pub fn slow_down(&mut self, length: Duration) {
+        self.slow = Some(length);
+    }
+
+    /// Takes the time that the function which asks is to lose, if it is.
+    pub(super) fn take_slow(&mut self) -> Option<Duration> {
+        self.slow.take()
     }
 
     /// The value of a key, if there is one.
