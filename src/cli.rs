@@ -3,6 +3,7 @@
 mod groups;
 mod known;
 mod measure;
+mod profile;
 mod saved;
 
 use clap::{Parser, Subcommand};
@@ -12,6 +13,7 @@ pub use known::{CollectArgs, CompletionsArgs, DoctorArgs, InspectArgs, KernelsAr
 pub use measure::{
     ChildArgs, ClaimsArgs, DeterminismArgs, PoliciesArgs, RunArgs, StartupArgs, Suite, TrustArgs, VerifyArgs,
 };
+pub use profile::ProfileArgs;
 pub use saved::{CheckArgs, CompareArgs, ExportArgs, MergeArgs, RecommendArgs, ReportArgs, Survive};
 
 /// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.
@@ -71,6 +73,15 @@ pub enum Verb {
     Determinism(DeterminismArgs),
     /// Reset after every block, above a size of memory, or on failure: what each costs, and what it breaks.
     Policies(PoliciesArgs),
+    /// Show where a block's time goes: guest, host, faults, zeroing, mapping, locks.
+    ///
+    /// Each strategy is verified, becomes steady, and is then sampled while it runs whole traces, with its stacks through guest,
+    /// host and kernel. What comes of it is a table of shares; flame graphs, and how those of the second strategy differ from the
+    /// first's; and files for the profiler of Firefox. `resetbench profile -w indexer/lru -s fresh/relink -s adaptive/hot-cold`
+    /// takes half a minute. Samples of what the kernel does need root, the capability PERFMON, or
+    /// `sysctl kernel.perf_event_paranoid=1`; names of its functions also `sysctl kernel.kptr_restrict=0`. Without, it says what is
+    /// missing.
+    Profile(ProfileArgs),
     /// Put what has been said of resets and memory, by hosts in public among others, to the test: each statement measured here and
     /// now.
     Claims(ClaimsArgs),

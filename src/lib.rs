@@ -24,6 +24,7 @@ pub mod machine;
 pub mod measure;
 pub mod policies;
 pub mod present;
+pub mod profile;
 pub mod progress;
 pub mod prose;
 pub mod protocol;

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Verb::Merge(args) => verb::merge::run(&args).map(fine),
         Verb::Determinism(args) => verb::determinism::run(&args),
         Verb::Policies(args) => verb::policies::run(&args),
+        Verb::Profile(args) => verb::profile::run(&args),
         Verb::Claims(args) => verb::claims::run(&args),
         Verb::Startup(args) => verb::startup::run(&args),
         Verb::Kernels(args) => verb::kernels::run(&args),

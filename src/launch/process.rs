@@ -40,7 +40,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    fn broken(what: &str, cause: impl Display) -> Self {
+    pub(crate) fn broken(what: &str, cause: impl Display) -> Self {
         Self::Failed(Refusal::Error, format!("{what}: {cause}"))
     }
 

@@ -13,6 +13,7 @@ pub mod list;
 pub mod manual;
 pub mod merge;
 pub mod policies;
+pub mod profile;
 pub mod recommend;
 pub mod report;
 pub mod run;
