@@ -12,6 +12,7 @@ mod length;
 mod list;
 mod names;
 mod outcomes;
+mod profile;
 mod program;
 mod recommend;
 mod run;

@@ -8,6 +8,7 @@ use resetbench::kernels;
 use resetbench::launch::record::Record;
 use resetbench::measure::row::Row;
 use resetbench::policies::report as policies;
+use resetbench::profile::report as profile;
 use resetbench::serving::report as serving;
 use schemars::{JsonSchema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
@@ -38,6 +39,7 @@ fn schemas_are_those_of_the_types() {
     schema::<Row>("row");
     schema::<policies::Report>("policies");
     schema::<serving::Report>("serving");
+    schema::<profile::Report>("profile");
     schema::<kernels::Cell>("kernel");
 }
 
