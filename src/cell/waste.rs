@@ -135,6 +135,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_function_of_the_host_loses_is_known_once_it_is_settled() {
+        let mut waste = Waste::new(Some(Planted { what: Wasted::Host, amount: 1_000 }));
+        assert_eq!(waste.of_host(), None);
+        (0..WARM_UP).for_each(|_| waste.settle(&timed(50_000, 0)));
+        assert_eq!(waste.of_host(), Some(Duration::from_micros(100)));
+        let mut other = Waste::new(Some(Planted { what: Wasted::Faults, amount: 1_000 }));
+        (0..WARM_UP).for_each(|_| other.settle(&timed(50_000, 0)));
+        assert_eq!((other.of_host(), other.length), (None, Duration::from_micros(100)));
+    }
+
+    #[test]
     fn memory_is_held_once_and_costs_no_time() {
         let mut waste = Waste::new(Some(Planted { what: Wasted::Memory, amount: 100 }));
         (0..WARM_UP - 1).for_each(|_| waste.settle(&timed(1_000, 90_000)));

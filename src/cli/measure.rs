@@ -75,8 +75,8 @@ pub struct RunArgs {
     pub against: Option<Against>,
 
     /// Make a strategy of this build worse on purpose, to see whether a gate finds it: waste thousandths of its cycle in
-    /// `execute` or `reset`, dirty `pages` in vain in each block, or hold thousandths more `memory`. What comes out is no
-    /// result, and says so. Can be repeated.
+    /// `execute` or `reset`, by `faults` or in a function of the `host`, dirty `pages` in vain in each block, or hold
+    /// thousandths more `memory`. What comes out is no result, and says so. Can be repeated.
     #[arg(long = "plant", value_name = "STRATEGY:WHAT:AMOUNT", hide = true)]
     pub plants: Vec<Plant>,
 

@@ -12,6 +12,9 @@ use crate::launch::plan::Plant;
     mut_arg("strategies", |strategies| strategies.help(
         "Only these strategies: a name, a family (`dirty`), or a pattern. Can be repeated; the host's baseline and \
          adaptive/hot-cold if none is named. All others are compared with the first"
+    )),
+    mut_arg("workloads", |workloads| workloads.help(
+        "Only these workloads: a name, a group (`indexer`), or a pattern. Can be repeated; indexer/lru if none is named"
     ))
 )]
 pub struct ProfileArgs {
@@ -24,7 +27,7 @@ pub struct ProfileArgs {
     #[command(flatten)]
     pub own: Own,
 
-    /// Sample each strategy on each workload for so long.
+    /// Run each strategy on each workload for so long, three quarters of it sampled.
     #[arg(long, default_value_t = 8.0, value_name = "SECONDS", value_parser = seconds)]
     pub seconds: f64,
 

@@ -40,7 +40,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    pub(crate) fn broken(what: &str, cause: impl Display) -> Self {
+    fn broken(what: &str, cause: impl Display) -> Self {
         Self::Failed(Refusal::Error, format!("{what}: {cause}"))
     }
 

@@ -1,23 +1,24 @@
 //! Runs cells and samples them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use reset_strategies::Strategy;
 
 use super::estimate::{Costs, estimate};
 use super::folded::Folded;
-use super::image::Images;
+use super::image::{Images, Mapped};
 use super::names::Names;
 use super::report::{self, Profile, Samples};
 use super::sampling::{Forbidden, Sample, Sampled, Sampling};
 use super::symbols::Symbols;
+use super::turns::{Turns, passes};
 use super::unwind::Stacks;
-use crate::analyse::quantile::median;
 use crate::analyse::summary::Equivalence;
+use crate::cell::anchors;
 use crate::hosts::Host;
 use crate::launch::process::{Cell, Ended};
 use crate::launch::settling::Approach;
@@ -28,36 +29,29 @@ use crate::protocol::staging::{self, Staged};
 use crate::protocol::{Count, Planted, REFERENCE, Reference, Request, Spec, Timed, Verified};
 use crate::workload::Workload;
 
-/// How long a child runs in one go: short against what a machine does to a child over the seconds, long against a request.
-const SLICE: Duration = Duration::from_millis(200);
-
-/// Most whole traces in one go.
-const MOST_PASSES: u32 = 20_000;
-
-/// Of so many goes in a row, one is not sampled.
-const ONE_IN: u32 = 4;
-
-/// What there is to know of how to profile.
-pub struct Bench<'a> {
-    pub stage: &'a Stage,
-    pub host: &'a Host,
-    /// How long each cell is sampled.
+/// How cells are profiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// How long each cell runs, with samples and without.
     pub time: Duration,
     /// Samples in a second of CPU time.
     pub frequency: u32,
     /// Whether to sample where that is possible.
     pub sampling: bool,
+    /// CPU time that a block may take.
     pub timeout: Duration,
-    /// What was read of programs and the kernel.
-    known: Known,
-    /// What is missing here, and the remedy.
-    pub notes: Vec<String>,
 }
 
-#[derive(Default)]
-struct Known {
+/// Profiles cells, one after the other.
+pub struct Bench<'a> {
+    stage: &'a Stage,
+    host: &'a Host,
+    setting: Setting,
     images: Images,
+    /// The kernel's functions, once somebody has asked.
     kernel: Option<Arc<Names>>,
+    /// What is missing here, and the remedy.
+    pub notes: Vec<String>,
 }
 
 /// A workload whose files are in place.
@@ -81,28 +75,10 @@ pub struct Taken {
     pub symbols: Symbols,
 }
 
-/// What a child that ran in turns with and without being sampled came to.
-#[derive(Default)]
-struct Ran {
-    blocks: u64,
-    /// While nothing was sampled.
-    timed: Timed,
-    /// Median cycles of each go.
-    sampled: Vec<u64>,
-    unsampled: Vec<u64>,
-}
-
 impl<'a> Bench<'a> {
     /// A bench that has profiled nothing yet.
-    pub fn new(
-        stage: &'a Stage,
-        host: &'a Host,
-        time: Duration,
-        frequency: u32,
-        sampling: bool,
-        timeout: Duration,
-    ) -> Self {
-        Self { stage, host, time, frequency, sampling, timeout, known: Known::default(), notes: Vec::new() }
+    pub fn new(stage: &'a Stage, host: &'a Host, setting: Setting) -> Self {
+        Self { stage, host, setting, images: Images::default(), kernel: None, notes: Vec::new() }
     }
 
     /// Puts a workload's files in place, and finds out what fresh instances make of it.
@@ -114,67 +90,62 @@ impl<'a> Bench<'a> {
             .context("cannot make a folder for a workload's files")?;
         let staged = staging::stage(&place.keep(), workload)?;
         self.stage.progress.say(&format!("{}: on fresh instances", workload.name));
-        let spec = Spec { host: self.host.clone(), ..Spec::new(REFERENCE, workload, &staged, self.timeout) };
         let observe = Request::Observe { script: Script::in_order() };
+        let spec = self.spec(REFERENCE, workload, &staged);
         let reference = self.start(spec).and_then(|mut cell| cell.ask(&observe));
         Ok(Course { workload, staged, reference })
     }
 
-    /// Verifies a cell and profiles it: one that is not equal to fresh instances has no profile.
-    ///
-    /// # Errors
-    /// When files cannot be written.
-    pub fn cell(
-        &mut self,
-        course: &Course<'_>,
-        strategy: &Strategy,
-        planted: Option<Planted>,
-    ) -> Result<Profiled> {
+    /// Verifies a cell and profiles it: one that is not equal to fresh instances has no profile, and says why.
+    pub fn cell(&mut self, course: &Course<'_>, strategy: &Strategy, planted: Option<Planted>) -> Profiled {
         let name = format!("{} on {}", strategy.name(), course.workload.name);
-        self.stage.progress.say(&format!("verifying {name}"));
-        let cell = |equivalence, reason, profile| report::Cell {
+        let mut cell = report::Cell {
             workload: course.workload.name.clone(),
             strategy: strategy.name().into(),
             planted,
-            equivalence,
-            reason,
-            profile,
+            equivalence: Equivalence::Equivalent,
+            reason: None,
+            profile: None,
         };
-        let without =
-            |(equivalence, reason)| Profiled { cell: cell(equivalence, Some(reason), None), stacks: None };
+        self.stage.progress.say(&format!("verifying {name}"));
         let verified = match self.verified(course, strategy) {
             Ok(verified) => verified,
-            Err(why) => return Ok(without(why)),
+            Err((equivalence, reason)) => {
+                let cell = report::Cell { equivalence, reason: Some(reason), ..cell };
+                return Profiled { cell, stacks: None };
+            }
         };
-        if self.stage.stopped() {
-            return Ok(without((Equivalence::Equivalent, "it was interrupted before".into())));
-        }
         self.stage.progress.say(&format!("sampling {name}"));
         let map = course.staged.trace.with_extension("code-map");
         let spec = Spec {
-            host: self.host.clone(),
             warm_bytes: verified.peak_rss,
             planted,
             code_map: Some(map.clone()),
-            ..Spec::new(strategy.name(), course.workload, &course.staged, self.timeout)
+            ..self.spec(strategy.name(), course.workload, &course.staged)
         };
-        match self.profile(course, spec, &map) {
-            Ok(Ok((profile, stacks))) => {
-                Ok(Profiled { cell: cell(Equivalence::Equivalent, None, Some(profile)), stacks })
+        let stacks = match self.profile(course, spec, &map) {
+            Ok((profile, stacks)) => {
+                cell.profile = Some(profile);
+                stacks
             }
-            Ok(Err(ended)) => Ok(without((Equivalence::Equivalent, format!("its process ended: {ended}")))),
-            Err(error) => Err(error),
-        }
+            Err(error) => {
+                cell.reason = Some(format!("{error:#}"));
+                None
+            }
+        };
+        Profiled { cell, stacks }
+    }
+
+    fn spec(&self, strategy: &str, workload: &Workload, staged: &Staged) -> Spec {
+        let host = self.host.clone();
+        Spec { host, ..Spec::new(strategy, workload, staged, self.setting.timeout) }
     }
 
     /// Compares a cell with fresh instances; or what keeps it from being profiled.
     fn verified(&self, course: &Course<'_>, strategy: &Strategy) -> Result<Verified, (Equivalence, String)> {
         let reference =
             course.reference.as_ref().map_err(|ended| (Equivalence::NotRun, ended.of_reference()))?;
-        let spec = Spec {
-            host: self.host.clone(),
-            ..Spec::new(strategy.name(), course.workload, &course.staged, self.timeout)
-        };
+        let spec = self.spec(strategy.name(), course.workload, &course.staged);
         let verify = Request::Verify { script: Script::in_order(), expected: reference.clone() };
         let verified = self.start(spec).and_then(|mut cell| cell.ask::<Verified>(&verify));
         let verified = verified.map_err(|ended| (ended.equivalence(), ended.to_string()))?;
@@ -193,37 +164,38 @@ impl<'a> Bench<'a> {
     }
 
     /// Takes a child to its steady state, and samples it or counts.
-    fn profile(
-        &mut self,
-        course: &Course<'_>,
-        spec: Spec,
-        map: &Path,
-    ) -> Result<Result<(Profile, Option<Taken>), Ended>> {
-        let cpu = self.stage.pinning.of_launch(0, course.workload.threads);
-        let started = self.start(spec).and_then(|mut cell| {
-            cell.keep_on(cpu)?;
-            let approach = Approach::alone(|passes| cell.ask(&Request::Time { passes }))?;
-            Ok((cell, passes(&approach)))
-        });
-        let (mut cell, passes) = match started {
-            Ok(started) => started,
-            Err(ended) => return Ok(Err(ended)),
-        };
-        let mapped = self.known.images.of(cell.pid())?;
-        let forbidden = if self.sampling {
-            match Sampling::of(cell.pid(), self.frequency, Stacks::of(&mapped)) {
-                Ok(sampling) => {
-                    let guest = Names::of_map(&fs::read_to_string(map).unwrap_or_default());
-                    let symbols = Symbols::new(self.known.kernel(), guest, mapped);
-                    return self.sampled(&mut cell, passes, sampling, symbols);
-                }
-                Err(Forbidden(why)) => format!("{why}; until then, shares are estimates"),
+    fn profile(&mut self, course: &Course<'_>, spec: Spec, map: &Path) -> Result<(Profile, Option<Taken>)> {
+        let mut cell = self.start(spec)?;
+        cell.keep_on(self.stage.pinning.of_launch(0, course.workload.threads))?;
+        let approach = Approach::alone(|passes| cell.ask(&Request::Time { passes }))?;
+        let passes = passes(&approach);
+        let mapped = self.images.of(cell.pid())?;
+        match self.sampling(cell.pid(), &mapped) {
+            Ok(sampling) => {
+                let guest = Names::of_map(&String::from_utf8_lossy(&fs::read(map)?));
+                let symbols = Symbols::new(self.kernel(), guest, mapped);
+                let (profile, taken) = self.sampled(&mut cell, passes, sampling, symbols)?;
+                Ok((profile, Some(taken)))
             }
-        } else {
-            "nothing was sampled, as --no-sampling asks: shares are estimates".to_owned()
-        };
-        self.note(forbidden);
-        Ok(self.counted(&mut cell, passes).map(|profile| (profile, None)))
+            Err(Forbidden(why)) => {
+                self.note(format!("shares are estimates: {why}"));
+                Ok((self.counted(&mut cell, passes)?, None))
+            }
+        }
+    }
+
+    /// Samples of a child, or why there are none.
+    fn sampling(&self, pid: u32, mapped: &[Mapped]) -> Result<Sampling, Forbidden> {
+        if !self.setting.sampling {
+            return Err(Forbidden("nothing is sampled, as --no-sampling asks".into()));
+        }
+        if !mapped.iter().any(|mapped| mapped.image.names.any_has(anchors::EXECUTE)) {
+            return Err(Forbidden(
+                "this program has no symbols, by which stacks are told apart: build it without `strip`"
+                    .into(),
+            ));
+        }
+        Sampling::of(pid, self.setting.frequency, Stacks::of(mapped))
     }
 
     /// Samples a child that is steady.
@@ -233,59 +205,36 @@ impl<'a> Bench<'a> {
         passes: u32,
         sampling: Sampling,
         mut symbols: Symbols,
-    ) -> Result<Result<(Profile, Option<Taken>), Ended>> {
+    ) -> Result<(Profile, Taken)> {
         let kernel = sampling.kernel;
-        let ran = match self.turns(cell, passes, &sampling)? {
-            Ok(ran) => ran,
-            Err(ended) => return Ok(Err(ended)),
-        };
+        let turns = Turns::run(cell, passes, &sampling, self.setting.time, self.stage)?;
         let Sampled { samples, lost } = sampling.stop();
-        let kernel_names = !self.known.kernel().is_empty();
+        let kernel_names = !self.kernel().is_empty();
         self.lacks(kernel, kernel_names);
         let folded = Folded::of(&samples, &mut symbols);
-        let samples_taken =
-            Samples { kernel, kernel_names, lost, overhead: ran.overhead(), ..Samples::default() };
-        let (execute_ns, reset_ns) = (mean(&ran.timed.execute), mean(&ran.timed.reset));
-        self.short(execute_ns + reset_ns, ran.blocks);
-        let profile = Profile::sampled(&folded, samples_taken, ran.blocks, execute_ns, reset_ns);
-        Ok(Ok((profile, Some(Taken { pid: cell.pid(), folded, samples, symbols }))))
-    }
-
-    /// Runs whole traces in turns, sampled and not, until the time is up or somebody stops it.
-    fn turns(&self, cell: &mut Cell, passes: u32, sampling: &Sampling) -> Result<Result<Ran, Ended>> {
-        let mut ran = Ran::default();
-        let mut sampled = Duration::ZERO;
-        for turn in 0.. {
-            let is_sampled = turn % ONE_IN != 0;
-            if turn > 1 && (sampled >= self.time || self.stage.stopped()) && !ran.timed.execute.is_empty() {
-                break;
-            }
-            sampling.switch(is_sampled)?;
-            let began = Instant::now();
-            let timed = match cell.ask::<Timed>(&Request::Time { passes }) {
-                Ok(timed) => timed,
-                Err(ended) => return Ok(Err(ended)),
-            };
-            if is_sampled {
-                sampled += began.elapsed();
-            }
-            ran.add(is_sampled, timed);
-        }
-        sampling.switch(false)?;
-        Ok(Ok(ran))
+        let (execute_ns, reset_ns) = (mean(&turns.timed.execute), mean(&turns.timed.reset));
+        ensure!(
+            folded.samples() > 0,
+            "none of {} samples was in a block: let it run for longer (--seconds)",
+            samples.len()
+        );
+        self.short(execute_ns + reset_ns, turns.blocks);
+        let taken = Samples { kernel, kernel_names, lost, overhead: turns.overhead(), ..Samples::default() };
+        let profile = Profile::sampled(&folded, taken, turns.blocks, execute_ns, reset_ns);
+        Ok((profile, Taken { pid: cell.pid(), folded, samples, symbols }))
     }
 
     /// Counts what a child's blocks cause, and prices it.
-    fn counted(&self, cell: &mut Cell, passes: u32) -> Result<Profile, Ended> {
+    fn counted(&self, cell: &mut Cell, passes: u32) -> Result<Profile> {
         let counts: Vec<Count> = cell.ask(&Request::Count { passes: 2 })?;
         let began = Instant::now();
         let mut all = Timed::default();
-        while all.execute.is_empty() || began.elapsed() < self.time / 4 && !self.stage.stopped() {
+        while all.execute.is_empty() || began.elapsed() < self.setting.time / 4 && !self.stage.stopped() {
             let timed: Timed = cell.ask(&Request::Time { passes })?;
             all.execute.extend(timed.execute);
             all.reset.extend(timed.reset);
         }
-        let costs = Costs::here().map_err(|error| Ended::broken("unit costs", error))?;
+        let costs = Costs::here().context("what a fault costs here")?;
         Ok(estimate(&all, &counts, costs))
     }
 
@@ -307,14 +256,18 @@ impl<'a> Bench<'a> {
     }
 
     /// Says how often blocks were run that are shorter than the time between two samples.
-    fn short(&mut self, cycle_ns: f64, blocks: u64) {
-        let between = 1e9 / f64::from(self.frequency.max(1));
+    fn short(&self, cycle_ns: f64, blocks: u64) {
+        let between = 1e9 / f64::from(self.setting.frequency.max(1));
         if cycle_ns > 0.0 && cycle_ns < between {
             let each = between / cycle_ns;
             self.stage.progress.note(&format!(
                 "a block takes less than the time between two samples: {blocks} were run, and one in {each:.0} was sampled"
             ));
         }
+    }
+
+    fn kernel(&mut self) -> Arc<Names> {
+        self.kernel.get_or_insert_with(|| Arc::new(Names::of_this_kernel())).clone()
     }
 
     fn note(&mut self, note: String) {
@@ -325,44 +278,6 @@ impl<'a> Bench<'a> {
     }
 }
 
-impl Known {
-    fn kernel(&mut self) -> Arc<Names> {
-        self.kernel.get_or_insert_with(|| Arc::new(Names::of_this_kernel())).clone()
-    }
-}
-
-impl Ran {
-    fn add(&mut self, sampled: bool, mut timed: Timed) {
-        self.blocks += (timed.lead_in.len() + timed.execute.len()) as u64;
-        if let Some(cycle) = median(&mut timed.cycles()) {
-            if sampled { &mut self.sampled } else { &mut self.unsampled }.push(cycle);
-        }
-        if !sampled {
-            self.timed.execute.append(&mut timed.execute);
-            self.timed.reset.append(&mut timed.reset);
-        }
-    }
-
-    /// What sampling makes of a cycle.
-    fn overhead(&self) -> Option<f64> {
-        let sampled = median(&mut self.sampled.clone())?;
-        let unsampled = median(&mut self.unsampled.clone()).filter(|&cycle| cycle > 0)?;
-        Some(sampled as f64 / unsampled as f64)
-    }
-}
-
-/// Whole traces that fill a go.
-fn passes(approach: &Approach) -> u32 {
-    let trace = u128::from(approach.trace().unwrap_or(u64::MAX).max(1));
-    u32::try_from(SLICE.as_nanos().div_ceil(trace)).unwrap_or(MOST_PASSES).clamp(1, MOST_PASSES)
-}
-
 fn mean(times: &[u64]) -> f64 {
     times.iter().sum::<u64>() as f64 / times.len().max(1) as f64
-}
-
-/// What files of a cell are called.
-pub fn file_name(workload: &str, strategy: &str) -> PathBuf {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-    format!("{workload}.{strategy}").chars().map(plain).collect::<String>().into()
 }

@@ -31,18 +31,29 @@ pub fn flame(folded: &Folded, title: &str) -> Result<Vec<u8>> {
     Ok(picture)
 }
 
-/// The stacks of the second with the colour of what differs: red is what it has more of than the first, blue what it has less
-/// of. Both are shares of their samples.
+/// The stacks of one with the colour of how they differ from the other: red is what the second has more of than the first, blue
+/// what it has less of. Both are shares of their samples. What is in one alone is in no picture of the other, hence one of each.
 ///
 /// # Errors
 /// When there are no stacks.
-pub fn difference(first: &Folded, second: &Folded, title: &str) -> Result<Vec<u8>> {
+pub fn difference(first: &Folded, second: &Folded, of: Of, title: &str) -> Result<Vec<u8>> {
     let mut options = options(title);
+    let text = match of {
+        Of::Second => differences(first, second)?,
+        Of::First => differences(second, first)?,
+    };
+    options.negate_differentials = of == Of::First;
     options.subtitle = Some("red: a larger share than in the first; blue: a smaller one".into());
-    let text = differences(first, second)?;
     let mut picture = Vec::new();
     flamegraph::from_lines(&mut options, text.lines(), &mut picture).context("a differential flame graph")?;
     Ok(picture)
+}
+
+/// Whose stacks a picture of a difference shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    First,
+    Second,
 }
 
 /// A line for each stack of either, with its samples in both, the first's made comparable with the second's.
@@ -160,8 +171,11 @@ mod tests {
             (Folded::parse("execute;a 10\nreset;b 10\n"), Folded::parse("execute;a 5\nreset;c 5\n"));
         let text = differences(&first, &second).expect("stacks");
         assert_eq!(text, "execute;a 5 5\nreset;b 5 0\nreset;c 0 5");
-        let picture = String::from_utf8(difference(&first, &second, "x").expect("stacks")).expect("text");
-        assert!(picture.contains("<svg") && picture.contains("reset"));
+        let drawn =
+            |of| String::from_utf8(difference(&first, &second, of, "x").expect("stacks")).expect("text");
+        let has = |of, frame: &str| drawn(of).contains(&format!("<title>{frame} ("));
+        assert!(has(Of::Second, "c") && !has(Of::Second, "b"), "{}", drawn(Of::Second));
+        assert!(has(Of::First, "b") && !has(Of::First, "c"), "{}", drawn(Of::First));
     }
 
     #[test]

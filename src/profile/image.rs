@@ -171,3 +171,25 @@ fn vdso() -> Result<Vec<u8>> {
     memory.read_exact(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[inline(never)]
+    fn somewhere_in_this_program() -> usize {
+        std::hint::black_box(somewhere_in_this_program as fn() -> usize) as usize
+    }
+
+    #[test]
+    fn this_program_is_mapped_with_its_names_and_how_it_unwinds() {
+        let address = somewhere_in_this_program() as u64;
+        let mapped = Images::default().of(std::process::id()).expect("our own mappings");
+        let own = mapped.iter().find(|mapped| mapped.range.contains(&address)).expect("we are mapped");
+        let name = own.image.names.at(address - own.bias).expect("we have symbols");
+        assert!(name.contains("somewhere_in_this_program"), "{name}");
+        assert!(own.image.sections.eh_frame.is_some() && own.image.sections.text.is_some());
+        // The kernel's own part, which is no file.
+        assert!(mapped.iter().any(|mapped| mapped.image.name == "[vdso]" && !mapped.image.names.is_empty()));
+    }
+}

@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod draw;
 pub mod estimate;
+pub mod files;
 pub mod folded;
 mod image;
 mod names;
@@ -16,4 +17,5 @@ pub mod sampling;
 pub mod shares;
 pub mod symbols;
 pub mod table;
+mod turns;
 pub mod unwind;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustc_demangle::demangle;
+
 /// Functions by their addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Names(Vec<Function>);
@@ -56,6 +58,13 @@ impl Names {
         self.0.is_empty()
     }
 
+    /// Whether one of them has this in its name, as it was written and not as compilers write it.
+    pub fn any_has(&self, path: &str) -> bool {
+        let last = path.rsplit("::").next().unwrap_or(path);
+        let written = |function: &&Function| function.name.contains(last);
+        self.0.iter().filter(written).any(|function| format!("{:#}", demangle(&function.name)).contains(path))
+    }
+
     /// The function that an address is in.
     pub fn at(&self, address: u64) -> Option<&str> {
         let after = self.0.partition_point(|function| function.address <= address);
@@ -76,6 +85,14 @@ mod tests {
         assert_eq!((at(0xfff), at(0x1000), at(0x100f)), (None, Some("main"), Some("main")));
         assert_eq!((at(0x1017), at(0x1018)), (Some("wasm function 12"), None));
         assert_eq!(at(0x9999), Some("open"));
+    }
+
+    #[test]
+    fn mangled_names_are_found_as_they_were_written() {
+        let mangled = "_ZN10resetbench4cell7anchors7execute17h0123456789abcdefE";
+        let names = Names::new([(1, 1, mangled.to_owned()), (9, 1, "main".to_owned())]);
+        assert!(names.any_has("cell::anchors::execute"));
+        assert!(!names.any_has("cell::anchors::reset") && !Names::default().any_has("main"));
     }
 
     #[test]

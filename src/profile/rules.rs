@@ -14,7 +14,7 @@ use super::folded::Stage;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Share {
-    /// The guest's own code.
+    /// The guest's own code, and the bulk copies and fills that it asks for.
     Guest,
     /// Functions of the host that the guest calls.
     Host,
@@ -24,7 +24,7 @@ pub enum Share {
     CopyOnWrite,
     /// Faults on pages that were protected against writes, to see that they are written.
     WriteProtect,
-    /// Faults of which the stack does not tell more.
+    /// Faults of a kind that the stack does not tell: on the way in and out, most of them.
     OtherFaults,
     /// Zeroing and copying of memory by the restorer, outside faults.
     Copying,
@@ -202,7 +202,10 @@ pub static RULES: &[Rule] = &[
     weak(Kernel, "clear_*page*", Share::Copying),
     weak(Kernel, "copy_*page*", Share::Copying),
     weak(Kernel, "copy_mc_*", Share::Copying),
-    // What the guest asks of wasmtime itself.
+    // What the guest asks of wasmtime itself: bulk copies are its own.
+    rule(Host, "wasmtime::runtime::vm::libcalls*memory_copy*", Share::Guest),
+    rule(Host, "wasmtime::runtime::vm::libcalls*memory_fill*", Share::Guest),
+    rule(Host, "wasmtime::runtime::vm::libcalls*memory_init*", Share::Guest),
     rule(Host, "wasmtime::runtime::vm::libcalls*", Share::Engine),
     // Instances.
     rule(Host, "wasmtime::runtime::instance*", Share::Instantiation),

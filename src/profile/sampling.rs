@@ -27,8 +27,8 @@ const STACK_BYTES: u32 = 16 << 10;
 /// Bytes of the buffer of a thread where the kernel locks as many: half a second of samples at the default rate.
 const MANY_BYTES: usize = 16 << 20;
 
-/// What an unprivileged user may lock by default (`kernel.perf_event_mlock_kb`): some tens of samples.
-const FEW_BYTES: usize = 512 << 10;
+/// What an unprivileged user may lock by default (`kernel.perf_event_mlock_kb`), and less where there are several threads.
+const FEW_BYTES: [usize; 2] = [512 << 10, 128 << 10];
 
 /// How often buffers are emptied: several times before the smaller ones are full, at the default rate.
 const EMPTIED_EVERY: Duration = Duration::from_millis(2);
@@ -90,8 +90,8 @@ struct Thread {
 }
 
 impl Sampling {
-    /// Gets ready to sample all threads of a process, so many times for each second of CPU time. It samples nothing before it is
-    /// [switched on](Self::switch).
+    /// Gets ready to sample the threads that a process has by now, so many times for each second of CPU time. It samples nothing
+    /// before it is [switched on](Self::switch).
     ///
     /// # Errors
     /// When the kernel forbids it.
@@ -230,10 +230,9 @@ fn open(thread: u32, frequency: u32, kernel: bool) -> io::Result<Sampler> {
             .build()?
             .sampled(bytes)
     };
-    match open(MANY_BYTES) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM)) => open(FEW_BYTES),
-        opened => opened,
-    }
+    let too_much = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM));
+    let fewer = |error, bytes| if too_much(&error) { open(bytes) } else { Err(error) };
+    FEW_BYTES.into_iter().fold(open(MANY_BYTES), |opened, bytes| opened.or_else(|error| fewer(error, bytes)))
 }
 
 fn paranoid() -> Option<i64> {

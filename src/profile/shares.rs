@@ -63,18 +63,28 @@ pub fn share(stage: Stage, stack: &str) -> Share {
             Some(_) | None => {}
         }
         if side == Side::Guest {
-            return below_guest(name, frames.get(at + 1));
+            return below_guest(stage, &frames[..=at], &frames[at + 1..]);
         }
     }
     weak.unwrap_or(Share::Rest)
 }
 
-/// The share of a stack by the innermost frame of the guest, and what the guest has called.
-fn below_guest(name: &str, called: Option<&(Side, &str)>) -> Share {
-    match called {
-        None if name == TRAMPOLINE => Share::Engine,
+/// The share of a stack by what the guest has called, below its innermost frame.
+fn below_guest(stage: Stage, guest: &[(Side, &str)], called: &[(Side, &str)]) -> Share {
+    let is_host = |(side, name): &(Side, &str)| {
+        *side == Side::Host
+            && ["wasmtime::runtime::func::", "::host::"].iter().any(|part| name.contains(part))
+    };
+    let is_compiled = |(side, name): &(Side, &str)| *side == Side::Guest && *name != TRAMPOLINE;
+    let is_trampoline = guest.last().is_some_and(|(_, name)| *name == TRAMPOLINE);
+    match called.first() {
+        // Data segments are copied by code that is nobody's function.
+        _ if stage == Stage::Reset && !guest.iter().any(is_compiled) => Share::Instantiation,
+        None if is_trampoline => Share::Engine,
         None => Share::Guest,
-        Some((Side::Host, _)) => Share::Host,
+        Some(_) if called.iter().any(is_host) => Share::Host,
+        // Its own copying and filling of memory, which is compiled into a call of the C library.
+        Some((Side::Host, _)) => Share::Guest,
         // The kernel interrupted it, for a reason that no rule knows.
         Some(_) => Share::Rest,
     }
@@ -128,8 +138,8 @@ mod tests {
     /// Stacks as they were seen, shortened.
     #[test]
     fn a_stack_belongs_to_the_innermost_frame_that_says_something() {
-        let execute = |stack| share(Stage::Execute, stack);
-        let reset = |stack| share(Stage::Reset, stack);
+        let execute = |stack: &str| share(Stage::Execute, stack);
+        let reset = |stack: &str| share(Stage::Reset, stack);
         let guest = "reset_strategies::session::Session<T>::call;wasmtime::runtime::func::typed::call_raw;wasmtime trampoline_[j];run_[j]";
         for (inner, expected) in [
             ("", Share::Guest),
@@ -147,6 +157,15 @@ mod tests {
                 Share::Mapping,
             ),
             (";wasmtime trampoline_[j];wasmtime::runtime::vm::libcalls::raw::memory_grow", Share::Engine),
+            (";wasmtime trampoline_[j];[libc.so.6]", Share::Guest),
+            (
+                ";wasmtime trampoline_[j];wasmtime::runtime::vm::libcalls::raw::memory_fill;__memset",
+                Share::Guest,
+            ),
+            (
+                ";wasmtime trampoline_[j];wasmtime::runtime::func::HostFunc::array_call_trampoline;[libc.so.6]",
+                Share::Host,
+            ),
             (
                 ";asm_exc_page_fault_[k];handle_mm_fault_[k];do_anonymous_page_[k];clear_page_erms_[k]",
                 Share::FirstTouch,
@@ -195,6 +214,14 @@ mod tests {
             (
                 "reset_strategies::fresh::relink;wasmtime::runtime::store::Store<T>::new;malloc",
                 Share::Instantiation,
+            ),
+            (
+                "fiber_start;wasmtime::runtime::instance::Instance::start_raw;wasmtime trampoline_[j];[libc.so.6]",
+                Share::Instantiation,
+            ),
+            (
+                "fiber_start;wasmtime::runtime::instance::Instance::start_raw;wasmtime trampoline_[j];start_[j]",
+                Share::Guest,
             ),
             ("reset_strategies::learned::Policy::decide", Share::Strategy),
             ("something::else", Share::Rest),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::report::{Basis, Cell, Part, Profile, Samples};
-use crate::present::table::wrap;
+use crate::present::table::hanging;
 use crate::prose::printable;
 use crate::units;
 
@@ -13,9 +13,36 @@ const BAR: usize = 12;
 /// Columns of the terminal.
 const WIDTH: usize = 80;
 
-/// All cells, an empty line between them.
+/// Shares that are named where two strategies differ.
+const NAMED: usize = 3;
+
+/// All cells, an empty line between them; and by what each differs from the first of its workload.
 pub fn tables(cells: &[Cell]) -> String {
+    let first =
+        |cell: &Cell| cells.iter().find(|first| first.workload == cell.workload && first.profile.is_some());
+    let table = |cell| {
+        let differs = first(cell).filter(|first| first.strategy != cell.strategy);
+        table(cell) + &differs.and_then(|first| difference(first, cell)).unwrap_or_default()
+    };
     cells.iter().map(table).collect::<Vec<_>>().join("\n")
+}
+
+/// In which shares most of the difference between two strategies is.
+fn difference(first: &Cell, cell: &Cell) -> Option<String> {
+    let (before, after) = (first.profile.as_ref()?, cell.profile.as_ref()?);
+    let mut parts: Vec<_> = before
+        .cycle
+        .iter()
+        .zip(&after.cycle)
+        .map(|(before, after)| (after.ns - before.ns, after.share))
+        .collect();
+    parts.sort_by(|(a, _), (b, _)| b.abs().total_cmp(&a.abs()));
+    let by = |ns: f64| format!("{}{}", if ns < 0.0 { "-" } else { "+" }, micros(ns.abs()));
+    let whole: f64 = parts.iter().map(|(ns, _)| ns).sum();
+    let named: Vec<_> =
+        parts.iter().take(NAMED).map(|(ns, share)| format!("{} {}", share.name(), by(*ns))).collect();
+    let text = format!("against {}: {} a block; {}.", first.strategy, by(whole), named.join(", "));
+    Some(indented(&printable(&text)))
 }
 
 fn table(cell: &Cell) -> String {
@@ -24,7 +51,7 @@ fn table(cell: &Cell) -> String {
         out += "  It was made worse on purpose: this is no result.\n";
     }
     if let Some(reason) = &cell.reason {
-        out += &wrap(&format!("no profile: {}", printable(reason)), WIDTH, "  ");
+        out += &indented(&format!("no profile: {}", printable(reason)));
     }
     if let Some(profile) = &cell.profile {
         out += &shares(profile);
@@ -40,7 +67,7 @@ fn shares(profile: &Profile) -> String {
         micros(*execute_ns),
         micros(*reset_ns)
     );
-    let mut out = wrap(&format!("{times}; {}.", based(profile)), WIDTH, "  ");
+    let mut out = indented(&format!("{times}; {}.", based(profile)));
     let _ = writeln!(
         out,
         "  {:22} {:BAR$} {:>6} {:>5} {:>11} {:>7} {:>6}",
@@ -76,7 +103,7 @@ fn based(profile: &Profile) -> String {
     match &profile.basis {
         Basis::Samples(Samples { samples, overhead, .. }) => {
             let overhead = overhead.map_or_else(String::new, |ratio| {
-                format!("; sampling made blocks {:+.1} % slower", (ratio - 1.0) * 100.0)
+                format!("; while it was sampled, a block took {:+.1} %", (ratio - 1.0) * 100.0)
             });
             format!("{samples} samples of {blocks}{overhead}")
         }
@@ -92,20 +119,20 @@ fn remarks(samples: &Samples) -> String {
     let mut out = String::new();
     if samples.unplaced * 50 > all {
         let share = samples.unplaced as f64 / all as f64 * 100.0;
-        out += &wrap(
-            &format!("{share:.0} % of the stacks were cut off: they count for the cycle only."),
-            WIDTH,
-            "  ",
-        );
+        out += &indented(&format!("{share:.0} % of the stacks were cut off: they count for the cycle only."));
     }
     if samples.lost * 50 > all {
-        out += &wrap(
-            &format!("{} samples were lost for want of room: try a lower --frequency.", samples.lost),
-            WIDTH,
-            "  ",
-        );
+        out += &indented(&format!(
+            "{} samples were lost for want of room: try a lower --frequency.",
+            samples.lost
+        ));
     }
     out
+}
+
+/// Prose below the name of a cell.
+fn indented(text: &str) -> String {
+    hanging("  ", text, WIDTH)
 }
 
 /// Eighths of a column, in Unicode.
@@ -124,7 +151,15 @@ fn percent(thousandths: u32) -> String {
 }
 
 fn micros(ns: f64) -> String {
-    format!("{:.2} µs", ns / 1_000.0)
+    let micros = ns / 1_000.0;
+    let decimals = if micros >= 1_000.0 {
+        0
+    } else if micros >= 100.0 {
+        1
+    } else {
+        2
+    };
+    format!("{micros:.decimals$} µs")
 }
 
 #[cfg(test)]
@@ -133,27 +168,42 @@ mod tests {
     use crate::analyse::summary::Equivalence;
     use crate::profile::folded::Folded;
 
-    #[test]
-    fn a_table_fits_and_its_shares_come_to_all() {
-        let stacks = "execute;run_[j] 700\nexecute;asm_exc_page_fault_[k];do_anonymous_page_[k] 123\nreset;munmap;__x64_sys_munmap_[k] 177\n";
-        let samples = Samples { overhead: Some(1.012), lost: 500, ..Samples::default() };
-        let profile = Profile::sampled(&Folded::parse(stacks), samples, 4_242, 82_300.0, 17_700.0);
-        let cell = Cell {
+    fn cell(strategy: &str, stacks: &str, samples: Samples, execute_ns: f64) -> Cell {
+        Cell {
             workload: "indexer/lru".into(),
-            strategy: "fresh/relink".into(),
+            strategy: strategy.into(),
             planted: None,
             equivalence: Equivalence::Equivalent,
             reason: None,
-            profile: Some(profile),
-        };
-        let text = tables(&[cell]);
+            profile: Some(Profile::sampled(&Folded::parse(stacks), samples, 4_242, execute_ns, 17_700.0)),
+        }
+    }
+
+    #[test]
+    fn a_table_fits_and_its_shares_come_to_all() {
+        let stacks = "execute;run_[j] 700\nexecute;exc_page_fault_[k];do_anonymous_page_[k] 123\n\
+                      reset;munmap;__x64_sys_munmap_[k] 177\n";
+        let samples = Samples { overhead: Some(1.012), lost: 500, ..Samples::default() };
+        let text = tables(&[cell("fresh/relink", stacks, samples, 82_300.0)]);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         for part in
-            ["guest code", "████████████", "70.0 %", "70.00 µs", "17.7 %", "100.0 %", "+1.2 % slower", "lost"]
+            ["guest code", "████████████", "70.0 %", "70.00 µs", "17.7 %", "100.0 %", "took +1.2 %", "lost"]
         {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("waiting for locks"), "{text}");
+    }
+
+    #[test]
+    fn two_strategies_differ_in_the_shares_that_changed_most() {
+        let first =
+            "execute;run_[j] 400\nexecute;exc_page_fault_[k];do_anonymous_page_[k] 423\nreset;x 177\n";
+        let second = "execute;run_[j] 823\nreset;x 177\n";
+        let cell = |strategy, stacks, ns| cell(strategy, stacks, Samples::default(), ns);
+        let text = tables(&[cell("fresh/relink", first, 82_300.0), cell("copy/full", second, 40_000.0)]);
+        let differs = "against fresh/relink: -42.30 µs a block; faults: first touch -42.30 µs";
+        assert!(text.replace("\n  ", " ").contains(differs), "{text}");
+        assert_eq!(text.matches("against").count(), 1, "{text}");
     }
 
     #[test]

@@ -17,12 +17,11 @@ use crate::launch::folder;
 use crate::launch::record::{command_line, wasmtime_version};
 use crate::launch::stage::Stage;
 use crate::machine::{Machine, pace};
-use crate::profile::bench::{Bench, Profiled, Taken, file_name};
-use crate::profile::draw::{self, Timeline};
-use crate::profile::folded::Folded;
+use crate::profile::bench::{Bench, Setting};
+use crate::profile::files::Files;
 use crate::profile::report::{Cell, Report, SCHEMA};
 use crate::profile::table::tables;
-use crate::prose::printable;
+use crate::prose::{enumerated, printable};
 use crate::protocol::Planted;
 
 /// The strategy beside the baseline where none is named.
@@ -41,18 +40,22 @@ pub fn run(args: &ProfileArgs) -> Result<ExitCode> {
     let strategies = chosen(args, host)?;
     let stage = Stage::new(args.output.quiet)?;
     let folder = folder::fresh(&folder::wanted(args.output.out.as_deref()))?;
-    let time = Duration::from_secs_f64(args.seconds);
     stage.progress.note(&format!(
-        "{} strategies on {} workloads, {} s each and what it takes to verify them, into {}",
-        strategies.len(),
-        workloads.len(),
+        "{} on {}, {} s each besides what it takes to verify them, into {}",
+        enumerated(&strategies.iter().map(|(strategy, _)| strategy.name().into()).collect::<Vec<_>>()),
+        enumerated(&workloads.iter().map(|workload| printable(&workload.name)).collect::<Vec<_>>()),
         args.seconds,
         folder.display()
     ));
-    let timeout = pace::seconds(args.timeout, 60);
-    let mut bench = Bench::new(&stage, host, time, args.frequency, !args.no_sampling, timeout);
-    let files = Files { folder: &folder, frequency: args.frequency };
-    let mut cells = Vec::new();
+    let setting = Setting {
+        time: Duration::from_secs_f64(args.seconds),
+        frequency: args.frequency,
+        sampling: !args.no_sampling,
+        timeout: pace::seconds(args.timeout, 60),
+    };
+    let mut bench = Bench::new(&stage, host, setting);
+    let stacks = Files { folder: &folder, frequency: args.frequency };
+    let (mut cells, mut written) = (Vec::new(), Ok(()));
     for workload in &workloads {
         if stage.stopped() {
             break;
@@ -63,8 +66,8 @@ pub fn run(args: &ProfileArgs) -> Result<ExitCode> {
             if stage.stopped() {
                 break;
             }
-            let mut profiled = bench.cell(&course, strategy, *planted)?;
-            files.write(&mut profiled, &mut first)?;
+            let mut profiled = bench.cell(&course, strategy, *planted);
+            written = written.and(stacks.write(&mut profiled, &mut first));
             cells.push(profiled.cell);
         }
     }
@@ -83,7 +86,8 @@ pub fn run(args: &ProfileArgs) -> Result<ExitCode> {
         cells,
     };
     tell(args.output.json, &report, || tables(&report.cells))?;
-    files::write_json(&folder.join("profile.json"), &report)?;
+    // What was found is told even where it cannot be written.
+    written.and(files::write_json(&folder.join("profile.json"), &report))?;
     if !args.output.quiet {
         eprint!("{}", where_they_are(&report, &folder));
     }
@@ -138,57 +142,11 @@ fn where_they_are(report: &Report, folder: &Path) -> String {
     if report.cells.iter().any(|cell| cell.profile.as_ref().is_some_and(|profile| !profile.files.is_empty()))
     {
         text += &format!(
-            "flame graphs are in {}: open them in a browser\nstacks are in {}, a line each\nNAME.profile.json opens in \
+            "flame graphs are in {}: open them in a browser; diff-A-B.svg shows B against A\nstacks are in {}, a line each\nNAME.profile.json opens in \
              https://profiler.firefox.com (Load a profile from file): nothing of it is sent anywhere\n",
             folder.join("flame").display(),
             folder.join("folded").display(),
         );
     }
     text
-}
-
-/// Writes what belongs to stacks.
-struct Files<'a> {
-    folder: &'a Path,
-    frequency: u32,
-}
-
-impl Files<'_> {
-    /// Writes the stacks of a cell and its pictures, and what differs from the first cell of its workload that has any.
-    fn write(&self, profiled: &mut Profiled, first: &mut Option<(String, Folded)>) -> Result<()> {
-        let Profiled { cell, stacks: Some(taken) } = profiled else { return Ok(()) };
-        let Some(profile) = &mut cell.profile else { return Ok(()) };
-        let title = format!("{} on {}", printable(&cell.strategy), printable(&cell.workload));
-        let name = file_name(&cell.workload, &cell.strategy).display().to_string();
-        let Taken { pid, folded, samples, symbols } = taken;
-        if folded.samples() == 0 {
-            return Ok(());
-        }
-        let mut put = |path: String, content: &[u8]| {
-            let to = self.folder.join(&path);
-            to.parent().map_or(Ok(()), files::make_folder)?;
-            files::write(&to, content)?;
-            profile.files.push(path);
-            Ok::<_, anyhow::Error>(())
-        };
-        put(format!("folded/{name}.txt"), folded.text().as_bytes())?;
-        put(format!("flame/{name}.svg"), &draw::flame(folded, &title)?)?;
-        let mut timeline = Timeline::new(&title, *pid, self.frequency);
-        timeline.add(samples, symbols);
-        let mut json = Vec::new();
-        timeline.write(&mut json)?;
-        put(format!("{name}.profile.json"), &json)?;
-        match first {
-            None => *first = Some((cell.strategy.clone(), std::mem::take(folded))),
-            Some((strategy, first)) => {
-                let title = format!("{title}, against {}", printable(strategy));
-                let against = file_name(&cell.workload, &format!("{strategy}-{}", cell.strategy));
-                put(
-                    format!("flame/diff-{}.svg", against.display()),
-                    &draw::difference(first, folded, &title)?,
-                )?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -1,0 +1,87 @@
+//! Files of stacks: folded, drawn, and for the profiler of Firefox.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::bench::{Profiled, Taken};
+use super::draw::{self, Of, Timeline};
+use super::folded::Folded;
+use crate::files;
+use crate::prose::printable;
+
+/// Writes them into a folder.
+pub struct Files<'a> {
+    pub folder: &'a Path,
+    /// Samples in a second of CPU time.
+    pub frequency: u32,
+}
+
+impl Files<'_> {
+    /// Writes the stacks of a cell and its pictures, and how they differ from those of the first cell of its workload that has
+    /// any, which is noted. Their names become part of the profile.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn write(&self, profiled: &mut Profiled, first: &mut Option<(String, Folded)>) -> Result<()> {
+        let Profiled { cell, stacks: Some(taken) } = profiled else { return Ok(()) };
+        let Some(profile) = &mut cell.profile else { return Ok(()) };
+        let title = format!("{} on {}", printable(&cell.strategy), printable(&cell.workload));
+        let name = file_name(&cell.workload, &cell.strategy);
+        let Taken { pid, folded, samples, symbols } = taken;
+        if folded.samples() == 0 {
+            return Ok(());
+        }
+        let mut put = |path: String, content: &[u8]| {
+            let to = self.folder.join(&path);
+            to.parent().map_or(Ok(()), files::make_folder)?;
+            files::write(&to, content)?;
+            profile.files.push(path);
+            Ok::<_, anyhow::Error>(())
+        };
+        put(format!("folded/{name}.txt"), folded.text().as_bytes())?;
+        put(format!("flame/{name}.svg"), &draw::flame(folded, &title)?)?;
+        let mut timeline = Timeline::new(&title, *pid, self.frequency);
+        timeline.add(samples, symbols);
+        let mut json = Vec::new();
+        timeline.write(&mut json)?;
+        put(format!("{name}.profile.json"), &json)?;
+        match first {
+            None => *first = Some((cell.strategy.clone(), std::mem::take(folded))),
+            Some((strategy, first)) => {
+                for (of, from, to) in
+                    [(Of::Second, &*strategy, &cell.strategy), (Of::First, &cell.strategy, &*strategy)]
+                {
+                    let title = format!(
+                        "{} on {}: {} against {}",
+                        printable(to),
+                        printable(&cell.workload),
+                        printable(&cell.strategy),
+                        printable(strategy)
+                    );
+                    let name = file_name(&cell.workload, &format!("{from}-{to}"));
+                    let picture = draw::difference(first, folded, of, &title)?;
+                    put(format!("flame/diff-{}.svg", name), &picture)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What files of a cell are called.
+fn file_name(workload: &str, strategy: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    format!("{workload}.{strategy}").chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_names_of_files() {
+        assert_eq!(file_name("indexer/lru", "fresh/relink"), "indexer-lru.fresh-relink");
+        assert_eq!(file_name("../a b", "x\u{1b}"), "..-a-b.x-");
+    }
+}
