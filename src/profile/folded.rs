@@ -10,7 +10,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::sampling::Sample;
-use super::symbols::Symbols;
+use super::symbols::{GUEST, Symbols};
 use crate::cell::anchors;
 
 /// What a sample belongs to.
@@ -122,8 +122,9 @@ fn staged(frames: &[impl AsRef<str>], whole: bool) -> Option<(Stage, usize)> {
             return Some((Stage::Reset, at + 1));
         }
         if frame.contains("fiber_start") {
-            let starts = |frame: &&str| frame.contains("start_raw") || frame.contains("runtime::instance::");
-            let within = frames[at..].iter().map(AsRef::as_ref).any(|frame| starts(&frame));
+            // What a function of the host does, whom the guest calls, is no matter here.
+            let mut way = frames[at..].iter().map(AsRef::as_ref).take_while(|frame| !frame.ends_with(GUEST));
+            let within = way.any(|frame| frame.contains("runtime::instance::"));
             return Some((if within { Stage::Reset } else { Stage::Execute }, at));
         }
     }
@@ -151,6 +152,8 @@ mod tests {
         assert!(of("wasmtime_internal_fiber::imp::fiber_start;call;run_[j]").starts_with("execute;"));
         let start = "wasmtime_internal_fiber::imp::fiber_start;wasmtime::runtime::instance::Instance::start_raw;s_[j]";
         assert!(of(start).starts_with("reset;"));
+        let asked = "wasmtime_internal_fiber::imp::fiber_start;call;run_[j];wasmtime::runtime::instance::Instance::get_export";
+        assert!(of(asked).starts_with("execute;"));
     }
 
     #[test]

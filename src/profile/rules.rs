@@ -92,11 +92,14 @@ impl Share {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Kernel,
+    /// The host, on the way into the guest or without it.
     Host,
+    /// What the guest has called.
+    Called,
     Guest,
 }
 
-use Side::{Host, Kernel};
+use Side::{Called, Host, Kernel};
 
 /// What is said by a frame of that name.
 pub struct Rule {
@@ -203,10 +206,10 @@ pub static RULES: &[Rule] = &[
     weak(Kernel, "copy_*page*", Share::Copying),
     weak(Kernel, "copy_mc_*", Share::Copying),
     // What the guest asks of wasmtime itself: bulk copies are its own.
-    rule(Host, "wasmtime::runtime::vm::libcalls*memory_copy*", Share::Guest),
-    rule(Host, "wasmtime::runtime::vm::libcalls*memory_fill*", Share::Guest),
-    rule(Host, "wasmtime::runtime::vm::libcalls*memory_init*", Share::Guest),
-    rule(Host, "wasmtime::runtime::vm::libcalls*", Share::Engine),
+    rule(Called, "wasmtime::runtime::vm::libcalls*memory_copy*", Share::Guest),
+    rule(Called, "wasmtime::runtime::vm::libcalls*memory_fill*", Share::Guest),
+    rule(Called, "wasmtime::runtime::vm::libcalls*memory_init*", Share::Guest),
+    rule(Called, "wasmtime::runtime::vm::libcalls*", Share::Engine),
     // Instances.
     rule(Host, "wasmtime::runtime::instance*", Share::Instantiation),
     rule(Host, "wasmtime::runtime::linker*", Share::Instantiation),

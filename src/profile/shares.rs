@@ -50,7 +50,9 @@ impl Pattern {
 
 /// The share of a stack, which is without its stage.
 pub fn share(stage: Stage, stack: &str) -> Share {
-    let frames: Vec<(Side, &str)> = stack.split(';').map(sided).collect();
+    let mut frames: Vec<(Side, &str)> = stack.split(';').map(sided).collect();
+    let inside = frames.iter_mut().skip_while(|(side, _)| *side != Side::Guest);
+    inside.filter(|(side, _)| *side == Side::Host).for_each(|(side, _)| *side = Side::Called);
     let mut weak = None;
     for (at, &(side, name)) in frames.iter().enumerate().rev() {
         match PATTERNS
@@ -72,7 +74,7 @@ pub fn share(stage: Stage, stack: &str) -> Share {
 /// The share of a stack by what the guest has called, below its innermost frame.
 fn below_guest(stage: Stage, guest: &[(Side, &str)], called: &[(Side, &str)]) -> Share {
     let is_host = |(side, name): &(Side, &str)| {
-        *side == Side::Host
+        *side == Side::Called
             && ["wasmtime::runtime::func::", "::host::"].iter().any(|part| name.contains(part))
     };
     let is_compiled = |(side, name): &(Side, &str)| *side == Side::Guest && *name != TRAMPOLINE;
@@ -84,7 +86,7 @@ fn below_guest(stage: Stage, guest: &[(Side, &str)], called: &[(Side, &str)]) ->
         None => Share::Guest,
         Some(_) if called.iter().any(is_host) => Share::Host,
         // Its own copying and filling of memory, which is compiled into a call of the C library.
-        Some((Side::Host, _)) => Share::Guest,
+        Some((Side::Called, _)) => Share::Guest,
         // The kernel interrupted it, for a reason that no rule knows.
         Some(_) => Share::Rest,
     }
@@ -150,6 +152,11 @@ mod tests {
             ),
             (
                 ";wasmtime trampoline_[j];wasmtime::runtime::func::array_call_shim;__memmove_avx_unaligned_erms",
+                Share::Host,
+            ),
+            (
+                ";wasmtime trampoline_[j];wasmtime::runtime::func::HostFunc::array_call_trampoline;\
+                 wasmtime::runtime::instance::Instance::get_export",
                 Share::Host,
             ),
             (

@@ -122,8 +122,8 @@ fn a_profile_has_stacks_through_guest_host_and_kernel() {
         assert!(timeline["threads"][0]["samples"]["length"].as_u64() > Some(0), "{cell}");
     }
     for (name, has, lacks) in [
-        ("fresh-relink-adaptive-hot-cold", "reset_strategies::sys::zero", "StoreOpaque"),
-        ("adaptive-hot-cold-fresh-relink", "StoreOpaque", "reset_strategies::sys::zero"),
+        ("fresh-relink-adaptive-hot-cold", "reset_strategies::sys::zero", "deallocate_memories"),
+        ("adaptive-hot-cold-fresh-relink", "deallocate_memories", "reset_strategies::sys::zero"),
     ] {
         let difference = fs::read_to_string(profile.path(&format!("flame/diff-indexer-lru.{name}.svg")));
         let difference = difference.expect("a differential flame graph");
