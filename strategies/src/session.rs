@@ -1,5 +1,6 @@
 //! A running instance under a strategy: execute a block, reset, execute the next.
 
+use std::ops::Range;
 use std::thread;
 
 use wasmtime::{AsContextMut, Instance, StoreContextMut, WasmParams, WasmResults};
@@ -124,6 +125,16 @@ impl<T: 'static> Session<T> {
             Inner::Fresh(_) => Vec::new(),
             Inner::InPlace(session) => session.learned(),
             Inner::Turns(session) => session.awake().learned(),
+        }
+    }
+
+    /// What the last reset restored: of each memory of the module, the runs of pages that the strategy found dirty, as ascending
+    /// byte ranges. Of a tracker that is [exact](crate::track::Tracker::is_exact), these are the pages that the block has
+    /// written. Nothing where there was no reset, or where the strategy keeps no memory or resets it elsewhere.
+    pub fn restored(&self) -> Vec<&[Range<usize>]> {
+        match &self.inner {
+            Inner::Fresh(_) | Inner::Turns(_) => Vec::new(),
+            Inner::InPlace(session) => session.restored(),
         }
     }
 

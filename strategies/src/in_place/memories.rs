@@ -112,6 +112,11 @@ impl Memories {
         self.all.iter().filter_map(|memory| memory.tracker.learned()).collect()
     }
 
+    /// What the last reset restored of each, as ascending byte ranges of whole pages.
+    pub(super) fn restored(&self) -> impl Iterator<Item = &[Range<usize>]> {
+        self.all.iter().map(|memory| &memory.runs[..])
+    }
+
     /// Brings bytes and sizes back; the instance has to be [told](Self::tell) before it runs again, whether this succeeds
     /// or fails.
     ///

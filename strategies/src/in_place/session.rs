@@ -1,5 +1,6 @@
 //! The lifecycle of an instance that is kept: snapshot once, then reset after each block.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::{io, mem};
 
@@ -116,6 +117,10 @@ impl<T: 'static> InPlaceSession<T> {
 
     pub(crate) fn learned(&self) -> Vec<Learned> {
         self.live.memories.learned()
+    }
+
+    pub(crate) fn restored(&self) -> Vec<&[Range<usize>]> {
+        self.live.memories.restored().collect()
     }
 
     pub(crate) async fn execute<C: Calls<T>>(&mut self) -> wasmtime::Result<()> {
