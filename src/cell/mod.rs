@@ -19,6 +19,7 @@ mod forked;
 pub mod ground;
 mod huge;
 mod lending;
+mod pages;
 pub mod pressure;
 mod requests;
 mod serving;

@@ -3,6 +3,7 @@
 //! The two may be different builds (`run --against`). Both say the [`VERSION`] that they speak, the parent in the [`Spec`] and
 //! the child in what it says [first](Ready), and each refuses another one.
 
+pub mod pages;
 pub mod policy;
 pub mod schedule;
 pub mod serving;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::pages::Pages;
 use self::policy::Policy;
 use self::schedule::Script;
 use self::serving::{Serve, Served};
@@ -121,6 +123,8 @@ pub enum Request {
     Time { passes: u32 },
     /// Run whole traces and count what each block causes.
     Count { passes: u32 },
+    /// Run whole traces, so many at most, and say which pages each block leaves dirty.
+    Pages { traces: u32 },
     /// Run whole traces, for at least this long and at least so many blocks, while the parent samples memory.
     Run { millis: u64, blocks: u64 },
     /// Run whole traces, at least so many blocks, reset when the policy says, and time each.
@@ -175,6 +179,7 @@ pub enum Reply {
     Verified(Verified),
     Timed(Timed),
     Counted(Vec<Count>),
+    Pages(Pages),
     /// Blocks that were run.
     Ran(u64),
     /// Blocks that were run under a policy.
@@ -212,6 +217,7 @@ answers! {
     Verified: Verified;
     Timed: Timed;
     Vec<Count>: Counted;
+    Pages: Pages;
     u64: Ran;
     Followed: Followed;
     Box<Served>: Served;
