@@ -100,6 +100,12 @@ pub const OUTCOMES: [Colour; 5] = colours(
     [0x1F4A2E, 0x1F3A5C, 0x5A4313, 0x7A3A14, 0x8A1F26],
 );
 
+/// Shares of a field that are dirty: some, a quarter, half, three quarters, all. Their lightness alone tells them apart.
+pub const SHARES: [Colour; 5] = colours(
+    [0xDCE7F4, 0xAFC8E4, 0x7DA3CF, 0x4678B0, 0x163F73],
+    [0x22303F, 0x2E4A6B, 0x4270A3, 0x6A9DD6, 0xB3D6F9],
+);
+
 /// Stages of startup: blues and golds in turn, so that neighbours differ most and colour blindness does not matter.
 const STAGES: [Colour; 8] = colours(
     [0x1F3B73, 0xD9B63A, 0x8399CC, 0x7A6512, 0x4A69AE, 0x4A3E10, 0xBAC7E6, 0x9C832A],
@@ -238,6 +244,7 @@ fn all() -> impl Iterator<Item = Colour> {
         .chain(OTHER)
         .chain(STAGES)
         .chain(OUTCOMES)
+        .chain(SHARES)
 }
 
 /// CSS rules that turn the light colours of an inline SVG into the dark ones.

@@ -19,3 +19,6 @@ pub mod symbols;
 pub mod table;
 mod turns;
 pub mod unwind;
+//! What a module does to its memory, block by block, and what that says of the strategies.
+
+pub mod dirty;

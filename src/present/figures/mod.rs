@@ -7,7 +7,7 @@
 //! To add one: a file with such a function, and a line in [`of`], or in [`landscape::of`] if it is drawn over all workloads.
 
 mod axis;
-mod canvas;
+pub(crate) mod canvas;
 mod cycles;
 pub mod determinism;
 mod growth;
@@ -16,14 +16,14 @@ pub mod landscape;
 mod overhead;
 mod panels;
 mod pareto;
-mod parts;
+pub(crate) mod parts;
 mod raster;
 mod rss;
 mod series;
 pub mod serving;
 mod settling;
 mod startup;
-mod text;
+pub(crate) mod text;
 
 use anyhow::{Context as _, Result};
 
@@ -49,9 +49,9 @@ pub struct Figure {
     pub caption: String,
     /// The figures behind the drawing, for those who cannot see it.
     pub numbers: Numbers,
-    canvas: Canvas,
+    pub(crate) canvas: Canvas,
     /// Lower edge of the heading.
-    top: f64,
+    pub(crate) top: f64,
     /// Height for [`WIDTH`].
     height: u32,
 }
@@ -66,7 +66,7 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    fn new(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Numbers {
+    pub(crate) fn new(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Numbers {
         Numbers {
             head: head.iter().map(|name| (*name).to_owned()).collect(),
             rows: rows.into_iter().collect(),
@@ -76,7 +76,7 @@ impl Numbers {
 
 impl Figure {
     /// A figure of which nothing is drawn yet but its heading: the subject, and below it the finding.
-    fn new(
+    pub(crate) fn new(
         kind: &'static str,
         subject: &str,
         finding: &str,
@@ -95,7 +95,7 @@ impl Figure {
     }
 
     /// The finished figure, with lines of text from `y` down, and some space below them.
-    fn noting(mut self, lines: &[String], y: f64, space: f64) -> Figure {
+    pub(crate) fn noting(mut self, lines: &[String], y: f64, space: f64) -> Figure {
         let height = parts::notes(&mut self.canvas, lines, y);
         self.ending(y + space + height)
     }
