@@ -22,3 +22,4 @@ pub mod unwind;
 //! What a module does to its memory, block by block, and what that says of the strategies.
 
 pub mod dirty;
+pub mod fingerprint;
