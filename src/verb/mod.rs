@@ -12,6 +12,7 @@ pub mod kernels;
 pub mod list;
 pub mod manual;
 pub mod merge;
+pub mod pages;
 pub mod policies;
 pub mod profile;
 pub mod recommend;

@@ -13,6 +13,7 @@ mod list;
 mod names;
 mod outcomes;
 mod profile;
+mod pages;
 mod program;
 mod recommend;
 mod run;
