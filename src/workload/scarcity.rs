@@ -44,6 +44,12 @@ impl Scarcity {
         Ok(())
     }
 
+    /// Ends what a growth that has not failed has begun: nobody says when it is over, and whoever needs memory next is not to
+    /// go without.
+    pub(super) fn relent(&mut self) {
+        self.raise();
+    }
+
     fn raise(&mut self) {
         if let Some((soft, hard)) = self.before.take() {
             // The soft limit goes back to where it was, which is always allowed.

@@ -226,6 +226,7 @@ impl BlockState {
 
     /// Counts a call to the host down to the one at which the deadline passes. Ticks of the epoch until it has, if this is it.
     pub(super) fn called(&mut self) -> Option<u64> {
+        self.scarcity.relent();
         let interrupt = self.interrupt.as_mut()?;
         interrupt.calls = interrupt.calls.saturating_sub(1);
         if interrupt.calls > 0 {
