@@ -33,6 +33,12 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// The most: longer ones would be struck by what comes and goes.
 const LONGEST: Duration = Duration::from_millis(500);
 
+/// Where slices would still be as long with [`MORE`] launches, there are so many.
+const LONG: Duration = Duration::from_millis(50);
+
+/// Launches where there is time for them.
+const MORE: u32 = 6;
+
 /// Slices that do not count before those that do, for each number of callers and each load.
 pub const WARM_UP: u32 = 1;
 
@@ -50,15 +56,21 @@ impl Effort {
     ) -> Self {
         let (launches, rounds, callers, loads): (u32, u32, &[u32], &[f64]) = match profile {
             Profile::Smoke => (3, 3, &[1], &[0.8]),
-            Profile::Quick => (5, 3, &[1, 16], &[0.5, 0.8]),
+            Profile::Quick => (3, 3, &[1, 16], &[0.5, 0.8]),
             Profile::Full => (8, 5, &[1, 2, 4, 8, 16, PLACES], &[0.3, 0.5, 0.7, 0.8, 0.9, 0.95]),
         };
         let workers = u32::try_from(cpus).unwrap_or(u32::MAX).clamp(1, PLACES);
         let callers: BTreeSet<u32> = callers.iter().copied().chain([workers]).collect();
         let (callers, loads) = (callers.into_iter().collect(), loads.to_vec());
         let draft = Self { launches, rounds, slice: Duration::ZERO, callers, workers, while_indexing, loads };
-        let slice = (budget / draft.slices(contenders).max(1)).saturating_sub(START);
-        Self { slice: slice.clamp(SHORTEST, LONGEST), ..draft }
+        let with = |launches| {
+            let draft = Self { launches, ..draft.clone() };
+            let slice = (budget / draft.slices(contenders).max(1)).saturating_sub(START);
+            Self { slice: slice.clamp(SHORTEST, LONGEST), ..draft }
+        };
+        // More processes narrow an interval more than longer slices do.
+        let more = with(launches.max(MORE));
+        if more.slice >= LONG { more } else { with(launches) }
     }
 
     /// Everything that is served, in the order in which it is. First the closed loop, which says how much a contender can serve
@@ -97,6 +109,8 @@ mod tests {
         let many = Effort::within(Profile::Quick, false, Duration::from_secs(1), 80, 2);
         assert_eq!(many.slice, SHORTEST);
         assert_eq!(Effort::within(Profile::Smoke, false, 100 * minute, 1, 2).slice, LONGEST);
+        let launches = |contenders| Effort::within(Profile::Quick, false, minute, contenders, 2).launches;
+        assert_eq!([4, 28].map(launches), [6, 3], "processes come before long slices");
     }
 
     #[test]

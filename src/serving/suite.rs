@@ -68,8 +68,8 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
     let effort = Effort::within(profile, while_indexing, budget, contenders, cpus);
     if !all {
         stage.progress.note(&format!(
-            "serving: the baseline, the floor, who takes at most {CLOSE} times as long as the best call by call, and the best \
-             of each family that takes at most {FAR} times as long"
+            "serving: the baseline, the floor, and the best of each family that takes at most {FAR} times as long as the best call \
+             by call"
         ));
     }
     stage.progress.note(&format!(
@@ -120,10 +120,7 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
     files::write_json(&folder.join("serving.json"), &report)
 }
 
-/// How many times as long as the best call by call a strategy may take to be served where time is short.
-const CLOSE: f64 = 1.5;
-
-/// The same for the best of a family.
+/// How many times as long as the best call by call the best of a family may take to be served where time is short.
 const FAR: f64 = 4.0;
 
 /// Whether a contender is a strategy of this build as it is: what is planted or of another build is for other questions.
@@ -137,8 +134,7 @@ fn is_ours(plan: &Plan, contender: &Contender) -> bool {
 /// Whether one of a family that takes so many times as long as the best call by call is worth its time, beside all that were
 /// taken so.
 fn is_worth_serving(family: &str, regret: f64, taken: &[(&str, f64)]) -> bool {
-    let leads = || taken.iter().all(|(other, least)| *other != family || regret <= *least);
-    regret <= CLOSE || (regret <= FAR && leads())
+    regret <= FAR && taken.iter().all(|(other, least)| *other != family || regret <= *least)
 }
 
 fn list(items: impl Iterator<Item = impl ToString>) -> String {
@@ -161,6 +157,6 @@ mod tests {
         ];
         let served: Vec<_> =
             taken.iter().map(|(family, regret)| is_worth_serving(family, *regret, &taken)).collect();
-        assert_eq!(served, [true, false, true, true, true, false]);
+        assert_eq!(served, [true, false, true, false, true, false]);
     }
 }
