@@ -4,7 +4,6 @@ mod groups;
 mod known;
 mod measure;
 mod profile;
-mod pages;
 mod saved;
 
 use clap::{Parser, Subcommand};
@@ -15,7 +14,6 @@ pub use measure::{
     ChildArgs, ClaimsArgs, DeterminismArgs, PoliciesArgs, RunArgs, StartupArgs, Suite, TrustArgs, VerifyArgs,
 };
 pub use profile::ProfileArgs;
-pub use pages::PagesArgs;
 pub use saved::{CheckArgs, CompareArgs, ExportArgs, MergeArgs, RecommendArgs, ReportArgs, Survive};
 
 /// Measures ways of resetting a WebAssembly instance between blocks, and proves that they forget everything.
@@ -89,9 +87,6 @@ pub enum Verb {
     Claims(ClaimsArgs),
     /// Measure startup: compiled on the spot or ahead of time, and with what memory committed.
     Startup(StartupArgs),
-    /// Show which pages each block dirties, and what that predicts.
-    #[command(hide = true)]
-    Pages(PagesArgs),
     /// Print what was seen on which kernel, or collect what was.
     Kernels(KernelsArgs),
     /// Print completions for a shell.

@@ -32,7 +32,6 @@ fn main() -> ExitCode {
         Verb::Profile(args) => verb::profile::run(&args),
         Verb::Claims(args) => verb::claims::run(&args),
         Verb::Startup(args) => verb::startup::run(&args),
-        Verb::Pages(args) => verb::pages::run(&args).map(fine),
         Verb::Kernels(args) => verb::kernels::run(&args),
         Verb::Completions(args) => verb::manual::completions(&args).map(fine),
         Verb::Man => verb::manual::man().map(fine),

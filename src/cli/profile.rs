@@ -1,5 +1,7 @@
 //! What can be typed after `profile`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
@@ -14,7 +16,8 @@ use crate::launch::plan::Plant;
          adaptive/hot-cold if none is named. All others are compared with the first"
     )),
     mut_arg("workloads", |workloads| workloads.help(
-        "Only these workloads: a name, a group (`indexer`), or a pattern. Can be repeated; indexer/lru if none is named"
+        "Only these workloads: a name, a group (`indexer`), or a pattern. Can be repeated; indexer/lru if none is named, or \
+         all with --pages"
     ))
 )]
 pub struct ProfileArgs {
@@ -39,6 +42,19 @@ pub struct ProfileArgs {
     /// where the kernel forbids sampling.
     #[arg(long)]
     pub no_sampling: bool,
+
+    /// Show which pages each block dirties and what that predicts, and nothing else.
+    #[arg(long)]
+    pub pages: bool,
+
+    /// Print the pages of all workloads as one table.
+    #[arg(long, requires = "pages", conflicts_with = "json")]
+    pub table: bool,
+
+    /// Predict from the landscape of this run, and hold the predictions against what it has measured; else those of the newest
+    /// run in `results/`.
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<PathBuf>,
 
     /// Set a parameter of the workloads that have it, such as `dirty=2048`.
     #[arg(short, long = "param", value_name = "NAME=VALUE")]

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::bench::{Profiled, Taken};
+use super::dirty::{Map, Theme};
 use super::draw::{self, Of, Timeline};
 use super::folded::Folded;
 use crate::files;
@@ -18,6 +19,18 @@ pub struct Files<'a> {
 }
 
 impl Files<'_> {
+    /// Draws the pages of a workload, for a light page and for a dark one.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn draw(&self, map: &Map) -> Result<()> {
+        let name = plain(&map.workload);
+        for (theme, ending) in [(Theme::Light, "svg"), (Theme::Dark, "dark.svg")] {
+            files::write(&self.folder.join(format!("dirty-map-{name}.{ending}")), map.svg(theme))?;
+        }
+        Ok(())
+    }
+
     /// Writes the stacks of a cell and its pictures, and how they differ from those of the first cell of its workload that has
     /// any, which is noted. Their names become part of the profile.
     ///
@@ -71,8 +84,12 @@ impl Files<'_> {
 
 /// What files of a cell are called.
 fn file_name(workload: &str, strategy: &str) -> String {
+    plain(&format!("{workload}.{strategy}"))
+}
+
+fn plain(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-    format!("{workload}.{strategy}").chars().map(plain).collect()
+    name.chars().map(plain).collect()
 }
 
 #[cfg(test)]

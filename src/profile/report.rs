@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::fingerprint::report::Entry;
 use super::folded::{Folded, Stage};
 use super::rules::Share;
 use super::shares::{Counts, counts, interval, thousandths};
@@ -36,6 +37,9 @@ pub struct Report {
     /// What is missing here, and the remedy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Which pages blocks dirty, by workload, and what that predicts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<Entry>,
     pub cells: Vec<Cell>,
 }
 

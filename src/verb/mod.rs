@@ -12,7 +12,6 @@ pub mod kernels;
 pub mod list;
 pub mod manual;
 pub mod merge;
-pub mod pages;
 pub mod policies;
 pub mod profile;
 pub mod recommend;

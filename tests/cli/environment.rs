@@ -99,7 +99,8 @@ fn an_address_space_that_is_too_small_is_named() {
         checked(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) })
     };
     for workload in ["indexer/lru", "view/balance"] {
-        let output = after(prepare, &["verify", "-w", workload, "-s", "copy/full", "--profile", "smoke", "-q"]);
+        let output =
+            after(prepare, &["verify", "-w", workload, "-s", "copy/full", "--profile", "smoke", "-q"]);
         assert_eq!(output.status.code(), Some(1), "{}", told(&output));
         let limit = "is limited to 3.00 GiB, and a memory reserves 4 GiB: raise it (ulimit -v)";
         assert!(told(&output).contains(limit), "{}", told(&output));

@@ -1,4 +1,4 @@
-//! `pages`: exact maps of what modules write, and what those predict.
+//! `profile --pages`: exact maps of what modules write, and what those predict.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,16 +9,17 @@ use predicates::str::contains;
 use resetbench::files;
 use resetbench::measure::row::Params;
 use resetbench::profile::fingerprint::Fingerprint;
-use resetbench::profile::fingerprint::report::{Report, Resemblance, bundled};
+use resetbench::profile::fingerprint::report::{Resemblance, bundled};
+use resetbench::profile::report::Report;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::{committed, json, list, resetbench};
+use crate::common::{committed, list, resetbench};
 use crate::documents::kept;
 
 /// Why written pages cannot be told here, if so.
 fn untold(report: &Value) -> bool {
-    let missing = report["workloads"][0]["map"]["missing"].as_str();
+    let missing = report["pages"][0]["map"]["missing"].as_str();
     missing.inspect(|why| eprintln!("NOT TESTED HERE: {why}")).is_some()
 }
 
@@ -28,10 +29,7 @@ fn of_module(module: &str) -> Value {
     let path = folder.path().join("module.wat");
     fs::write(&path, module).unwrap();
     let chain = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chain");
-    json(&[
-        "pages",
-        "--json",
-        "-q",
+    report(&[
         "--module",
         path.to_str().unwrap(),
         "--blocks",
@@ -54,7 +52,7 @@ fn module(pages: u32, block: &str) -> String {
 }
 
 fn map(report: &Value) -> &Value {
-    &report["workloads"][0]["map"]
+    &report["pages"][0]["map"]
 }
 
 /// The runs of a block, as pairs.
@@ -139,8 +137,8 @@ fn blocks_that_write_nothing_have_a_map_and_a_module_without_memory_is_refused()
     let path = folder.path().join("none.wat");
     fs::write(&path, r#"(module (func (export "_start")))"#).unwrap();
     let mut command = resetbench();
-    command.args(["pages", "-q", "--module"]).arg(&path);
-    command.assert().failure().stderr(contains("it exports no `memory`"));
+    command.args(["profile", "--pages", "--quiet", "--module"]).arg(&path);
+    command.current_dir(&folder).assert().failure().stderr(contains("it exports no `memory`"));
 }
 
 #[test]
@@ -155,23 +153,27 @@ fn several_memories_lie_one_behind_the_other() {
     assert_eq!(map(&report)["regions"][1]["name"], "memory 1");
 }
 
-/// Runs the binary where the committed results are.
+/// Shows pages where the committed results are.
 fn here(arguments: &[&str]) -> Assert {
-    resetbench().current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).assert().success()
+    let folder = TempDir::new().unwrap();
+    let mut command = resetbench();
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["profile", "--pages", "--quiet", "--out"]);
+    command.arg(folder.path().join("out")).args(arguments).assert().success()
 }
 
 /// As JSON.
 fn report(arguments: &[&str]) -> Value {
-    serde_json::from_slice(&here(arguments).get_output().stdout).expect("JSON")
+    let assert = here(&[&["--json"], arguments].concat());
+    serde_json::from_slice(&assert.get_output().stdout).expect("JSON")
 }
 
 #[test]
 fn bundled_indexers_have_the_pages_that_they_are_known_for_and_predictions_that_hold() {
-    let report = report(&["pages", "--json", "-q", "-w", "indexer/lru", "-w", "indexer/blocktracker"]);
+    let report = report(&["-w", "indexer/lru", "-w", "indexer/blocktracker"]);
     if untold(&report) || map(&report)["page_bytes"] != 4096 {
         return;
     }
-    for entry in list(&report, "workloads") {
+    for entry in list(&report, "pages") {
         let (map, held) = (&entry["map"], &entry["held"]);
         let figures = &map["figures"];
         let known = match map["workload"].as_str().unwrap() {
@@ -192,7 +194,7 @@ fn bundled_indexers_have_the_pages_that_they_are_known_for_and_predictions_that_
 
 #[test]
 fn the_table_has_a_row_for_each_workload_and_the_worst_ratio() {
-    let output = here(&["pages", "-q", "--table", "-w", "indexer/blocktracker", "-w", "stress/noop"]);
+    let output = here(&["--table", "-w", "indexer/blocktracker", "-w", "stress/noop"]);
     let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     let row = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(&format!("| {name} ")));
@@ -207,12 +209,12 @@ fn the_table_has_a_row_for_each_workload_and_the_worst_ratio() {
 
 #[test]
 fn a_module_that_is_made_anew_for_each_block_has_the_pages_that_differ() {
-    let report = report(&["pages", "--json", "-q", "-w", "foreign/tables"]);
+    let report = report(&["-w", "foreign/tables"]);
     let map = map(&report);
     assert_eq!(map["basis"], "differing");
     assert!(map["missing"].as_str().unwrap().contains("table 1"), "{map:#}");
     assert!(map["figures"]["footprint"].as_u64().unwrap() > 0, "{map:#}");
-    let ranking = list(&report["workloads"][0]["prediction"], "ranking");
+    let ranking = list(&report["pages"][0]["prediction"], "ranking");
     assert!(!ranking.is_empty());
     assert!(
         ranking.iter().all(|one| one["strategy"].as_str().unwrap().starts_with("fresh/")),
@@ -235,13 +237,13 @@ fn the_guest_of_the_landscape_is_where_its_parameters_put_it() {
     for (dirty, shape, motion) in places {
         let params = [("dirty", dirty), ("shape", shape), ("motion", motion)];
         let params = params.map(|(name, value)| format!("{name}={value}"));
-        let mut arguments = vec!["pages", "--json", "-q", "-w", "stress/touch"];
+        let mut arguments = vec!["-w", "stress/touch"];
         arguments.extend(params.iter().flat_map(|param| ["-p", param]));
         let report = report(&arguments);
         if untold(&report) {
             return;
         }
-        let entry = &report["workloads"][0];
+        let entry = &report["pages"][0];
         let params: Params = serde_json::from_value(entry["map"]["params"].clone()).unwrap();
         let found: Fingerprint = serde_json::from_value(entry["fingerprint"].clone()).unwrap();
         let place = Fingerprint::of_place(&params, 8).unwrap();
@@ -256,7 +258,7 @@ fn the_guest_of_the_landscape_is_where_its_parameters_put_it() {
 
 #[test]
 fn the_fingerprints_that_come_along_are_those_of_the_bundled_guests() {
-    let report = report(&["pages", "--json", "-q"]);
+    let report = report(&[]);
     if untold(&report) || map(&report)["page_bytes"] != 4096 {
         return;
     }
@@ -264,7 +266,7 @@ fn the_fingerprints_that_come_along_are_those_of_the_bundled_guests() {
         let name = entry["map"]["workload"].as_str().unwrap().to_owned();
         (name, serde_json::from_value(entry["fingerprint"].clone()).unwrap())
     };
-    let found: BTreeMap<String, Fingerprint> = list(&report, "workloads").iter().map(entry).collect();
+    let found: BTreeMap<String, Fingerprint> = list(&report, "pages").iter().map(entry).collect();
     if std::env::var_os("RESETBENCH_RENEW").is_some() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/profile/fingerprint/bundled.json");
         return kept(&path, &files::json(&found).unwrap());
@@ -283,11 +285,11 @@ fn the_fingerprints_that_come_along_are_those_of_the_bundled_guests() {
 fn pictures_and_figures_are_written_where_they_are_asked_for() {
     let folder = TempDir::new().unwrap();
     let out = folder.path().join("out");
-    here(&["pages", "-q", "-w", "stress/noop", "--out", out.to_str().unwrap()])
-        .stdout(contains("stress/noop: "))
-        .stdout(contains("fingerprint"));
+    let mut command = resetbench();
+    command.args(["profile", "--pages", "--quiet", "-w", "stress/noop", "--out"]).arg(&out);
+    (command.assert().success()).stdout(contains("stress/noop: ")).stdout(contains("fingerprint"));
     let report: Report = serde_json::from_slice(&fs::read(out.join("profile.json")).unwrap()).unwrap();
-    assert_eq!(report.workloads[0].map.workload, "stress/noop");
+    assert_eq!(report.pages[0].map.workload, "stress/noop");
     for name in ["dirty-map-stress-noop.svg", "dirty-map-stress-noop.dark.svg"] {
         assert!(fs::read_to_string(out.join(name)).unwrap().starts_with("<svg"), "{name}");
     }
@@ -298,21 +300,20 @@ fn without_a_landscape_there_is_a_map_and_no_prediction() {
     let folder = TempDir::new().unwrap();
     let elsewhere = |arguments: &[&str]| {
         let mut command = resetbench();
-        command.current_dir(folder.path()).args(["pages", "-q", "-w", "stress/noop"]).args(arguments);
+        command.current_dir(folder.path()).args(["profile", "--pages", "-w", "stress/noop"]).args(arguments);
         command.assert()
     };
     let output = elsewhere(&["--json"]).success().stderr(contains("no landscape here"));
     let report: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
-    assert!(report["workloads"][0]["prediction"].is_null());
+    assert!(report["pages"][0]["prediction"].is_null());
     elsewhere(&["--from", "."]).failure().stderr(contains("run.json"));
 }
 
 #[test]
 fn a_run_that_is_named_is_held_against() {
     let run = committed();
-    let report =
-        report(&["pages", "--json", "-q", "-w", "indexer/blocktracker", "--from", run.to_str().unwrap()]);
-    let held = &report["workloads"][0]["held"];
+    let report = report(&["-w", "indexer/blocktracker", "--from", run.to_str().unwrap()]);
+    let held = &report["pages"][0]["held"];
     assert_eq!(held["measured_best"], "adaptive/hot-cold");
     assert!(held["error"].as_f64().unwrap() < 0.5, "{held:#}");
 }

@@ -9,7 +9,6 @@ use resetbench::launch::record::Record;
 use resetbench::measure::row::Row;
 use resetbench::policies::report as policies;
 use resetbench::profile::report as profile;
-use resetbench::profile::fingerprint::report as pages;
 use resetbench::serving::report as serving;
 use schemars::{JsonSchema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
@@ -42,7 +41,6 @@ fn schemas_are_those_of_the_types() {
     schema::<serving::Report>("serving");
     schema::<profile::Report>("profile");
     schema::<kernels::Cell>("kernel");
-    schema::<pages::Report>("profile");
 }
 
 /// Without members that are null, or have no members but such, which is the same as absent.

@@ -1,4 +1,4 @@
-//! `profile.json`, as far as pages go: the map of each workload, its fingerprint and what that predicts.
+//! The pages of a workload as `profile.json` has them: their map, its fingerprint and what that predicts.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,6 @@ use super::predict::{Prediction, predict};
 use crate::analyse::quantile::median;
 use crate::profile::dirty::{Map, Seen};
 use crate::workload::Workload;
-
-/// Version of the file. Keys may be added freely; renaming one raises it.
-pub const SCHEMA: u32 = 1;
-
-/// The pages of workloads.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
-pub struct Report {
-    pub schema: u32,
-    pub workloads: Vec<Entry>,
-}
 
 /// The pages of a workload.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::report::{Entry, Report};
+use super::report::Entry;
 use super::{Fingerprint, MIB, Shape};
 use crate::present::table::hanging;
 use crate::prose::{enumerated, percent};
@@ -112,63 +112,56 @@ const HEAD: [&str; 12] = [
     "error",
 ];
 
-impl Report {
-    /// All workloads in a table of Markdown, as documents take it.
-    pub fn table(&self) -> String {
-        let rows = self.workloads.iter().map(|entry| {
-            let Fingerprint { dirty, footprint, fragmentation, motion, growth_mib, image_mib, .. } =
-                entry.fingerprint;
-            let near = entry.prediction.as_ref().and_then(|prediction| prediction.neighbours.first());
-            let predicted = entry.prediction.as_ref().and_then(|prediction| prediction.ranking.first());
-            let held = entry.held.as_ref();
-            let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-            [
-                entry.map.workload.clone(),
-                count(dirty),
-                count(footprint),
-                count(fragmentation),
-                share(motion),
-                mib(growth_mib),
-                mib(image_mib),
-                or(near.map(|near| format!("{} ({})", near.place, count(near.distance)))),
-                or(held
-                    .map(|held| held.predicted_best.clone())
-                    .or(predicted.map(|best| best.strategy.clone()))),
-                or(held.map(|held| held.measured_best.clone())),
-                or(held.map(|held| ratio(held.ratio))),
-                or(held.map(|held| share(held.error))),
-            ]
-        });
-        let rows: Vec<_> = [HEAD.map(str::to_owned)].into_iter().chain(rows).collect();
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: [usize; HEAD.len()] = std::array::from_fn(width);
-        let mut text = String::new();
-        for (index, row) in rows.iter().enumerate() {
-            let cells = row.iter().zip(widths).map(|(cell, width)| format!(" {cell:<width$} "));
-            let _ = writeln!(text, "|{}|", cells.collect::<Vec<_>>().join("|"));
-            if index == 0 {
-                let rules = widths.map(|width| "-".repeat(width + 2));
-                let _ = writeln!(text, "|{}|", rules.join("|"));
-            }
+/// All workloads in a table of Markdown, as documents take it.
+pub fn table(entries: &[Entry]) -> String {
+    let rows = entries.iter().map(|entry| {
+        let Fingerprint { dirty, footprint, fragmentation, motion, growth_mib, image_mib, .. } =
+            entry.fingerprint;
+        let near = entry.prediction.as_ref().and_then(|prediction| prediction.neighbours.first());
+        let predicted = entry.prediction.as_ref().and_then(|prediction| prediction.ranking.first());
+        let held = entry.held.as_ref();
+        let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+        [
+            entry.map.workload.clone(),
+            count(dirty),
+            count(footprint),
+            count(fragmentation),
+            share(motion),
+            mib(growth_mib),
+            mib(image_mib),
+            or(near.map(|near| format!("{} ({})", near.place, count(near.distance)))),
+            or(held.map(|held| held.predicted_best.clone()).or(predicted.map(|best| best.strategy.clone()))),
+            or(held.map(|held| held.measured_best.clone())),
+            or(held.map(|held| ratio(held.ratio))),
+            or(held.map(|held| share(held.error))),
+        ]
+    });
+    let rows: Vec<_> = [HEAD.map(str::to_owned)].into_iter().chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; HEAD.len()] = std::array::from_fn(width);
+    let mut text = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!(" {cell:<width$} "));
+        let _ = writeln!(text, "|{}|", cells.collect::<Vec<_>>().join("|"));
+        if index == 0 {
+            let rules = widths.map(|width| "-".repeat(width + 2));
+            let _ = writeln!(text, "|{}|", rules.join("|"));
         }
-        text
     }
+    text
+}
 
-    /// How well the predictions hold, in a sentence; nothing where nothing was measured.
-    pub fn verdict(&self) -> Option<String> {
-        let held: Vec<_> = self
-            .workloads
-            .iter()
-            .filter_map(|entry| Some((&entry.map.workload, entry.held.as_ref()?)))
-            .collect();
-        let (_, worst) = held.iter().max_by(|(_, a), (_, b)| a.ratio.total_cmp(&b.ratio))?;
-        let at: Vec<_> =
-            held.iter().filter(|(_, h)| h.ratio == worst.ratio).map(|(name, _)| (*name).clone()).collect();
-        Some(format!(
-            "Held against measurements of {}: the predicted best takes at most {} times the best's cycle ({}).",
-            several(held.len(), "workload"),
-            ratio(worst.ratio),
-            enumerated(&at)
-        ))
-    }
+/// How well the predictions hold, in a sentence; nothing where nothing was measured.
+pub fn verdict(entries: &[Entry]) -> Option<String> {
+    let held: Vec<_> =
+        entries.iter().filter_map(|entry| Some((&entry.map.workload, entry.held.as_ref()?))).collect();
+    let (_, worst) = held.iter().max_by(|(_, a), (_, b)| a.ratio.total_cmp(&b.ratio))?;
+    let at: Vec<_> =
+        held.iter().filter(|(_, h)| h.ratio == worst.ratio).map(|(name, _)| (*name).clone()).collect();
+    Some(format!(
+        "Held against measurements of {}: the predicted best takes at most {} times the best's cycle ({}).",
+        several(held.len(), "workload"),
+        ratio(worst.ratio),
+        enumerated(&at)
+    ))
 }
