@@ -2,7 +2,7 @@
 //!
 //! *Time*: a child as `run` starts it becomes steady, and is then [sampled](sampling) while it runs whole traces; in between it
 //! runs without, which tells times and what sampling costs. Samples are [unwound](unwind), [named](symbols) and
-//! [folded](folded); each stack belongs to a [share](rules) of the time. Where nothing can be sampled, counts are
+//! [folded]; each stack belongs to a [share](rules) of the time. Where nothing can be sampled, counts are
 //! [priced](estimate).
 //!
 //! *Pages*: a child says which pages each block leaves [dirty]. How many they are, how they lie and how they move is a
