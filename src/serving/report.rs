@@ -81,7 +81,8 @@ pub struct Open {
     /// Requests that had arrived and were not begun when their slice was over.
     pub left: u64,
     /// The latency that one call in a hundred exceeds, in nanoseconds: the median over launches of the median over rounds. Of
-    /// all calls together it would be a figure of the machine's longest stall, behind which requests pile up.
+    /// all calls together it would be a figure of the machine's longest stall, behind which requests pile up; it is that where
+    /// a slice has less than a hundred calls, of which none is one in a hundred.
     pub p99_ns: u64,
     #[serde(flatten)]
     pub times: Times,
@@ -341,14 +342,21 @@ fn closed(setting: Setting, point: &Point, ratio_to_baseline: Option<Ratio>) -> 
 fn open(setting: Setting, point: &Point) -> Option<Open> {
     let Setting::Load(_) = setting else { return None };
     let all = point.all();
+    let times = Times::of(&all)?;
+    let p99 = |slice: &Served| {
+        slice.latency.percentiles().filter(|latency| latency.n >= HUNDRED).map(|latency| latency.p99 as f64)
+    };
     Some(Open {
         load: setting.share(),
         calls_per_second: point.calls_per_second()?,
         left: all.left,
-        p99_ns: point.typical(|slice| Some(slice.latency.percentiles()?.p99 as f64))? as u64,
-        times: Times::of(&all)?,
+        p99_ns: point.typical(p99).map_or(times.latency_ns.p99, |p99| p99 as u64),
+        times,
     })
 }
+
+/// Calls of which one in a hundred can be told.
+const HUNDRED: u64 = 100;
 
 /// Each number of callers beside an indexer: held against the same callers without it, and against the indexer alone.
 fn indexing(own: &Seen, estimate: impl Fn(Paired, &str) -> Option<Ratio>) -> Vec<Indexing> {
@@ -451,6 +459,17 @@ mod tests {
         let open = &of(&[("copy/full", stalled)].into())[0].open[0];
         assert!(open.times.latency_ns.p99 >= 49_000_000, "{open:?}");
         assert!(open.p99_ns.abs_diff(310_000) <= 3_100, "{open:?}");
+    }
+
+    #[test]
+    fn slices_of_few_calls_or_none_are_taken_together() {
+        let mut few = seen(100);
+        let slices = &mut few.points.get_mut(&Setting::load(0.8)).unwrap().slices;
+        slices.values_mut().next().unwrap().latency = Latencies::default();
+        slices.values_mut().last().unwrap().latency = vec![(50_000_000, 90)].into();
+        let open = &of(&[("copy/full", few)].into())[0].open[0];
+        assert_eq!(open.p99_ns, open.times.latency_ns.p99);
+        assert!(open.p99_ns >= 49_000_000, "{open:?}");
     }
 
     #[test]

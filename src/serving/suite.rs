@@ -44,7 +44,7 @@ pub fn serve(plan: &Plan, wanted: Wanted, stage: &Stage, folder: &Path) -> Resul
     let summary = Saved::read(folder)?.summary;
     let served = |workload: &str| -> Vec<&'static Strategy> {
         let contenders = plan.contenders.iter().filter(|contender| is_ours(plan, contender));
-        let measured = |contender: &'_ Contender| {
+        let measured = |contender: &Contender| {
             let mut cells = summary.cells.iter().filter(|cell| cell.workload == workload);
             let cell = cells.find(|cell| cell.strategy == contender.name)?;
             // A wrong reset has no time.

@@ -30,13 +30,14 @@ enum Driver {
 }
 
 /// What strategies go by that do not go by the dirty pages of each block. Of several, by the one that comes out cheaper.
-const DRIVERS: [(&str, &[Driver]); 5] = [
+const DRIVERS: [(&str, &[Driver]); 6] = [
     ("copy/full", &[Driver::Memory]),
     ("fresh/pooling-resident", &[Driver::Memory]),
     ("dirty/pagemap", &[Driver::Footprint]),
     ("dirty/pagemap-scan", &[Driver::Footprint]),
     // It restores pages without being asked, or finds them by their faults, as it has learnt to pay.
     ("adaptive/hot-cold", &[Driver::Footprint, Driver::Dirty]),
+    ("adaptive/hot-cold-checked", &[Driver::Footprint, Driver::Dirty]),
 ];
 
 /// Strategies whose cost grows with the memory even where no page is dirty, since they write all of it or ask for the state of

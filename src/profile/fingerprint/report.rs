@@ -24,6 +24,9 @@ pub struct Entry {
     /// What its blocks take to execute where no page has to be found again, in nanoseconds: the median. That of the run that
     /// the prediction is held against, where there is one.
     pub execute_ns: u64,
+    /// The machine whose landscape the prediction rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_on: Option<String>,
     /// Absent where there is no landscape to predict from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prediction: Option<Prediction>,
@@ -65,7 +68,8 @@ impl Entry {
         let held =
             prediction.as_ref().zip(measured).and_then(|(prediction, run)| Held::against(prediction, run));
         let resembles = Resemblance::of(&fingerprint, &workload.name);
-        Ok(Self { map, fingerprint, execute_ns, prediction, resembles, held })
+        let predicted_on = source.map(|source| source.machine.sentence());
+        Ok(Self { map, fingerprint, execute_ns, predicted_on, prediction, resembles, held })
     }
 }
 

@@ -64,6 +64,7 @@ impl Entry {
                 .map(|near| format!("{} ({} away, {})", near.place, count(near.distance), share(near.weight)))
                 .collect();
             rows.push(("near", near.join("; ")));
+            rows.extend(self.predicted_on.clone().map(|machine| ("landscape of", machine)));
             let first = prediction.ranking.iter().take(LISTED);
             let first: Vec<_> = first.map(|p| format!("{} {}", p.strategy, ns(p.cycle_ns as u64))).collect();
             rows.push(("predicted", first.join(", ")));
