@@ -1,14 +1,16 @@
 //! The settings of the pooling allocator that decide which slot is reset when and how, one arm each. What each does in
 //! wasmtime 48 is in docs/STRATEGIES.md, with the places in its source.
 
-use wasmtime::{Enabled, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
 use super::Fresh;
 use super::pooling::{self, pool};
 use super::pooling_scan;
 use crate::condition;
+use crate::module::Facts;
+use crate::options::Options;
 use crate::strategy::Strategy;
-use crate::sys::{ksm, memfd, pagemap_scan, pkeys, pool_scan, swap};
+use crate::sys::{memfd, pkeys};
 
 /// Regions that a thread gathers before it gives them back: a memory is one, and so is each table.
 const BATCH: usize = 16;
@@ -96,47 +98,30 @@ pub static STRIPED: Strategy = Strategy::fresh(
 pub static TABLES: Strategy = Strategy::fresh(
     "fresh/pooling-tables",
     "the tuned peer that keeps tables resident, too, so that a reset need not call the kernel for them",
-    &[
-        &memfd::PRIVATE_IMAGE,
-        &pagemap_scan::PAGEMAP_SCAN,
-        &pool_scan::POOL_SCAN,
-        &swap::ABSENT,
-        &ksm::NOT_ASKED,
-    ],
-    Fresh {
-        configure: |config, facts, options| {
-            pool(config, facts, options, |pool| {
-                pool.linear_memory_keep_resident(options.keep_resident);
-                pool.table_keep_resident(options.keep_resident);
-                pool.pagemap_scan(Enabled::Yes);
-            });
-        },
-        recipe: include_str!("recipes/pooling_tables.rs"),
-        ..Fresh::POOLED
-    },
+    pooling_scan::NEEDS,
+    Fresh { configure: keep_all, recipe: include_str!("recipes/pooling_tables.rs"), ..Fresh::POOLED },
 )
 .diverges_when_swapped(pooling_scan::SWAPPED)
 .must_not(&[&condition::PINNED_PAGES, &condition::MERGED_MEMORY])
 .an_arm_of(&pooling_scan::STRATEGY);
 
+/// Keeps memories and tables resident, and finds what to clean by a scan.
+fn keep_all(config: &mut Config, facts: &Facts, options: &Options) {
+    pool(config, facts, options, |pool| {
+        pool.linear_memory_keep_resident(options.keep_resident);
+        pool.table_keep_resident(options.keep_resident);
+        pool.pagemap_scan(Enabled::Yes);
+    });
+}
+
 /// `fresh/pooling-checked`.
 pub static CHECKED: Strategy = Strategy::fresh(
     "fresh/pooling-checked",
     "the tuned peer that keeps tables resident under compiled bounds checks, so that what blocks grow by stays accessible",
-    &[
-        &memfd::PRIVATE_IMAGE,
-        &pagemap_scan::PAGEMAP_SCAN,
-        &pool_scan::POOL_SCAN,
-        &swap::ABSENT,
-        &ksm::NOT_ASKED,
-    ],
+    pooling_scan::NEEDS,
     Fresh {
         configure: |config, facts, options| {
-            pool(config, facts, options, |pool| {
-                pool.linear_memory_keep_resident(options.keep_resident);
-                pool.table_keep_resident(options.keep_resident);
-                pool.pagemap_scan(Enabled::Yes);
-            });
+            keep_all(config, facts, options);
             // Without a guard alone, a slot is still closed behind a memory's initial size.
             config.signals_based_traps(false).memory_guard_size(0);
         },
