@@ -87,6 +87,8 @@ pub struct Metrics {
     pub in_use: usize,
     /// Those that nobody has.
     pub idle: usize,
+    /// Those of the idle ones that are still to be reset: many of them tell that the threads behind the pool cannot keep up.
+    pub to_reset: usize,
     /// Callers who wait.
     pub waiting: usize,
     /// What all places [count](crate::pool#bytes).
@@ -229,6 +231,7 @@ impl<S> Places<S> {
             places: self.taken,
             in_use: self.taken - idle,
             idle,
+            to_reset: self.dirty.len(),
             waiting: self.queue.len(),
             bytes: self.bytes,
             started,

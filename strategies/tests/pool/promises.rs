@@ -55,8 +55,8 @@ fn answers(parts: &Parts, make: Make<'_>) -> Result<(), String> {
             let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || run(thread))).collect();
             threads.into_iter().try_for_each(|thread| thread.join().unwrap())
         })?;
-        // A thread behind it may be at the last one still.
-        until(&pool, |now| now.in_use == 0);
+        // A thread behind it may not have come to the last one yet, or be at it still.
+        until(&pool, |now| now.in_use == 0 && (now.to_reset == 0 || resets == Resets::AtCheckout));
         let done = pool.metrics();
         if (done.in_use, done.waiting, done.replaced, done.started) != (0, 0, 0, done.places as u64) {
             return Err(format!("{resets:?}: it has not come to rest: {done:?}"));

@@ -74,7 +74,7 @@ fn resets_are_where_they_were_asked_for_and_metrics_add_up() {
         }
         let now = pool.metrics();
         assert_eq!((now.places, now.in_use, now.idle), (1, 0, 1), "{resets:?}");
-        assert_eq!(now.resets, after_return, "{resets:?}");
+        assert_eq!((now.resets, now.to_reset), (after_return, 1 - after_return as usize), "{resets:?}");
         view(&mut pool.checkout().unwrap(), 2, false).unwrap();
         if let Resets::Behind(_) = resets {
             until(&pool, |now| now.resets == 2 && now.idle == 1);

@@ -107,6 +107,7 @@ impl Model {
         let holds = [
             ("places", now.places == now.in_use + now.idle && now.in_use == self.lent.len() + granted),
             ("most", now.places <= MOST),
+            ("those to be reset are idle", now.to_reset <= now.idle),
             ("waiting", now.waiting + granted == self.waiting.len()),
             ("nobody waits beside a free place", !(waits && free)),
             ("sessions", now.started - now.replaced - now.shed == u64::from(self.sessions) - self.dropped),
