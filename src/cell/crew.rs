@@ -113,6 +113,10 @@ fn merge(all: Reply, other: Reply) -> Result<Reply> {
             }
             Reply::Counted(counts)
         }
+        (Reply::GuestStacks(mut all), Reply::GuestStacks(other)) => {
+            all.0.extend(other.0);
+            Reply::GuestStacks(all)
+        }
         (Reply::Verified(mut all), Reply::Verified(other)) => {
             all.blocks += other.blocks;
             all.difference = all.difference.or(other.difference);

@@ -11,7 +11,7 @@ use wasmtime::{Linker, Module, ResourceLimiter, StoreContextMut, UpdateDeadline}
 use super::state::Fresh;
 use super::ticker::{self, Threads};
 use super::times::Stages;
-use super::{cache, code_map};
+use super::{cache, code_map, guest_stacks};
 use crate::files;
 use crate::hosts::{Calls, TICKS};
 use crate::measure::warm;
@@ -107,7 +107,10 @@ impl Ground {
                 None => None,
             };
         let epoch: Option<fn(StoreContextMut<'_, BlockState>) -> wasmtime::Result<UpdateDeadline>> =
-            if self.spec.is(Schedule::Dropped) { Some(host::deadline) } else { None };
+            match self.spec.guest_stacks {
+                true => Some(guest_stacks::see),
+                false => self.spec.is(Schedule::Dropped).then_some(host::deadline),
+            };
         Hooks { limiter, epoch, define: Some(self.define) }
     }
 

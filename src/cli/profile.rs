@@ -35,11 +35,11 @@ pub struct ProfileArgs {
     pub seconds: f64,
 
     /// Samples in a second of CPU time. More tell smaller shares, and slow blocks down.
-    #[arg(long, default_value_t = 1_999, value_name = "HERTZ", value_parser = RangedU64ValueParser::<u32>::new().range(1..=20_000))]
+    #[arg(long, default_value_t = 997, value_name = "HERTZ", value_parser = RangedU64ValueParser::<u32>::new().range(1..=20_000))]
     pub frequency: u32,
 
-    /// Take no samples: estimate shares from counts and from what one fault, byte and system call costs here, as is done
-    /// where the kernel forbids sampling.
+    /// Ask the kernel for no samples: estimate shares from counts and from what one fault, byte and system call costs here, and
+    /// draw the guest alone, as wasmtime sees it. So it is done where the kernel forbids sampling.
     #[arg(long)]
     pub no_sampling: bool,
 

@@ -14,7 +14,7 @@ use crate::launch::plan::is_again;
 use crate::measure::row::Row;
 use crate::policies::report as policies;
 use crate::prose::printable;
-use crate::{serving, startup};
+use crate::{profile, serving, startup};
 
 /// What a run says of itself, taken from `run.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct Material<'a> {
     pub policies: &'a [policies::Cell],
     /// Of `serving/serving.json`.
     pub serving: Option<&'a serving::report::Report>,
+    /// Of `profile/profile.json`.
+    pub profile: Option<&'a profile::report::Report>,
 }
 
 /// A landscape, and the cells that it is made of.
@@ -90,6 +92,8 @@ pub struct Book<'a> {
     pub determinism: Option<Plate>,
     /// Of each workload that was served, in their order.
     pub serving: Vec<Vec<Plate>>,
+    /// Of each workload that was profiled, in their order.
+    pub profile: Vec<Vec<Plate>>,
 }
 
 /// A figure of no single workload, and its file without the ending.

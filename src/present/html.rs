@@ -6,6 +6,7 @@
 
 mod background;
 mod findings;
+mod profile;
 mod startup;
 mod tables;
 
@@ -28,11 +29,48 @@ use crate::workload::landscape::describe;
 /// What sorts and filters tables; the page says all it has to say without it.
 const SCRIPT: &str = include_str!("html/script.js");
 
+pub use self::profile::page as profile_page;
+
 /// The whole page.
 pub fn page(book: &Book, palette: &Palette) -> String {
     let Book { material: Material { facts, summary, .. }, chapters, .. } = book;
     // A landscape is told by its figures; the tables of its places stand behind them.
     let places = book.material.is_landscape();
+    let main = html! {
+        @if !places { (answer(chapters, palette)) }
+        (contents(book))
+        @if places { (findings::landscape(book)) }
+        (tables::filters(book))
+        @if places {
+            section #places {
+                h2 { "The places of the landscape" }
+                @for chapter in chapters {
+                    details id=(chapter.slug) {
+                        summary { (text(&place(&chapter.group))) }
+                        (tables::results(book, chapter, palette))
+                    }
+                }
+            }
+        } @else {
+            (tables::overview(book, palette))
+            @for chapter in chapters { (workload(book, chapter, palette)) }
+        }
+        @if !places { (findings::landscape(book)) }
+        (findings::soundness(chapters, palette))
+        (startup::section(book))
+        (findings::determinism(book))
+        (findings::serving(book))
+        (profile::section(book))
+        (findings::policies(book))
+        (findings::claims(book))
+        (background::environment(facts))
+        (background::method(summary))
+    };
+    shell(&facts.title, "Skip to the answer", &head(facts, summary), &main)
+}
+
+/// A page around what it says.
+fn shell(title: &str, skip: &str, head: &Markup, main: &Markup) -> String {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -41,41 +79,13 @@ pub fn page(book: &Book, palette: &Palette) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta http-equiv="Content-Security-Policy" content=(policy());
-                title { (text(&facts.title)) " · resetbench" }
+                title { (text(title)) " · resetbench" }
                 style { (PreEscaped(stylesheet())) }
             }
             body {
-                a.skip href="#main" { "Skip to the answer" }
-                (head(facts, summary))
-                main #main {
-                    @if !places { (answer(chapters, palette)) }
-                    (contents(book))
-                    @if places { (findings::landscape(book)) }
-                    (tables::filters(book))
-                    @if places {
-                        section #places {
-                            h2 { "The places of the landscape" }
-                            @for chapter in chapters {
-                                details id=(chapter.slug) {
-                                    summary { (text(&place(&chapter.group))) }
-                                    (tables::results(book, chapter, palette))
-                                }
-                            }
-                        }
-                    } @else {
-                        (tables::overview(book, palette))
-                        @for chapter in chapters { (workload(book, chapter, palette)) }
-                    }
-                    @if !places { (findings::landscape(book)) }
-                    (findings::soundness(chapters, palette))
-                    (startup::section(book))
-                    (findings::determinism(book))
-                    (findings::serving(book))
-                    (findings::policies(book))
-                    (findings::claims(book))
-                    (background::environment(facts))
-                    (background::method(summary))
-                }
+                a.skip href="#main" { (skip) }
+                (head)
+                main #main { (main) }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
@@ -152,6 +162,7 @@ fn contents(book: &Book) -> Markup {
         ("startup", "Startup", book.material.startup.is_some()),
         ("determinism", "Determinism", book.determinism.is_some()),
         ("serving", "Serving", book.material.serving.is_some()),
+        ("profile", "Where time and pages go", book.material.profile.is_some()),
         ("policies", "When to reset", !book.material.policies.is_empty()),
         ("claims", "Claims", !book.material.claims.is_empty()),
         ("environment", "Environment", true),

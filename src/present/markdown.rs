@@ -5,8 +5,9 @@
 use super::book::{Book, Chapter, Material, Plate, Terrain, soundness};
 use super::columns::{Entry, Sheet};
 use super::figures::{Figure, Numbers};
-use super::serving;
 use super::view::Group;
+use super::{profile, serving};
+use crate::profile::FOLDER;
 use crate::prose::markdown::{code, escape, sentence};
 use crate::prose::{enumerated, percent, printable};
 use crate::units::ratio;
@@ -178,6 +179,27 @@ pub fn page(book: &Book) -> String {
             }
             for Plate { file, figure } in plates {
                 out += &picture(figure, file);
+            }
+        }
+    }
+    if let Some(report) = book.material.profile {
+        out += "\n## Where time and pages go\n";
+        for (group, plates) in profile::Group::all(report).iter().zip(&book.profile) {
+            out += &format!("\n### {}\n\n", escape(group.title()));
+            for words in group.sentences() {
+                out += &format!("- {}\n", sentence(&words));
+            }
+            for Plate { file, figure } in plates {
+                out += &picture(figure, file);
+            }
+            out += "\n";
+            for (strategy, links) in group.links() {
+                let link = |link: &profile::Link| format!("[{}]({FOLDER}/{})", escape(&link.what), link.path);
+                let links: Vec<_> = links.iter().map(link).collect();
+                out += &format!("- Stacks of {}: {}\n", code(strategy), links.join(", "));
+            }
+            for (name, value) in group.facts() {
+                out += &format!("- {name}: {}\n", escape(&value));
             }
         }
     }

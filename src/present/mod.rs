@@ -23,6 +23,7 @@ pub mod landscape;
 pub mod markdown;
 pub mod palette;
 pub mod policies;
+pub mod profile;
 pub mod report;
 pub mod serving;
 pub mod table;

@@ -19,8 +19,8 @@ use super::figures::{self, Figure};
 use super::html;
 use super::markdown;
 use super::palette::Palette;
-use super::serving;
 use super::view::Group;
+use super::{profile, serving};
 
 /// Draws and writes everything into `dir`, and returns the files in the order in which they were written.
 ///
@@ -33,8 +33,10 @@ pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
     let Material { summary, rows, distributions, .. } = material;
     let cells = summary.cells.iter().chain(material.landscape.iter().flat_map(|l| &l.summary.cells));
     let served = material.serving.iter().flat_map(|report| &report.cells);
-    let names = cells.map(|cell| cell.strategy.as_str()).chain(served.map(|cell| cell.strategy.as_str()));
-    let palette = Palette::new(names);
+    let profiled = material.profile.iter().flat_map(|report| &report.cells);
+    let names = cells.map(|cell| &cell.strategy).chain(served.map(|cell| &cell.strategy));
+    let names = names.chain(profiled.map(|cell| &cell.strategy));
+    let palette = Palette::new(names.map(String::as_str));
     let mut files = Files { dir, written: Vec::new() };
     let mut chapters = Vec::new();
     for (group, slug) in with_slugs(Group::all(summary)) {
@@ -68,7 +70,14 @@ pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
         let plate = |figure: Figure| Ok(Plate { file: files.figure(&figure, &group.slug())?, figure });
         serving.push(plates.map(plate).collect::<Result<_>>()?);
     }
-    let book = Book { material, chapters, landscape: plates, determinism, serving };
+    let mut profiled = Vec::new();
+    for (slug, figures) in
+        material.profile.map(|report| profile::figures(report, &palette)).unwrap_or_default()
+    {
+        let plate = |figure: Figure| Ok(Plate { file: files.figure(&figure, &slug)?, figure });
+        profiled.push(figures.into_iter().map(plate).collect::<Result<_>>()?);
+    }
+    let book = Book { material, chapters, landscape: plates, determinism, serving, profile: profiled };
     files.put("report.md", markdown::page(&book).as_bytes())?;
     files.put("report.html", html::page(&book, &palette).as_bytes())?;
     Ok(files.written)

@@ -12,7 +12,7 @@ use super::estimate::{Costs, estimate};
 use super::folded::Folded;
 use super::image::{Images, Mapped};
 use super::names::Names;
-use super::report::{self, Profile, Samples};
+use super::report::{self, Basis, Profile, Samples};
 use super::sampling::{Forbidden, Sample, Sampled, Sampling};
 use super::symbols::Symbols;
 use super::turns::{Turns, passes};
@@ -26,7 +26,7 @@ use crate::launch::stage::Stage;
 use crate::prose::printable;
 use crate::protocol::schedule::Script;
 use crate::protocol::staging::{self, Staged};
-use crate::protocol::{Count, Planted, REFERENCE, Reference, Request, Spec, Timed, Verified};
+use crate::protocol::{Count, GuestStacks, Planted, REFERENCE, Reference, Request, Spec, Timed, Verified};
 use crate::workload::Workload;
 
 /// How cells are profiled.
@@ -69,8 +69,14 @@ pub struct Profiled {
 
 /// The stacks of a cell.
 pub struct Taken {
-    pub pid: u32,
     pub folded: Folded,
+    /// The samples that they were folded from; absent where wasmtime took the guest's alone, without their times.
+    pub sampled: Option<Of>,
+}
+
+/// Samples of a process, and what names their frames.
+pub struct Of {
+    pub pid: u32,
     pub samples: Vec<Sample>,
     pub symbols: Symbols,
 }
@@ -121,6 +127,7 @@ impl<'a> Bench<'a> {
             warm_bytes: verified.peak_rss,
             planted,
             code_map: Some(map.clone()),
+            guest_stacks: true,
             ..self.spec(strategy.name(), course.workload, &course.staged)
         };
         let stacks = match self.profile(course, spec, &map) {
@@ -178,8 +185,11 @@ impl<'a> Bench<'a> {
                 Ok((profile, Some(taken)))
             }
             Err(Forbidden(why)) => {
-                self.note(format!("shares are estimates: {why}"));
-                Ok((self.counted(&mut cell, passes)?, None))
+                self.note(format!(
+                    "shares are estimates, and flame graphs show the guest alone, as wasmtime sees it at functions and loops: {why}"
+                ));
+                let (profile, taken) = self.counted(&mut cell, passes)?;
+                Ok((profile, Some(taken)))
             }
         }
     }
@@ -221,11 +231,12 @@ impl<'a> Bench<'a> {
         self.short(execute_ns + reset_ns, turns.blocks);
         let taken = Samples { kernel, kernel_names, lost, overhead: turns.overhead(), ..Samples::default() };
         let profile = Profile::sampled(&folded, taken, turns.blocks, execute_ns, reset_ns);
-        Ok((profile, Taken { pid: cell.pid(), folded, samples, symbols }))
+        let sampled = Some(Of { pid: cell.pid(), samples, symbols });
+        Ok((profile, Taken { folded, sampled }))
     }
 
-    /// Counts what a child's blocks cause, and prices it.
-    fn counted(&self, cell: &mut Cell, passes: u32) -> Result<Profile> {
+    /// Counts what a child's blocks cause, and prices it; and has wasmtime look where the guest is.
+    fn counted(&self, cell: &mut Cell, passes: u32) -> Result<(Profile, Taken)> {
         let counts: Vec<Count> = cell.ask(&Request::Count { passes: 2 })?;
         let began = Instant::now();
         let mut all = Timed::default();
@@ -235,7 +246,21 @@ impl<'a> Bench<'a> {
             all.reset.extend(timed.reset);
         }
         let costs = Costs::here().context("what a fault costs here")?;
-        Ok(estimate(&all, &counts, costs))
+        let mut profile = estimate(&all, &counts, costs);
+        let mut folded = Folded::default();
+        let began = Instant::now();
+        while folded.samples() == 0 || began.elapsed() < self.setting.time / 2 && !self.stage.stopped() {
+            let hertz = self.setting.frequency;
+            let stacks: GuestStacks = cell.ask(&Request::GuestStacks { passes, hertz })?;
+            folded.add(&Folded::of_guest(&stacks));
+            if began.elapsed() >= self.setting.time {
+                break;
+            }
+        }
+        if let Basis::Counts { guest_samples, .. } = &mut profile.basis {
+            *guest_samples = folded.samples();
+        }
+        Ok((profile, Taken { folded, sampled: None }))
     }
 
     /// Says what is not seen of the kernel, and the remedy.

@@ -36,13 +36,13 @@ pub fn flame(folded: &Folded, title: &str) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When there are no stacks.
-pub fn difference(first: &Folded, second: &Folded, of: Of, title: &str) -> Result<Vec<u8>> {
+pub fn difference(first: &Folded, second: &Folded, of: Whose, title: &str) -> Result<Vec<u8>> {
     let mut options = options(title);
     let text = match of {
-        Of::Second => differences(first, second)?,
-        Of::First => differences(second, first)?,
+        Whose::Second => differences(first, second)?,
+        Whose::First => differences(second, first)?,
     };
-    options.negate_differentials = of == Of::First;
+    options.negate_differentials = of == Whose::First;
     options.subtitle = Some("red: a larger share than in the first; blue: a smaller one".into());
     let mut picture = Vec::new();
     flamegraph::from_lines(&mut options, text.lines(), &mut picture).context("a differential flame graph")?;
@@ -51,7 +51,7 @@ pub fn difference(first: &Folded, second: &Folded, of: Of, title: &str) -> Resul
 
 /// Whose stacks a picture of a difference shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum Whose {
     First,
     Second,
 }
@@ -174,8 +174,8 @@ mod tests {
         let drawn =
             |of| String::from_utf8(difference(&first, &second, of, "x").expect("stacks")).expect("text");
         let has = |of, frame: &str| drawn(of).contains(&format!("<title>{frame} ("));
-        assert!(has(Of::Second, "c") && !has(Of::Second, "b"), "{}", drawn(Of::Second));
-        assert!(has(Of::First, "b") && !has(Of::First, "c"), "{}", drawn(Of::First));
+        assert!(has(Whose::Second, "c") && !has(Whose::Second, "b"), "{}", drawn(Whose::Second));
+        assert!(has(Whose::First, "b") && !has(Whose::First, "c"), "{}", drawn(Whose::First));
     }
 
     #[test]

@@ -120,6 +120,7 @@ pub fn estimate(timed: &Timed, counts: &[Count], costs: Costs) -> Profile {
                 cost("byte restored", costs.byte_ns, bytes),
                 cost("system call of the reset", costs.call_ns, calls),
             ],
+            guest_samples: 0,
         },
         cycle: parts(&cycle),
         execute: parts(&execute),

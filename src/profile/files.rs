@@ -4,11 +4,17 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::bench::{Profiled, Taken};
+use super::bench::{Of, Profiled, Taken};
 use super::dirty::{Map, Theme};
-use super::draw::{self, Of, Timeline};
+use super::draw::{self, Timeline, Whose};
 use super::folded::Folded;
+use super::report::Report;
 use crate::files;
+use crate::present::book::Plate;
+use crate::present::figures::Figure;
+use crate::present::palette::Palette;
+use crate::present::view::slug;
+use crate::present::{html, profile};
 use crate::prose::printable;
 
 /// Writes them into a folder.
@@ -24,11 +30,25 @@ impl Files<'_> {
     /// # Errors
     /// When they cannot be written.
     pub fn draw(&self, map: &Map) -> Result<()> {
-        let name = plain(&map.workload);
+        let name = slug(&map.workload);
         for (theme, ending) in [(Theme::Light, "svg"), (Theme::Dark, "dark.svg")] {
             files::write(&self.folder.join(format!("dirty-map-{name}.{ending}")), map.svg(theme))?;
         }
         Ok(())
+    }
+
+    /// Writes `report.html`, a page of the whole profile.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn page(&self, report: &Report) -> Result<()> {
+        let palette = Palette::new(report.cells.iter().map(|cell| cell.strategy.as_str()));
+        let plate = |figure: Figure| Plate { file: figure.kind.into(), figure };
+        let plates: Vec<Vec<Plate>> = profile::figures(report, &palette)
+            .into_iter()
+            .map(|(_, figures)| figures.into_iter().map(plate).collect())
+            .collect();
+        files::write(&self.folder.join("report.html"), html::profile_page(report, &plates))
     }
 
     /// Writes the stacks of a cell and its pictures, and how they differ from those of the first cell of its workload that has
@@ -41,7 +61,7 @@ impl Files<'_> {
         let Some(profile) = &mut cell.profile else { return Ok(()) };
         let title = format!("{} on {}", printable(&cell.strategy), printable(&cell.workload));
         let name = file_name(&cell.workload, &cell.strategy);
-        let Taken { pid, folded, samples, symbols } = taken;
+        let Taken { folded, sampled } = taken;
         if folded.samples() == 0 {
             return Ok(());
         }
@@ -54,16 +74,18 @@ impl Files<'_> {
         };
         put(format!("folded/{name}.txt"), folded.text().as_bytes())?;
         put(format!("flame/{name}.svg"), &draw::flame(folded, &title)?)?;
-        let mut timeline = Timeline::new(&title, *pid, self.frequency);
-        timeline.add(samples, symbols);
-        let mut json = Vec::new();
-        timeline.write(&mut json)?;
-        put(format!("{name}.profile.json"), &json)?;
+        if let Some(Of { pid, samples, symbols }) = sampled {
+            let mut timeline = Timeline::new(&title, *pid, self.frequency);
+            timeline.add(samples, symbols);
+            let mut json = Vec::new();
+            timeline.write(&mut json)?;
+            put(format!("{name}.profile.json"), &json)?;
+        }
         match first {
             None => *first = Some((cell.strategy.clone(), std::mem::take(folded))),
             Some((strategy, first)) => {
                 for (of, from, to) in
-                    [(Of::Second, &*strategy, &cell.strategy), (Of::First, &cell.strategy, &*strategy)]
+                    [(Whose::Second, &*strategy, &cell.strategy), (Whose::First, &cell.strategy, &*strategy)]
                 {
                     let title = format!(
                         "{} on {}: {} against {}",
@@ -84,12 +106,7 @@ impl Files<'_> {
 
 /// What files of a cell are called.
 fn file_name(workload: &str, strategy: &str) -> String {
-    plain(&format!("{workload}.{strategy}"))
-}
-
-fn plain(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-    name.chars().map(plain).collect()
+    slug(&format!("{workload}.{strategy}"))
 }
 
 #[cfg(test)]
@@ -99,6 +116,6 @@ mod tests {
     #[test]
     fn names_of_files_are_names_of_files() {
         assert_eq!(file_name("indexer/lru", "fresh/relink"), "indexer-lru.fresh-relink");
-        assert_eq!(file_name("../a b", "x\u{1b}"), "..-a-b.x-");
+        assert_eq!(file_name("../a b", "x\u{1b}"), "a-b.x");
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::sampling::Sample;
 use super::symbols::{GUEST, Symbols};
 use crate::cell::anchors;
+use crate::protocol::GuestStacks;
 
 /// What a sample belongs to.
 #[derive(
@@ -65,6 +66,17 @@ impl Folded {
         folded
     }
 
+    /// Folds stacks of the guest alone, all of which are of a block that executes.
+    pub fn of_guest(stacks: &GuestStacks) -> Self {
+        let mut folded = Self::default();
+        for (stack, seen) in &stacks.0 {
+            let frames: Vec<String> = stack.split(';').map(|frame| format!("{frame}{GUEST}")).collect();
+            let line = format!("{};{}", Stage::Execute.name(), frames.join(";"));
+            *folded.stacks.entry(line).or_default() += seen;
+        }
+        folded
+    }
+
     /// Reads lines as [`Folded::text`] writes them; other lines are passed over.
     pub fn parse(text: &str) -> Self {
         let line = |line: &str| {
@@ -72,6 +84,14 @@ impl Folded {
             Some((stack.to_owned(), count.parse().ok()?))
         };
         Self { stacks: text.lines().filter_map(line).collect(), between: 0 }
+    }
+
+    /// Adds other stacks to these.
+    pub fn add(&mut self, other: &Self) {
+        for (stack, count) in &other.stacks {
+            *self.stacks.entry(stack.clone()).or_default() += count;
+        }
+        self.between += other.between;
     }
 
     /// Stacks with their stages and counts.
@@ -134,6 +154,15 @@ fn staged(frames: &[impl AsRef<str>], whole: bool) -> Option<(Stage, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stacks_of_the_guest_alone_are_of_blocks_that_execute() {
+        let seen = GuestStacks(vec![("run;wasm function 7".into(), 3), ("run".into(), 1)]);
+        let mut folded = Folded::of_guest(&seen);
+        assert_eq!(folded.text(), "execute;run_[j] 1\nexecute;run_[j];wasm function 7_[j] 3\n");
+        folded.add(&Folded::of_guest(&GuestStacks(vec![("run".into(), 2)])));
+        assert_eq!(folded.samples(), 6);
+    }
 
     #[test]
     fn a_stack_belongs_to_the_stage_whose_anchor_is_on_it() {

@@ -25,3 +25,6 @@ pub mod symbols;
 pub mod table;
 mod turns;
 pub mod unwind;
+
+/// The folder of a profile beside a run, which the run's report then shows.
+pub const FOLDER: &str = "profile";

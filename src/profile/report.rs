@@ -86,7 +86,12 @@ pub enum Basis {
     /// Stacks that were sampled.
     Samples(Samples),
     /// Counts of what blocks cause, times what one of it costs here: an estimate.
-    Counts { costs: Vec<UnitCost> },
+    Counts {
+        costs: Vec<UnitCost>,
+        /// How often wasmtime took the guest's stack, of which flame graphs are made; no share is.
+        #[serde(default, skip_serializing_if = "is_none")]
+        guest_samples: u64,
+    },
 }
 
 /// How it was sampled.
@@ -134,7 +139,28 @@ pub struct Part {
     pub interval: Option<(f64, f64)>,
 }
 
+fn is_none(samples: &u64) -> bool {
+    *samples == 0
+}
+
+impl Part {
+    /// The share, for people.
+    pub fn percent(&self) -> String {
+        format!("{}.{} %", self.thousandths / 10, self.thousandths % 10)
+    }
+}
+
 impl Profile {
+    /// A block's mean time, in nanoseconds.
+    pub fn cycle_ns(&self) -> f64 {
+        self.execute_ns + self.reset_ns
+    }
+
+    /// A share of the whole block.
+    pub fn part(&self, share: Share) -> Option<&Part> {
+        self.cycle.iter().find(|part| part.share == share)
+    }
+
     /// Divides mean times by stacks.
     pub fn sampled(folded: &Folded, samples: Samples, blocks: u64, execute_ns: f64, reset_ns: f64) -> Self {
         let part = |stage| {

@@ -22,7 +22,7 @@ use perf_event::{Builder, SampleFlag, Sampler};
 use super::unwind::{self, Registers, Stacks};
 
 /// Bytes of the stack that are copied with each sample. Frames of guests are small, and a host function's rarely have more.
-const STACK_BYTES: u32 = 16 << 10;
+const STACK_BYTES: u32 = 8 << 10;
 
 /// Bytes of the buffer of a thread where the kernel locks as many: half a second of samples at the default rate.
 const MANY_BYTES: usize = 16 << 20;

@@ -18,17 +18,19 @@ const NAMED: usize = 3;
 
 /// All cells, an empty line between them; and by what each differs from the first of its workload.
 pub fn tables(cells: &[Cell]) -> String {
-    let first =
-        |cell: &Cell| cells.iter().find(|first| first.workload == cell.workload && first.profile.is_some());
     let table = |cell| {
-        let differs = first(cell).filter(|first| first.strategy != cell.strategy);
-        table(cell) + &differs.and_then(|first| difference(first, cell)).unwrap_or_default()
+        let differs = difference(cells, cell).map(|text| indented(&printable(&text)));
+        table(cell) + &differs.unwrap_or_default()
     };
     cells.iter().map(table).collect::<Vec<_>>().join("\n")
 }
 
-/// In which shares most of the difference between two strategies is.
-fn difference(first: &Cell, cell: &Cell) -> Option<String> {
+/// In which shares most of the difference is between a strategy and the first that was profiled on its workload.
+pub fn difference(cells: &[Cell], cell: &Cell) -> Option<String> {
+    let first = cells.iter().find(|first| first.workload == cell.workload && first.profile.is_some())?;
+    if first.strategy == cell.strategy {
+        return None;
+    }
     let (before, after) = (first.profile.as_ref()?, cell.profile.as_ref()?);
     let mut parts: Vec<_> = before
         .cycle
@@ -41,8 +43,7 @@ fn difference(first: &Cell, cell: &Cell) -> Option<String> {
     let whole: f64 = parts.iter().map(|(ns, _)| ns).sum();
     let named: Vec<_> =
         parts.iter().take(NAMED).map(|(ns, share)| format!("{} {}", share.name(), by(*ns))).collect();
-    let text = format!("against {}: {} a block; {}.", first.strategy, by(whole), named.join(", "));
-    Some(indented(&printable(&text)))
+    Some(format!("against {}: {} a block; {}.", first.strategy, by(whole), named.join(", ")))
 }
 
 fn table(cell: &Cell) -> String {
@@ -83,11 +84,11 @@ fn shares(profile: &Profile) -> String {
             "  {:22} {:BAR$} {:>6} {:>5} {:>11} {:>7} {:>6}",
             part.share.name(),
             bar(part.thousandths, most),
-            percent(part.thousandths),
+            part.percent(),
             part.interval.map_or_else(String::new, |(low, high)| format!("{:.1}", (high - low) * 50.0)),
             micros(part.ns),
-            percent(execute.thousandths),
-            percent(reset.thousandths),
+            execute.percent(),
+            reset.percent(),
         );
         let _ = writeln!(out, "{}", row.trim_end());
     }
@@ -98,7 +99,7 @@ fn shares(profile: &Profile) -> String {
 }
 
 /// What shares are taken from.
-fn based(profile: &Profile) -> String {
+pub fn based(profile: &Profile) -> String {
     let blocks = units::several(usize::try_from(profile.blocks).unwrap_or(usize::MAX), "block");
     match &profile.basis {
         Basis::Samples(Samples { samples, overhead, .. }) => {
@@ -107,8 +108,12 @@ fn based(profile: &Profile) -> String {
             });
             format!("{samples} samples of {blocks}{overhead}")
         }
-        Basis::Counts { .. } => {
-            format!("an estimate, from counts of {blocks} and what one of each costs here")
+        Basis::Counts { guest_samples, .. } => {
+            let guest = match guest_samples {
+                0 => String::new(),
+                n => format!("; flame graphs have {n} stacks of the guest alone"),
+            };
+            format!("an estimate, from counts of {blocks} and what one of each costs here{guest}")
         }
     }
 }
@@ -144,10 +149,6 @@ fn bar(part: u32, most: u32) -> String {
         bar.push(EIGHTHS[eighths % 8]);
     }
     bar
-}
-
-fn percent(thousandths: u32) -> String {
-    format!("{}.{} %", thousandths / 10, thousandths % 10)
 }
 
 fn micros(ns: f64) -> String {

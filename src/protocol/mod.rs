@@ -80,6 +80,9 @@ pub struct Spec {
     /// Where to say at which addresses the module's functions are, for a profiler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_map: Option<PathBuf>,
+    /// Whether stacks of the guest will be asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guest_stacks: bool,
     /// `CLOCK_MONOTONIC` in nanoseconds when the parent started this child.
     pub started_ns: u64,
 }
@@ -106,6 +109,7 @@ impl Spec {
             warm_bytes: 0,
             script: None,
             code_map: None,
+            guest_stacks: false,
             started_ns: 0,
         }
     }
@@ -123,6 +127,8 @@ pub enum Request {
     Time { passes: u32 },
     /// Run whole traces and count what each block causes.
     Count { passes: u32 },
+    /// Run whole traces, and say where the guest was at so many moments of a second.
+    GuestStacks { passes: u32, hertz: u32 },
     /// Run whole traces, so many at most, and say which pages each block leaves dirty.
     Pages { traces: u32 },
     /// Run whole traces, for at least this long and at least so many blocks, while the parent samples memory.
@@ -179,6 +185,7 @@ pub enum Reply {
     Verified(Verified),
     Timed(Timed),
     Counted(Vec<Count>),
+    GuestStacks(GuestStacks),
     Pages(Pages),
     /// Blocks that were run.
     Ran(u64),
@@ -217,6 +224,7 @@ answers! {
     Verified: Verified;
     Timed: Timed;
     Vec<Count>: Counted;
+    GuestStacks: GuestStacks;
     Pages: Pages;
     u64: Ran;
     Followed: Followed;
@@ -267,6 +275,10 @@ pub struct Count {
     pub unit: Unit,
     pub samples: Vec<u64>,
 }
+
+/// Where the guest was seen: functions from the outermost to the innermost with a semicolon between, and how often.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct GuestStacks(pub Vec<(String, u64)>);
 
 /// What blocks took under a policy, and what became of them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]

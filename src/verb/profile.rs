@@ -108,7 +108,7 @@ pub fn run(args: &ProfileArgs) -> Result<ExitCode> {
     ensure!(!args.pages || !report.pages.is_empty(), "no workload has run");
     tell(args.output.json, &report, || words(&report, args.table))?;
     // What was found is told even where it cannot be written.
-    written.and(files::write_json(&folder.join("profile.json"), &report))?;
+    written.and(files::write_json(&folder.join("profile.json"), &report)).and(drawn.page(&report))?;
     if !args.output.quiet {
         eprint!("{}", where_they_are(&report, &folder));
     }
@@ -204,7 +204,11 @@ fn judged(cells: &[Cell]) -> bool {
 
 /// Where files are, and how they are opened.
 fn where_they_are(report: &Report, folder: &Path) -> String {
-    let mut text = format!("\nall figures are in {}\n", folder.join("profile.json").display());
+    let mut text = format!(
+        "\n{} shows all of it, and {} has the figures\n",
+        folder.join("report.html").display(),
+        folder.join("profile.json").display()
+    );
     if !report.pages.is_empty() {
         text += "dirty-map-NAME.svg shows the pages of a workload\n";
     }

@@ -15,7 +15,7 @@ use crate::policies::report as policies;
 use crate::present::book::{Facts, Material, Terrain};
 use crate::present::{landscape, report, serving as served, table, view::Group};
 use crate::prose::printable;
-use crate::{claims, determinism, serving, startup};
+use crate::{claims, determinism, profile, serving, startup};
 
 /// Draws a run again.
 ///
@@ -49,6 +49,7 @@ pub struct Files {
     claims: Vec<Checked>,
     policies: Vec<policies::Cell>,
     serving: Option<serving::report::Report>,
+    profile: Option<profile::report::Report>,
 }
 
 impl Files {
@@ -61,15 +62,12 @@ impl Files {
         let claims: Option<claims::report::Report> = beside(folder, "claims.json")?;
         let policies: Option<policies::Report> = beside(folder, "policies.json")?;
         let served: Option<serving::report::Report> = beside(&folder.join(serving::FOLDER), "serving.json")?;
-        if let Some(other) =
-            served.as_ref().map(|report| report.schema).filter(|schema| *schema != serving::SCHEMA)
-        {
-            bail!(
-                "{}: schema {other}, and this program reads {}: draw it with the program that wrote it",
-                folder.join(serving::FOLDER).join("serving.json").display(),
-                serving::SCHEMA
-            );
-        }
+        let served_schema = served.as_ref().map(|report| report.schema);
+        spoken(&folder.join(serving::FOLDER).join("serving.json"), served_schema, serving::SCHEMA)?;
+        let profiled: Option<profile::report::Report> =
+            beside(&folder.join(profile::FOLDER), "profile.json")?;
+        let profiled_schema = profiled.as_ref().map(|report| report.schema);
+        spoken(&folder.join(profile::FOLDER).join("profile.json"), profiled_schema, profile::report::SCHEMA)?;
         let landscape = folder.join("landscape");
         Ok(Self {
             saved: Saved::read(folder)?,
@@ -79,6 +77,7 @@ impl Files {
             claims: claims.map(|report| report.claims).unwrap_or_default(),
             policies: policies.map(|report| report.cells).unwrap_or_default(),
             serving: served,
+            profile: profiled,
         })
     }
 
@@ -133,6 +132,7 @@ impl Files {
             claims: &self.claims,
             policies: &self.policies,
             serving: self.serving.as_ref(),
+            profile: self.profile.as_ref(),
         };
         let mut written = report::write(folder, material)
             .with_context(|| format!("cannot draw the report in {}", folder.display()))?;
@@ -197,4 +197,15 @@ fn beside<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>> {
     }
     let malformed = || format!("{} is malformed: write it again, or remove it", path.display());
     serde_json::from_slice(&files::read(&path)?).with_context(malformed).map(Some)
+}
+
+/// Whether this program reads such a file, if there is one.
+fn spoken(path: &Path, schema: Option<u32>, own: u32) -> Result<()> {
+    match schema.filter(|schema| *schema != own) {
+        None => Ok(()),
+        Some(other) => bail!(
+            "{}: schema {other}, and this program reads {own}: draw it with the program that wrote it",
+            path.display()
+        ),
+    }
 }

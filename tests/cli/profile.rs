@@ -88,6 +88,8 @@ fn a_profile_has_stacks_through_guest_host_and_kernel() {
     if !sampled {
         return;
     }
+    let page = fs::read_to_string(profile.path("report.html")).expect("a page");
+    assert!(page.contains("where a block&apos;s time goes") || page.contains("where a block's time goes"));
     let (first, second) = ("indexer-lru.fresh-relink", "indexer-lru.adaptive-hot-cold");
     for cell in [first, second] {
         let stacks = profile.stacks(cell);
@@ -116,7 +118,9 @@ fn a_profile_has_stacks_through_guest_host_and_kernel() {
         assert!(of_kernel || !kernel, "{cell}: no frame of the kernel");
         let unplaced: u64 = stacks.iter().filter(|(stack, _)| stack[0] == "unplaced").map(|(_, n)| n).sum();
         assert!(unplaced * 10 < total, "{cell}: {unplaced} of {total} stacks were cut off");
-        let picture = fs::read_to_string(profile.path(&format!("flame/{cell}.svg"))).expect("a flame graph");
+        let flame = format!("flame/{cell}.svg");
+        let picture = fs::read_to_string(profile.path(&flame)).expect("a flame graph");
+        assert!(page.contains(&format!("href=\"{flame}\"")), "{flame} is not linked");
         assert!(picture.contains("<svg") && picture.contains("execute"), "{cell}");
         let timeline = read(&profile.path(&format!("{cell}.profile.json")));
         assert!(timeline["threads"][0]["samples"]["length"].as_u64() > Some(0), "{cell}");
@@ -165,7 +169,16 @@ fn without_samples_shares_are_estimates_that_come_to_all() {
         parts.iter().find(|part| part["share"] == share).expect("all are there")["ns"].as_f64()
     };
     assert!(part("copying") > Some(0.0), "a full copy copies");
-    assert!(!profile.path("flame").exists(), "there is nothing to draw");
+    // Where the guest was, wasmtime can tell.
+    let stacks = profile.stacks("indexer-lru.copy-full");
+    let total: u64 = stacks.iter().map(|(_, count)| count).sum();
+    assert_eq!(Some(total), basis["guest_samples"].as_u64());
+    let is_of_guest = |(stack, _): &(Vec<String>, u64)| {
+        stack[0] == "execute" && stack.len() > 1 && stack[1..].iter().all(|frame| frame.ends_with("_[j]"))
+    };
+    assert!(total > 20 && stacks.iter().all(is_of_guest), "{stacks:?}");
+    assert!(profile.path("flame/indexer-lru.copy-full.svg").is_file());
+    assert!(!profile.path("indexer-lru.copy-full.profile.json").exists(), "nobody knows when these were");
 }
 
 #[test]

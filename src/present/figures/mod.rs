@@ -22,6 +22,8 @@ mod rss;
 mod series;
 pub mod serving;
 mod settling;
+pub mod shares;
+mod stacked;
 mod startup;
 pub(crate) mod text;
 

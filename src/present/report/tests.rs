@@ -30,6 +30,7 @@ fn material<'a>(facts: &'a Facts, summary: &'a Summary) -> Material<'a> {
         claims: &[],
         policies: &[],
         serving: None,
+        profile: None,
     }
 }
 
@@ -227,7 +228,7 @@ fn soundness_counts_per_strategy() {
 #[test]
 fn what_the_folder_does_not_hold_has_no_section() {
     let (_, _, html) = written(&fixture::facts(), &fixture::small());
-    for id in ["landscape", "places", "startup", "determinism", "policies", "claims"] {
+    for id in ["landscape", "places", "startup", "determinism", "profile", "policies", "claims"] {
         assert!(!html.contains(&format!("id=\"{id}\"")), "{id}");
         assert!(!html.contains(&format!("href=\"#{id}\"")), "{id}");
     }
@@ -253,6 +254,7 @@ fn a_landscape_is_told_by_its_own_figures() {
         claims: &[claim],
         policies: &[policy],
         serving: None,
+        profile: None,
         ..material(&fixture::facts(), &summary)
     });
     insta::assert_snapshot!(names.join("\n"));
@@ -317,6 +319,31 @@ fn a_landscape_beside_the_run_stands_behind_its_workloads() {
     assert!(at("answer") < at("indexer-tiny-block") && at("indexer-tiny-block") < at("landscape"));
     assert!(!html.contains("id=\"places\"") && html.contains("resetbench run --suite landscape"));
     assert!(markdown.contains("Measured by `resetbench run --suite landscape`."));
+}
+
+#[test]
+fn a_profile_beside_the_run_has_a_section_with_its_pictures_and_links() {
+    let (facts, summary, profile) = (fixture::facts(), fixture::small(), fixture::profile());
+    let (names, markdown, html) =
+        written_of(Material { profile: Some(&profile), ..material(&facts, &summary) });
+    for name in ["shares-indexer-lru.svg", "dirty-map-indexer-lru.png", "dirty-map-stress-touch.svg"] {
+        assert!(names.iter().any(|written| written == name), "{name}: {names:?}");
+    }
+    assert!(html.contains("id=\"profile\"") && html.contains("href=\"#profile\""));
+    for text in [&markdown, &html] {
+        for link in [
+            "profile/flame/lru.fresh-relink.svg",
+            "profile/flame/diff-lru.a-b.svg",
+            "profile/lru.profile.json",
+        ] {
+            assert!(text.contains(link), "{link}");
+        }
+        for other in ["javascript:", "up.svg", "/etc/x"] {
+            assert!(!text.contains(other), "{other}");
+        }
+    }
+    assert!(html.contains("dirty pages") && markdown.contains("- dirty pages: "));
+    assert!(!without_drawings(&html).contains("<lru>"));
 }
 
 #[test]

@@ -24,14 +24,14 @@ fn mib(value: f64) -> String {
 }
 
 impl Fingerprint {
-    /// The fingerprint in a few lines.
-    pub fn text(&self) -> String {
+    /// The fingerprint as names and values.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
         let shape = match self.shape() {
             Shape::Contiguous => "mostly contiguous",
             Shape::EverySecond => "about every second page",
             Shape::Random => "scattered",
         };
-        let rows = [
+        vec![
             ("dirty pages", format!("{}, of a footprint of {}", count(self.dirty), count(self.footprint))),
             ("fragmentation", format!("{} runs per page: {shape}", count(self.fragmentation))),
             ("faults", format!("{} per page where none is there", count(self.faults))),
@@ -45,15 +45,18 @@ impl Fingerprint {
                     mib(self.growth_mib)
                 ),
             ),
-        ];
-        lines("fingerprint", &rows)
+        ]
     }
 }
 
 impl Entry {
-    /// Fingerprint, neighbours and prediction.
+    /// Fingerprint, neighbours and prediction, for a terminal.
     pub fn text(&self) -> String {
-        let mut text = self.fingerprint.text();
+        lines("fingerprint", &self.fingerprint.rows()) + &lines("prediction", &self.rows())
+    }
+
+    /// Neighbours and prediction as names and values.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = vec![("execute", format!("{} per block by itself", ns(self.execute_ns)))];
         if let Some(alike) = &self.resembles {
             rows.push(("resembles", format!("{}, {} away", alike.workload, count(alike.distance))));
@@ -80,8 +83,7 @@ impl Entry {
                 share(held.error)
             )));
         }
-        text.push_str(&lines("prediction", &rows));
-        text
+        rows
     }
 }
 

@@ -1,0 +1,191 @@
+//! A profile as pages show it: per workload its map of pages, its fingerprint, the shares of its strategies, and links to the
+//! files of stacks.
+
+use reset_strategies::{Strategy, registry};
+
+use super::figures::{Figure, shares};
+use super::palette::Palette;
+use super::view::slug;
+use crate::profile::fingerprint::report::Entry;
+use crate::profile::report::{Basis, Cell, Profile, Report};
+use crate::profile::table::{based, difference};
+
+/// What is known of one workload.
+pub struct Group<'a> {
+    report: &'a Report,
+    workload: &'a str,
+    entry: Option<&'a Entry>,
+    /// Contenders, then controls, each as they were asked for.
+    cells: Vec<&'a Cell>,
+}
+
+/// A file of stacks beside the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// From the folder of the profile.
+    pub path: String,
+    /// What is in it.
+    pub what: String,
+}
+
+/// Strategies that were profiled, with their figures.
+pub type Profiles<'a> = Vec<(&'a Cell, &'a Profile)>;
+
+/// Figures of each workload, with its part of the names of files.
+pub fn figures(report: &Report, palette: &Palette) -> Vec<(String, Vec<Figure>)> {
+    let named = shares::named(report);
+    let of = |group: &Group| {
+        let map = group.entry.map(|entry| entry.map.figure());
+        let figures = [shares::figure(group, &named, palette), map].into_iter().flatten().collect();
+        (group.slug(), figures)
+    };
+    Group::all(report).iter().map(of).collect()
+}
+
+impl<'a> Group<'a> {
+    /// All workloads, as they were profiled.
+    pub fn all(report: &'a Report) -> Vec<Self> {
+        let entries = report.pages.iter().map(|entry| entry.map.workload.as_str());
+        let mut names: Vec<&str> = Vec::new();
+        for name in entries.chain(report.cells.iter().map(|cell| cell.workload.as_str())) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let group = |workload| {
+            let mut cells: Vec<&Cell> =
+                report.cells.iter().filter(|cell| cell.workload == workload).collect();
+            cells.sort_by_key(|cell| is_control(cell));
+            let entry = report.pages.iter().find(|entry| entry.map.workload == workload);
+            Self { report, workload, entry, cells }
+        };
+        names.into_iter().map(group).collect()
+    }
+
+    /// The workload.
+    pub fn title(&self) -> &'a str {
+        self.workload
+    }
+
+    /// Its part of the names of files.
+    pub fn slug(&self) -> String {
+        slug(self.workload)
+    }
+
+    /// Its pages.
+    pub fn entry(&self) -> Option<&'a Entry> {
+        self.entry
+    }
+
+    /// Strategies that have a profile, controls last.
+    pub fn profiles(&self) -> Profiles<'a> {
+        self.cells.iter().filter_map(|cell| Some((*cell, cell.profile.as_ref()?))).collect()
+    }
+
+    /// How many of these are controls.
+    pub fn controls(&self) -> usize {
+        self.profiles().iter().filter(|(cell, _)| is_control(cell)).count()
+    }
+
+    /// What a figure must not hide: who has no profile, and whose is no result, or none of samples.
+    pub fn caveats(&self) -> Vec<String> {
+        let of = |cell: &&Cell| {
+            let name = &cell.strategy;
+            let planted =
+                cell.planted.map(|_| format!("{name} was made worse on purpose: this is no result."));
+            let reason = cell.reason.as_ref().map(|reason| format!("{name} has no profile: {reason}."));
+            let is_estimate =
+                cell.profile.as_ref().is_some_and(|profile| matches!(profile.basis, Basis::Counts { .. }));
+            let estimate = is_estimate.then(|| format!("{name}: not sampled, but estimated from counts."));
+            [planted, reason, estimate].into_iter().flatten().collect::<Vec<_>>()
+        };
+        self.cells.iter().flat_map(of).collect()
+    }
+
+    /// What each strategy's shares rest on, and by what it differs from the first; with backticks around names.
+    pub fn sentences(&self) -> Vec<String> {
+        let of = |(cell, profile): (&Cell, &Profile)| {
+            let differs = difference(&self.report.cells, cell).map(|text| format!(" {text}"));
+            format!("`{}`: {}.{}", cell.strategy, based(profile), differs.unwrap_or_default())
+        };
+        self.profiles().into_iter().map(of).collect()
+    }
+
+    /// Fingerprint and prediction, as names and values.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        self.entry.map(|entry| [entry.fingerprint.rows(), entry.rows()].concat()).unwrap_or_default()
+    }
+
+    /// Files of stacks, by strategy.
+    pub fn links(&self) -> Vec<(&'a str, Vec<Link>)> {
+        let links = |(cell, profile): (&'a Cell, &Profile)| {
+            let links = profile.files.iter().filter_map(|path| Link::to(path)).collect();
+            (cell.strategy.as_str(), links)
+        };
+        let all = self.profiles().into_iter().map(links);
+        all.filter(|(_, links): &(_, Vec<Link>)| !links.is_empty()).collect()
+    }
+}
+
+fn is_control(cell: &Cell) -> bool {
+    registry::find(&cell.strategy).is_some_and(Strategy::is_control)
+}
+
+impl Link {
+    /// A file that `profile` writes; nothing else, since a page may be made of somebody else's files.
+    fn to(path: &str) -> Option<Self> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+        if !path.chars().all(plain) || path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            return None;
+        }
+        let what = match path.split_once('/') {
+            Some(("flame", name)) => match name.strip_prefix("diff-") {
+                Some(pair) => format!("difference {}", pair.trim_end_matches(".svg")),
+                None => "flame graph".into(),
+            },
+            Some(("folded", _)) => "folded stacks".into(),
+            None if path.ends_with(".profile.json") => "for profiler.firefox.com".into(),
+            _ => return None,
+        };
+        Some(Self { path: path.into(), what })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::fixture;
+
+    #[test]
+    fn a_workload_has_its_strategies_with_controls_last_and_says_who_has_no_profile() {
+        let report = fixture::profile();
+        let groups = Group::all(&report);
+        assert_eq!(groups.iter().map(Group::title).collect::<Vec<_>>(), ["indexer/<lru>", "stress/touch"]);
+        let names: Vec<_> = groups[0].profiles().iter().map(|(cell, _)| cell.strategy.clone()).collect();
+        assert_eq!(names, ["fresh/relink", "adaptive/hot-cold", "control/oracle"]);
+        assert_eq!((groups[0].controls(), groups[1].controls()), (1, 0));
+        assert_eq!(groups[0].caveats(), ["remap/madvise has no profile: the <child> ended."]);
+        assert!(groups[0].sentences()[0].starts_with("`fresh/relink`: 1000 samples of 4242 blocks"));
+        assert!(groups[1].profiles().is_empty() && !groups[1].facts().is_empty());
+    }
+
+    #[test]
+    fn links_lead_to_files_of_the_profile_alone() {
+        let report = fixture::profile();
+        let links = Group::all(&report)[0].links();
+        let told: Vec<_> = links
+            .iter()
+            .flat_map(|(strategy, links)| links.iter().map(move |link| (*strategy, &*link.path, &*link.what)))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("fresh/relink", "flame/lru.fresh-relink.svg", "flame graph"),
+                ("fresh/relink", "folded/lru.txt", "folded stacks"),
+                ("adaptive/hot-cold", "flame/lru.svg", "flame graph"),
+                ("adaptive/hot-cold", "flame/diff-lru.a-b.svg", "difference lru.a-b"),
+                ("adaptive/hot-cold", "lru.profile.json", "for profiler.firefox.com"),
+            ]
+        );
+    }
+}
