@@ -22,16 +22,19 @@ use perf_event::{Builder, SampleFlag, Sampler};
 use super::unwind::{self, Registers, Stacks};
 
 /// Bytes of the stack that are copied with each sample. Frames of guests are small, and a host function's rarely have more.
-const STACK_BYTES: u32 = 8 << 10;
+const STACK_BYTES: u32 = 16 << 10;
 
-/// Bytes of the buffer of a thread where the kernel locks as many: half a second of samples at the default rate.
+/// Bytes of the buffer of a thread where the kernel locks as many: a second of samples at the default rate.
 const MANY_BYTES: usize = 16 << 20;
 
 /// What an unprivileged user may lock by default (`kernel.perf_event_mlock_kb`), and less where there are several threads.
 const FEW_BYTES: [usize; 2] = [512 << 10, 128 << 10];
 
-/// How often buffers are emptied: several times before the smaller ones are full, at the default rate.
-const EMPTIED_EVERY: Duration = Duration::from_millis(2);
+/// What a sample takes in the buffer, about: the stack, and kilobytes for the rest.
+const SAMPLE_BYTES: usize = STACK_BYTES as usize + (1 << 10);
+
+/// What is shorter would keep the thread awake that empties buffers.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Addresses from here on are no addresses but say whose the following ones are (`PERF_CONTEXT_MAX`).
 const CONTEXT: u64 = u64::MAX - 4095 + 1;
@@ -105,27 +108,33 @@ impl Sampling {
             Err(error) => return Err(refused(error)),
         };
         let mut threads = Vec::new();
+        let mut least = MANY_BYTES;
         for id in ids {
-            threads.push(Thread { id, sampler: open(id, frequency, kernel).map_err(refused)? });
+            let (sampler, bytes) = open(id, frequency, kernel).map_err(refused)?;
+            least = least.min(bytes);
+            threads.push(Thread { id, sampler });
         }
+        let every = emptied_every(least, frequency);
         let state = Mutex::new(State { threads, stacks, sampled: Sampled::default() });
         let shared = Arc::new(Shared { state, over: AtomicBool::new(false) });
         let emptied = shared.clone();
         let emptying = thread::Builder::new().name("samples".into()).spawn(move || {
             while !emptied.over.load(Ordering::Relaxed) {
                 emptied.with(State::empty);
-                thread::sleep(EMPTIED_EVERY);
+                thread::park_timeout(every);
             }
         });
         Ok(Self { shared, emptying: Some(emptying.map_err(refused)?), kernel })
     }
 
-    /// Begins to sample, or pauses.
+    /// Begins to sample, or pauses, while the child waits. That is the time to unwind what there is: done while the child runs,
+    /// it takes caches from it, and on some machines the half of a core.
     ///
     /// # Errors
     /// The system's error.
     pub fn switch(&self, on: bool) -> io::Result<()> {
         self.shared.with(|state| {
+            state.empty();
             state.threads.iter_mut().try_for_each(|thread| match on {
                 true => thread.sampler.enable(),
                 false => thread.sampler.disable(),
@@ -147,6 +156,7 @@ impl Sampling {
     fn end(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
         if let Some(emptying) = self.emptying.take() {
+            emptying.thread().unpark();
             // It panics only where this thread would, too.
             let _ended = emptying.join();
         }
@@ -211,8 +221,14 @@ fn threads(pid: u32) -> io::Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// Opens the clock of a thread, paused.
-fn open(thread: u32, frequency: u32, kernel: bool) -> io::Result<Sampler> {
+/// How often buffers have to be emptied: when half of the smallest may be full.
+fn emptied_every(bytes: usize, frequency: u32) -> Duration {
+    let samples = (bytes / SAMPLE_BYTES / 2).max(1);
+    (Duration::from_secs(1) * samples as u32 / frequency.max(1)).max(SHORTEST)
+}
+
+/// Opens the clock of a thread, paused; and says how many bytes its buffer has.
+fn open(thread: u32, frequency: u32, kernel: bool) -> io::Result<(Sampler, usize)> {
     let mut flags = SampleFlag::TID | SampleFlag::TIME | SampleFlag::REGS_USER | SampleFlag::STACK_USER;
     if kernel {
         flags |= SampleFlag::CALLCHAIN;
@@ -229,6 +245,7 @@ fn open(thread: u32, frequency: u32, kernel: bool) -> io::Result<Sampler> {
             .exclude_callchain_user(true)
             .build()?
             .sampled(bytes)
+            .map(|sampler| (sampler, bytes))
     };
     let too_much = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM));
     let fewer = |error, bytes| if too_much(&error) { open(bytes) } else { Err(error) };
@@ -264,6 +281,13 @@ fn refusal(error: &io::Error, paranoid: Option<i64>, frequency: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buffers_are_emptied_before_they_are_full() {
+        assert_eq!(emptied_every(MANY_BYTES, 997), Duration::from_secs(1) * 481 / 997);
+        assert_eq!(emptied_every(FEW_BYTES[1], 997), Duration::from_secs(1) * 3 / 997);
+        assert_eq!(emptied_every(1, 20_000), SHORTEST);
+    }
 
     #[test]
     fn who_forbids_samples_is_named_with_the_remedy() {

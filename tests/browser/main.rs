@@ -34,11 +34,17 @@ fn the_report_works_in_a_browser() {
         no_sideways_scroll(&mut browser, width);
         sorting_works(&mut browser);
         filters_work(&mut browser);
-        figures_have_words(&mut browser);
+        figures_have_words(&mut browser, 20);
+        let profile = folder.path().join("profile/report.html").canonicalize().unwrap();
+        let shown = browser.open(&profile, width);
+        assert!(shown.complaints.is_empty(), "the profile at {width} px: {:?}", shown.complaints);
+        assert_eq!(shown.requests, [format!("file://{}", profile.display())], "at {width} px");
+        no_sideways_scroll(&mut browser, width);
+        figures_have_words(&mut browser, 2);
     }
 }
 
-/// The report of the committed run, drawn from its rows.
+/// The report of the committed run, drawn from its rows, with a profile beside it.
 fn report(folder: &Path) -> PathBuf {
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
     let mut runs: Vec<PathBuf> = fs::read_dir(&results)
@@ -49,6 +55,10 @@ fn report(folder: &Path) -> PathBuf {
     runs.sort();
     let run = runs.pop().expect("a committed run");
     copy_data(&run, folder);
+    let both = ["-w", "indexer/lru", "-s", "fresh/relink", "-s", "adaptive/hot-cold", "--seconds", "0.5"];
+    let profile = ["profile", "--quiet", "--out"];
+    let mut command = Command::cargo_bin("resetbench").unwrap();
+    command.args(profile).arg(folder.join("profile")).args(both).assert().success();
     Command::cargo_bin("resetbench").unwrap().arg("report").arg(folder).assert().success();
     folder.join("report.html").canonicalize().unwrap()
 }
@@ -142,7 +152,8 @@ fn filters_work(browser: &mut Browser) {
     assert_eq!(result, expected);
 }
 
-fn figures_have_words(browser: &mut Browser) {
+/// So many figures at least.
+fn figures_have_words(browser: &mut Browser, least: usize) {
     let result = browser.evaluate(
         "[...document.querySelectorAll('figure')].map(figure => [
             figure.querySelector('svg').getAttribute('aria-label').length > 10,
@@ -151,5 +162,5 @@ fn figures_have_words(browser: &mut Browser) {
         ].every(Boolean))",
     );
     let figures = result.as_array().unwrap();
-    assert!(figures.len() >= 20 && figures.iter().all(|complete| *complete == json!(true)), "{result}");
+    assert!(figures.len() >= least && figures.iter().all(|complete| *complete == json!(true)), "{result}");
 }
