@@ -105,7 +105,8 @@ impl<'a> Group<'a> {
     /// What each strategy's shares rest on, and by what it differs from the first; with backticks around names.
     pub fn sentences(&self) -> Vec<String> {
         let of = |(cell, profile): (&Cell, &Profile)| {
-            let differs = difference(&self.report.cells, cell).map(|text| format!(" {text}"));
+            let differs =
+                difference(&self.report.cells, cell).map(|text| text.replacen("against", " Against", 1));
             format!("`{}`: {}.{}", cell.strategy, based(profile), differs.unwrap_or_default())
         };
         self.profiles().into_iter().map(of).collect()
@@ -118,11 +119,14 @@ impl<'a> Group<'a> {
 
     /// Files of stacks, by strategy.
     pub fn links(&self) -> Vec<(&'a str, Vec<Link>)> {
+        let profiles = self.profiles();
+        let first = self.report.cells.iter().find(|cell| profiles.iter().any(|(known, _)| known == cell));
+        let first = first.map_or("", |cell| cell.strategy.as_str());
         let links = |(cell, profile): (&'a Cell, &Profile)| {
-            let links = profile.files.iter().filter_map(|path| Link::to(path)).collect();
-            (cell.strategy.as_str(), links)
+            let links = profile.files.iter().filter_map(|path| Link::to(path, &cell.strategy, first));
+            (cell.strategy.as_str(), links.collect())
         };
-        let all = self.profiles().into_iter().map(links);
+        let all = profiles.iter().copied().map(links);
         all.filter(|(_, links): &(_, Vec<Link>)| !links.is_empty()).collect()
     }
 }
@@ -132,17 +136,19 @@ fn is_control(cell: &Cell) -> bool {
 }
 
 impl Link {
-    /// A file that `profile` writes; nothing else, since a page may be made of somebody else's files.
-    fn to(path: &str) -> Option<Self> {
+    /// A file that `profile` writes of a strategy, which is compared with the first; nothing else, since a page may be made of
+    /// somebody else's files.
+    fn to(path: &str, strategy: &str, first: &str) -> Option<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
         if !path.chars().all(plain) || path.starts_with('/') || path.split('/').any(|part| part == "..") {
             return None;
         }
         let what = match path.split_once('/') {
-            Some(("flame", name)) => match name.strip_prefix("diff-") {
-                Some(pair) => format!("difference {}", pair.trim_end_matches(".svg")),
-                None => "flame graph".into(),
-            },
+            Some(("flame", name)) if !name.starts_with("diff-") => "flame graph".into(),
+            Some(("flame", name)) if name.ends_with(&format!("-{}.svg", slug(strategy))) => {
+                format!("coloured by what differs from {first}")
+            }
+            Some(("flame", _)) => format!("{first} coloured so"),
             Some(("folded", _)) => "folded stacks".into(),
             None if path.ends_with(".profile.json") => "for profiler.firefox.com".into(),
             _ => return None,
@@ -183,7 +189,16 @@ mod tests {
                 ("fresh/relink", "flame/lru.fresh-relink.svg", "flame graph"),
                 ("fresh/relink", "folded/lru.txt", "folded stacks"),
                 ("adaptive/hot-cold", "flame/lru.svg", "flame graph"),
-                ("adaptive/hot-cold", "flame/diff-lru.a-b.svg", "difference lru.a-b"),
+                (
+                    "adaptive/hot-cold",
+                    "flame/diff-lru.fresh-relink-adaptive-hot-cold.svg",
+                    "coloured by what differs from fresh/relink"
+                ),
+                (
+                    "adaptive/hot-cold",
+                    "flame/diff-lru.adaptive-hot-cold-fresh-relink.svg",
+                    "fresh/relink coloured so"
+                ),
                 ("adaptive/hot-cold", "lru.profile.json", "for profiler.firefox.com"),
             ]
         );

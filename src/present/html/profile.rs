@@ -31,8 +31,8 @@ pub fn page(report: &Report, plates: &[Vec<Plate>]) -> String {
         header {
             h1 { (title) }
             p.meta {
-                "Profiled by " code { (text(&report.command)) } ", resetbench " (text(version)) ", wasmtime " (text(wasmtime))
-                ". " (text(&host.sentence())) ". " (text(&machine.sentence())) "."
+                "Profiled by " code { (text(&report.command)) } " with resetbench " (text(version)) " and wasmtime "
+                (text(wasmtime)) ", " (text(&host.sentence())) ". On " (text(&machine.sentence())) "."
             }
         }
     };

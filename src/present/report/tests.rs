@@ -333,7 +333,7 @@ fn a_profile_beside_the_run_has_a_section_with_its_pictures_and_links() {
     for text in [&markdown, &html] {
         for link in [
             "profile/flame/lru.fresh-relink.svg",
-            "profile/flame/diff-lru.a-b.svg",
+            "profile/flame/diff-lru.fresh-relink-adaptive-hot-cold.svg",
             "profile/lru.profile.json",
         ] {
             assert!(text.contains(link), "{link}");
