@@ -9,14 +9,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
-use anyhow::Result;
 use wasmtime::{FrameInfo, StoreContextMut, UpdateDeadline, WasmBacktrace};
 
-use super::session::Cell;
 use crate::protocol::GuestStacks;
 use crate::workload::host::BlockState;
 
@@ -40,33 +35,14 @@ pub(super) fn see(store: StoreContextMut<'_, BlockState>) -> wasmtime::Result<Up
     }))
 }
 
-/// Runs whole traces, and takes so many stacks in a second.
-///
-/// # Errors
-/// When a reset fails or a block times out.
-pub(super) fn sample(cell: &mut Cell, passes: u32, hertz: u32) -> Result<GuestStacks> {
-    let over = AtomicBool::new(false);
-    let engine = cell.ground().module.engine().clone();
-    let tick = Duration::from_secs(1) / hertz.max(1);
+/// Has this thread's guest be seen from now on.
+pub(super) fn begin() {
     SEEN.set(Some(BTreeMap::new()));
-    let ran = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                thread::sleep(tick);
-                engine.increment_epoch();
-            }
-        });
-        let ran = cell.each_block(passes, |cell, block| {
-            cell.session.store_mut()?.set_epoch_deadline(1);
-            let outcome = cell.call();
-            cell.reset()?;
-            cell.check(block, outcome)
-        });
-        over.store(true, Ordering::Relaxed);
-        ran
-    });
-    let seen = SEEN.take().unwrap_or_default();
-    ran.map(|()| GuestStacks(seen.into_iter().collect()))
+}
+
+/// No longer; where it was seen.
+pub(super) fn end() -> GuestStacks {
+    GuestStacks(SEEN.take().unwrap_or_default().into_iter().collect())
 }
 
 /// The function of a frame, as a [code map](super::code_map) calls it; without what divides stacks.

@@ -17,6 +17,7 @@ mod crowd;
 mod follow;
 mod forked;
 pub mod ground;
+mod guest_samples;
 mod guest_stacks;
 mod huge;
 mod lending;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::session::Cell;
-use super::{compare, counters, crowd, follow, guest_stacks, pages, twins};
+use super::{compare, counters, crowd, follow, guest_samples, pages, twins};
 use crate::protocol::{Reply, Request};
 
 /// Does what is asked.
@@ -27,7 +27,7 @@ pub(super) fn handle(cell: &mut Cell, request: &Request) -> Result<Reply> {
         Request::Time { passes } => Reply::Timed(cell.time(passes)?),
         Request::Count { passes } => Reply::Counted(counters::count(cell, passes)?),
         Request::GuestStacks { passes, hertz } => {
-            Reply::GuestStacks(guest_stacks::sample(cell, passes, hertz)?)
+            Reply::GuestStacks(guest_samples::sample(cell, passes, hertz)?)
         }
         Request::Pages { traces } => Reply::Pages(pages::pages(cell, traces)?),
         Request::Run { millis, blocks } => {

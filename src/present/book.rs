@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::appendix::{Appendix, Topic};
 use super::figures::Figure;
 use super::view::{Group, plain};
 use crate::analyse::counterpart::split;
@@ -14,7 +15,7 @@ use crate::launch::plan::is_again;
 use crate::measure::row::Row;
 use crate::policies::report as policies;
 use crate::prose::printable;
-use crate::{profile, serving, startup};
+use crate::{serving, startup};
 
 /// What a run says of itself, taken from `run.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,8 +63,8 @@ pub struct Material<'a> {
     pub policies: &'a [policies::Cell],
     /// Of `serving/serving.json`.
     pub serving: Option<&'a serving::report::Report>,
-    /// Of `profile/profile.json`.
-    pub profile: Option<&'a profile::report::Report>,
+    /// What has a section to add.
+    pub appendix: Option<&'a dyn Appendix>,
 }
 
 /// A landscape, and the cells that it is made of.
@@ -92,8 +93,8 @@ pub struct Book<'a> {
     pub determinism: Option<Plate>,
     /// Of each workload that was served, in their order.
     pub serving: Vec<Vec<Plate>>,
-    /// Of each workload that was profiled, in their order.
-    pub profile: Vec<Vec<Plate>>,
+    /// The section that was added.
+    pub topic: Option<Topic>,
 }
 
 /// A figure of no single workload, and its file without the ending.

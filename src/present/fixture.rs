@@ -5,7 +5,6 @@
 
 mod model;
 mod policies;
-mod profile;
 mod serving;
 
 use serde_json::json;
@@ -14,7 +13,6 @@ use self::model::{
     LOADS, Load, MIB, STRATEGIES, US, Wobble, model, outcome, overhead, quantiles, ratio, stages,
 };
 pub use self::policies::policies;
-pub use self::profile::profile;
 pub use self::serving::serving;
 use super::book::Facts;
 use crate::analyse::crossover::{self, Best, Crossover, Landscape, Slice, slice_params};

@@ -4,9 +4,9 @@
 //! one that sorts and filters. Text goes through `maud`, which escapes it; only the drawings, the stylesheet and the
 //! script, all made here, are written as they are.
 
+mod appendix;
 mod background;
 mod findings;
-mod profile;
 mod startup;
 mod tables;
 
@@ -29,7 +29,7 @@ use crate::workload::landscape::describe;
 /// What sorts and filters tables; the page says all it has to say without it.
 const SCRIPT: &str = include_str!("html/script.js");
 
-pub use self::profile::page as profile_page;
+pub use self::appendix::page as appendix_page;
 
 /// The whole page.
 pub fn page(book: &Book, palette: &Palette) -> String {
@@ -60,7 +60,7 @@ pub fn page(book: &Book, palette: &Palette) -> String {
         (startup::section(book))
         (findings::determinism(book))
         (findings::serving(book))
-        (profile::section(book))
+        (appendix::section(book.topic.as_ref()))
         (findings::policies(book))
         (findings::claims(book))
         (background::environment(facts))
@@ -155,6 +155,7 @@ fn place(group: &Group) -> String {
 
 /// What the page holds.
 fn contents(book: &Book) -> Markup {
+    let topic = book.topic.as_ref().map_or(("", "", false), |topic| (topic.id, topic.title, true));
     let sections = [
         ("landscape", "Landscape", book.material.landscape.is_some()),
         ("places", "Places", book.material.is_landscape()),
@@ -162,7 +163,7 @@ fn contents(book: &Book) -> Markup {
         ("startup", "Startup", book.material.startup.is_some()),
         ("determinism", "Determinism", book.determinism.is_some()),
         ("serving", "Serving", book.material.serving.is_some()),
-        ("profile", "Where time and pages go", book.material.profile.is_some()),
+        topic,
         ("policies", "When to reset", !book.material.policies.is_empty()),
         ("claims", "Claims", !book.material.claims.is_empty()),
         ("environment", "Environment", true),

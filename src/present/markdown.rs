@@ -2,12 +2,12 @@
 //!
 //! The same figures as in the terminal, with whole intervals, since a page is wide.
 
+use super::appendix::Link;
 use super::book::{Book, Chapter, Material, Plate, Terrain, soundness};
 use super::columns::{Entry, Sheet};
 use super::figures::{Figure, Numbers};
+use super::serving;
 use super::view::Group;
-use super::{profile, serving};
-use crate::profile::FOLDER;
 use crate::prose::markdown::{code, escape, sentence};
 use crate::prose::{enumerated, percent, printable};
 use crate::units::ratio;
@@ -182,24 +182,24 @@ pub fn page(book: &Book) -> String {
             }
         }
     }
-    if let Some(report) = book.material.profile {
-        out += "\n## Where time and pages go\n";
-        for (group, plates) in profile::Group::all(report).iter().zip(&book.profile) {
-            out += &format!("\n### {}\n\n", escape(group.title()));
-            for words in group.sentences() {
-                out += &format!("- {}\n", sentence(&words));
+    if let Some(topic) = &book.topic {
+        out += &format!("\n## {}\n\n{}\n", topic.title, sentence(&topic.about));
+        for part in &topic.parts {
+            out += &format!("\n### {}\n\n", escape(&part.title));
+            for words in &part.sentences {
+                out += &format!("- {}\n", sentence(words));
             }
-            for Plate { file, figure } in plates {
-                out += &picture(figure, file);
+            for figure in &part.figures {
+                out += &picture(figure, &format!("{}-{}", figure.kind, part.slug));
             }
             out += "\n";
-            for (strategy, links) in group.links() {
-                let link = |link: &profile::Link| format!("[{}]({FOLDER}/{})", escape(&link.what), link.path);
+            for (strategy, links) in &part.links {
+                let link = |link: &Link| format!("[{}]({}/{})", escape(&link.what), topic.folder, link.path);
                 let links: Vec<_> = links.iter().map(link).collect();
                 out += &format!("- Stacks of {}: {}\n", code(strategy), links.join(", "));
             }
-            for (name, value) in group.facts() {
-                out += &format!("- {name}: {}\n", escape(&value));
+            for (name, value) in &part.facts {
+                out += &format!("- {name}: {}\n", escape(value));
             }
         }
     }

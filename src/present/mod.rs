@@ -13,6 +13,7 @@
 //!
 //! The same input gives the same bytes: no clock, no random identifiers, no iteration over hash maps.
 
+pub mod appendix;
 pub mod book;
 pub mod columns;
 pub mod fields;
@@ -23,7 +24,6 @@ pub mod landscape;
 pub mod markdown;
 pub mod palette;
 pub mod policies;
-pub mod profile;
 pub mod report;
 pub mod serving;
 pub mod table;

@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::appendix::Appendix;
 use super::book::{Book, Chapter, Material, Plate, Terrain};
 use super::figures::landscape::setting::settings;
 use super::figures::{self, Figure};
 use super::html;
 use super::markdown;
 use super::palette::Palette;
+use super::serving;
 use super::view::Group;
-use super::{profile, serving};
 
 /// Draws and writes everything into `dir`, and returns the files in the order in which they were written.
 ///
@@ -33,10 +34,9 @@ pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
     let Material { summary, rows, distributions, .. } = material;
     let cells = summary.cells.iter().chain(material.landscape.iter().flat_map(|l| &l.summary.cells));
     let served = material.serving.iter().flat_map(|report| &report.cells);
-    let profiled = material.profile.iter().flat_map(|report| &report.cells);
-    let names = cells.map(|cell| &cell.strategy).chain(served.map(|cell| &cell.strategy));
-    let names = names.chain(profiled.map(|cell| &cell.strategy));
-    let palette = Palette::new(names.map(String::as_str));
+    let added = material.appendix.map(Appendix::strategies).unwrap_or_default();
+    let names = cells.map(|cell| &*cell.strategy).chain(served.map(|cell| &*cell.strategy)).chain(added);
+    let palette = Palette::new(names);
     let mut files = Files { dir, written: Vec::new() };
     let mut chapters = Vec::new();
     for (group, slug) in with_slugs(Group::all(summary)) {
@@ -70,14 +70,13 @@ pub fn write(dir: &Path, material: Material) -> Result<Vec<PathBuf>> {
         let plate = |figure: Figure| Ok(Plate { file: files.figure(&figure, &group.slug())?, figure });
         serving.push(plates.map(plate).collect::<Result<_>>()?);
     }
-    let mut profiled = Vec::new();
-    for (slug, figures) in
-        material.profile.map(|report| profile::figures(report, &palette)).unwrap_or_default()
-    {
-        let plate = |figure: Figure| Ok(Plate { file: files.figure(&figure, &slug)?, figure });
-        profiled.push(figures.into_iter().map(plate).collect::<Result<_>>()?);
+    let topic = material.appendix.map(|appendix| appendix.topic(&palette));
+    for part in topic.iter().flat_map(|topic| &topic.parts) {
+        for figure in &part.figures {
+            files.figure(figure, &part.slug)?;
+        }
     }
-    let book = Book { material, chapters, landscape: plates, determinism, serving, profile: profiled };
+    let book = Book { material, chapters, landscape: plates, determinism, serving, topic };
     files.put("report.md", markdown::page(&book).as_bytes())?;
     files.put("report.html", html::page(&book, &palette).as_bytes())?;
     Ok(files.written)

@@ -4,17 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::appendix::page;
 use super::bench::{Of, Profiled, Taken};
 use super::dirty::{Map, Theme};
 use super::draw::{self, Timeline, Whose};
 use super::folded::Folded;
 use super::report::Report;
 use crate::files;
-use crate::present::book::Plate;
-use crate::present::figures::Figure;
-use crate::present::palette::Palette;
 use crate::present::view::slug;
-use crate::present::{html, profile};
 use crate::prose::printable;
 
 /// Writes them into a folder.
@@ -42,13 +39,7 @@ impl Files<'_> {
     /// # Errors
     /// When it cannot be written.
     pub fn page(&self, report: &Report) -> Result<()> {
-        let palette = Palette::new(report.cells.iter().map(|cell| cell.strategy.as_str()));
-        let plate = |figure: Figure| Plate { file: figure.kind.into(), figure };
-        let plates: Vec<Vec<Plate>> = profile::figures(report, &palette)
-            .into_iter()
-            .map(|(_, figures)| figures.into_iter().map(plate).collect())
-            .collect();
-        files::write(&self.folder.join("report.html"), html::profile_page(report, &plates))
+        files::write(&self.folder.join("report.html"), page(report))
     }
 
     /// Writes the stacks of a cell and its pictures, and how they differ from those of the first cell of its workload that has

@@ -8,6 +8,8 @@
 //! *Pages*: a child says which pages each block leaves [dirty]. How many they are, how they lie and how they move is a
 //! module's [fingerprint], by which the landscape predicts what strategies take.
 
+pub mod appendix;
+mod bars;
 pub mod bench;
 pub mod dirty;
 pub mod draw;
@@ -15,6 +17,7 @@ pub mod estimate;
 pub mod files;
 pub mod fingerprint;
 pub mod folded;
+mod group;
 mod image;
 mod names;
 pub mod report;
@@ -25,6 +28,3 @@ pub mod symbols;
 pub mod table;
 mod turns;
 pub mod unwind;
-
-/// The folder of a profile beside a run, which the run's report then shows.
-pub const FOLDER: &str = "profile";

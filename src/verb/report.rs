@@ -12,6 +12,7 @@ use crate::determinism::{Cell, word};
 use crate::files;
 use crate::launch::saved::Saved;
 use crate::policies::report as policies;
+use crate::present::appendix::Appendix;
 use crate::present::book::{Facts, Material, Terrain};
 use crate::present::{landscape, report, serving as served, table, view::Group};
 use crate::prose::printable;
@@ -65,9 +66,13 @@ impl Files {
         let served_schema = served.as_ref().map(|report| report.schema);
         spoken(&folder.join(serving::FOLDER).join("serving.json"), served_schema, serving::SCHEMA)?;
         let profiled: Option<profile::report::Report> =
-            beside(&folder.join(profile::FOLDER), "profile.json")?;
+            beside(&folder.join(profile::appendix::FOLDER), "profile.json")?;
         let profiled_schema = profiled.as_ref().map(|report| report.schema);
-        spoken(&folder.join(profile::FOLDER).join("profile.json"), profiled_schema, profile::report::SCHEMA)?;
+        spoken(
+            &folder.join(profile::appendix::FOLDER).join("profile.json"),
+            profiled_schema,
+            profile::report::SCHEMA,
+        )?;
         let landscape = folder.join("landscape");
         Ok(Self {
             saved: Saved::read(folder)?,
@@ -132,7 +137,7 @@ impl Files {
             claims: &self.claims,
             policies: &self.policies,
             serving: self.serving.as_ref(),
-            profile: self.profile.as_ref(),
+            appendix: self.profile.as_ref().map(|profile| profile as &dyn Appendix),
         };
         let mut written = report::write(folder, material)
             .with_context(|| format!("cannot draw the report in {}", folder.display()))?;

@@ -22,8 +22,7 @@ mod rss;
 mod series;
 pub mod serving;
 mod settling;
-pub mod shares;
-mod stacked;
+pub mod stacked;
 mod startup;
 pub(crate) mod text;
 

@@ -30,7 +30,7 @@ fn material<'a>(facts: &'a Facts, summary: &'a Summary) -> Material<'a> {
         claims: &[],
         policies: &[],
         serving: None,
-        profile: None,
+        appendix: None,
     }
 }
 
@@ -254,7 +254,7 @@ fn a_landscape_is_told_by_its_own_figures() {
         claims: &[claim],
         policies: &[policy],
         serving: None,
-        profile: None,
+        appendix: None,
         ..material(&fixture::facts(), &summary)
     });
     insta::assert_snapshot!(names.join("\n"));
@@ -323,9 +323,10 @@ fn a_landscape_beside_the_run_stands_behind_its_workloads() {
 
 #[test]
 fn a_profile_beside_the_run_has_a_section_with_its_pictures_and_links() {
-    let (facts, summary, profile) = (fixture::facts(), fixture::small(), fixture::profile());
+    let (facts, summary, profile) =
+        (fixture::facts(), fixture::small(), crate::profile::appendix::tests::report());
     let (names, markdown, html) =
-        written_of(Material { profile: Some(&profile), ..material(&facts, &summary) });
+        written_of(Material { appendix: Some(&profile), ..material(&facts, &summary) });
     for name in ["shares-indexer-lru.svg", "dirty-map-indexer-lru.png", "dirty-map-stress-touch.svg"] {
         assert!(names.iter().any(|written| written == name), "{name}: {names:?}");
     }

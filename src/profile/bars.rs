@@ -1,14 +1,14 @@
 //! Where a block's time goes under each strategy: a stacked bar of the largest shares.
 
-use super::parts::{MARGIN, SMALL};
-use super::stacked::{Bars, Line};
-use super::text::wrap;
-use super::{Figure, Numbers, WIDTH};
+use super::group::Group;
+use super::report::{Cell, Part, Profile, Report};
+use super::rules::Share;
 use crate::present::fields::ABSENT;
+use crate::present::figures::parts::{MARGIN, SMALL};
+use crate::present::figures::stacked::{Bars, Line};
+use crate::present::figures::text::wrap;
+use crate::present::figures::{Figure, Numbers, WIDTH};
 use crate::present::palette::Palette;
-use crate::present::profile::Group;
-use crate::profile::report::{Cell, Part, Profile, Report};
-use crate::profile::rules::Share;
 use crate::units::ns;
 
 /// Shares with a colour of their own.
@@ -96,12 +96,12 @@ fn numbers(profiles: &[(&Cell, &Profile)]) -> Numbers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::present::fixture;
     use crate::present::palette::stage;
+    use crate::profile::appendix::tests::report;
 
     #[test]
     fn bars_have_the_shares_of_their_strategies_in_the_colours_of_all() {
-        let report = fixture::profile();
+        let report = report();
         let named = named(&report);
         let (with, without) = (Share::Copying, Share::Host);
         assert!(named.len() == NAMED && named.contains(&with) && !named.contains(&without), "{named:?}");

@@ -3,12 +3,11 @@
 
 use reset_strategies::{Strategy, registry};
 
-use super::figures::{Figure, shares};
-use super::palette::Palette;
-use super::view::slug;
-use crate::profile::fingerprint::report::Entry;
-use crate::profile::report::{Basis, Cell, Profile, Report};
-use crate::profile::table::{based, difference};
+use super::fingerprint::report::Entry;
+use super::report::{Basis, Cell, Profile, Report};
+use super::table::{based, difference};
+use crate::present::appendix::Link;
+use crate::present::view::slug;
 
 /// What is known of one workload.
 pub struct Group<'a> {
@@ -19,28 +18,8 @@ pub struct Group<'a> {
     cells: Vec<&'a Cell>,
 }
 
-/// A file of stacks beside the page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// From the folder of the profile.
-    pub path: String,
-    /// What is in it.
-    pub what: String,
-}
-
 /// Strategies that were profiled, with their figures.
 pub type Profiles<'a> = Vec<(&'a Cell, &'a Profile)>;
-
-/// Figures of each workload, with its part of the names of files.
-pub fn figures(report: &Report, palette: &Palette) -> Vec<(String, Vec<Figure>)> {
-    let named = shares::named(report);
-    let of = |group: &Group| {
-        let map = group.entry.map(|entry| entry.map.figure());
-        let figures = [shares::figure(group, &named, palette), map].into_iter().flatten().collect();
-        (group.slug(), figures)
-    };
-    Group::all(report).iter().map(of).collect()
-}
 
 impl<'a> Group<'a> {
     /// All workloads, as they were profiled.
@@ -118,16 +97,16 @@ impl<'a> Group<'a> {
     }
 
     /// Files of stacks, by strategy.
-    pub fn links(&self) -> Vec<(&'a str, Vec<Link>)> {
+    pub fn links(&self) -> Vec<(String, Vec<Link>)> {
         let profiles = self.profiles();
         let first = self.report.cells.iter().find(|cell| profiles.iter().any(|(known, _)| known == cell));
         let first = first.map_or("", |cell| cell.strategy.as_str());
         let links = |(cell, profile): (&'a Cell, &Profile)| {
-            let links = profile.files.iter().filter_map(|path| Link::to(path, &cell.strategy, first));
-            (cell.strategy.as_str(), links.collect())
+            let links = profile.files.iter().filter_map(|path| link(path, &cell.strategy, first));
+            (cell.strategy.clone(), links.collect())
         };
         let all = profiles.iter().copied().map(links);
-        all.filter(|(_, links): &(_, Vec<Link>)| !links.is_empty()).collect()
+        all.filter(|(_, links): &(String, Vec<Link>)| !links.is_empty()).collect()
     }
 }
 
@@ -135,36 +114,34 @@ fn is_control(cell: &Cell) -> bool {
     registry::find(&cell.strategy).is_some_and(Strategy::is_control)
 }
 
-impl Link {
-    /// A file that `profile` writes of a strategy, which is compared with the first; nothing else, since a page may be made of
-    /// somebody else's files.
-    fn to(path: &str, strategy: &str, first: &str) -> Option<Self> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
-        if !path.chars().all(plain) || path.starts_with('/') || path.split('/').any(|part| part == "..") {
-            return None;
-        }
-        let what = match path.split_once('/') {
-            Some(("flame", name)) if !name.starts_with("diff-") => "flame graph".into(),
-            Some(("flame", name)) if name.ends_with(&format!("-{}.svg", slug(strategy))) => {
-                format!("coloured by what differs from {first}")
-            }
-            Some(("flame", _)) => format!("{first} coloured so"),
-            Some(("folded", _)) => "folded stacks".into(),
-            None if path.ends_with(".profile.json") => "for profiler.firefox.com".into(),
-            _ => return None,
-        };
-        Some(Self { path: path.into(), what })
+/// A file that `profile` writes of a strategy, which is compared with the first; nothing else, since a page may be made of
+/// somebody else's files.
+fn link(path: &str, strategy: &str, first: &str) -> Option<Link> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    if !path.chars().all(plain) || path.starts_with('/') || path.split('/').any(|part| part == "..") {
+        return None;
     }
+    let what = match path.split_once('/') {
+        Some(("flame", name)) if !name.starts_with("diff-") => "flame graph".into(),
+        Some(("flame", name)) if name.ends_with(&format!("-{}.svg", slug(strategy))) => {
+            format!("coloured by what differs from {first}")
+        }
+        Some(("flame", _)) => format!("{first} coloured so"),
+        Some(("folded", _)) => "folded stacks".into(),
+        None if path.ends_with(".profile.json") => "for profiler.firefox.com".into(),
+        _ => return None,
+    };
+    Some(Link { path: path.into(), what })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::present::fixture;
+    use crate::profile::appendix::tests::report;
 
     #[test]
     fn a_workload_has_its_strategies_with_controls_last_and_says_who_has_no_profile() {
-        let report = fixture::profile();
+        let report = report();
         let groups = Group::all(&report);
         assert_eq!(groups.iter().map(Group::title).collect::<Vec<_>>(), ["indexer/<lru>", "stress/touch"]);
         let names: Vec<_> = groups[0].profiles().iter().map(|(cell, _)| cell.strategy.clone()).collect();
@@ -177,11 +154,13 @@ mod tests {
 
     #[test]
     fn links_lead_to_files_of_the_profile_alone() {
-        let report = fixture::profile();
+        let report = report();
         let links = Group::all(&report)[0].links();
         let told: Vec<_> = links
             .iter()
-            .flat_map(|(strategy, links)| links.iter().map(move |link| (*strategy, &*link.path, &*link.what)))
+            .flat_map(|(strategy, links)| {
+                links.iter().map(move |link| (&**strategy, &*link.path, &*link.what))
+            })
             .collect();
         assert_eq!(
             told,
