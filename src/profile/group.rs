@@ -99,7 +99,10 @@ impl<'a> Group<'a> {
     /// Files of stacks, by strategy.
     pub fn links(&self) -> Vec<(String, Vec<Link>)> {
         let profiles = self.profiles();
-        let first = self.report.cells.iter().find(|cell| profiles.iter().any(|(known, _)| known == cell));
+        // Whose stacks the others' are compared with.
+        let has_files = |cell: &&Cell| cell.profile.as_ref().is_some_and(|profile| !profile.files.is_empty());
+        let mut cells = self.report.cells.iter().filter(|cell| cell.workload == self.workload);
+        let first = cells.find(has_files);
         let first = first.map_or("", |cell| cell.strategy.as_str());
         let links = |(cell, profile): (&'a Cell, &Profile)| {
             let links = profile.files.iter().filter_map(|path| link(path, &cell.strategy, first));
