@@ -184,6 +184,9 @@ pub fn page(book: &Book) -> String {
     }
     if let Some(topic) = &book.topic {
         out += &format!("\n## {}\n\n{}\n", topic.title, sentence(&topic.about));
+        for warning in &topic.warnings {
+            out += &format!("\n**{}**\n", sentence(warning));
+        }
         for part in &topic.parts {
             out += &format!("\n### {}\n\n", escape(&part.title));
             for words in &part.sentences {

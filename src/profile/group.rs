@@ -88,7 +88,8 @@ impl<'a> Group<'a> {
                 difference(&self.report.cells, cell).map(|text| text.replacen("against", " Against", 1));
             format!("`{}`: {}.{}", cell.strategy, based(profile), differs.unwrap_or_default())
         };
-        self.profiles().into_iter().map(of).collect()
+        // Also where nothing was profiled, so that there is no figure to say it.
+        self.profiles().into_iter().map(of).chain(self.caveats()).collect()
     }
 
     /// Fingerprint and prediction, as names and values.
@@ -151,6 +152,7 @@ mod tests {
         assert_eq!(names, ["fresh/relink", "adaptive/hot-cold", "control/oracle"]);
         assert_eq!((groups[0].controls(), groups[1].controls()), (1, 0));
         assert_eq!(groups[0].caveats(), ["remap/madvise has no profile: the <child> ended."]);
+        assert_eq!(groups[0].sentences().last(), groups[0].caveats().last());
         assert!(groups[0].sentences()[0].starts_with("`fresh/relink`: 1000 samples of 4242 blocks"));
         assert!(groups[1].profiles().is_empty() && !groups[1].facts().is_empty());
     }

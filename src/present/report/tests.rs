@@ -343,6 +343,11 @@ fn a_profile_beside_the_run_has_a_section_with_its_pictures_and_links() {
             assert!(!text.contains(other), "{other}");
         }
     }
+    for text in [&markdown, &html] {
+        assert!(
+            text.contains("functions of the kernel have no names here") && text.contains("has no profile")
+        );
+    }
     assert!(html.contains("dirty pages") && markdown.contains("- dirty pages: "));
     assert!(!without_drawings(&html).contains("<lru>"));
 }
