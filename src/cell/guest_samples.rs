@@ -26,15 +26,24 @@ pub(super) fn sample(cell: &mut Cell, passes: u32, hertz: u32) -> Result<GuestSt
                 engine.increment_epoch();
             }
         });
-        let ran = cell.each_block(passes, |cell, block| {
+        let _stops = Stops(&over);
+        cell.each_block(passes, |cell, block| {
             cell.session.store_mut()?.set_epoch_deadline(1);
+            guest_stacks::allow(cell.timeout());
             let outcome = cell.call();
             cell.reset()?;
             cell.check(block, outcome)
-        });
-        over.store(true, Ordering::Relaxed);
-        ran
+        })
     });
     let seen = guest_stacks::end();
     ran.map(|()| seen)
+}
+
+/// Stops the ticks when it is dropped, by a panic, too: a scope waits for its threads.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

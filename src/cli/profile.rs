@@ -31,11 +31,11 @@ pub struct ProfileArgs {
     pub own: Own,
 
     /// Run each strategy on each workload for so long, three quarters of it sampled.
-    #[arg(long, default_value_t = 8.0, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, default_value_t = 10.0, value_name = "SECONDS", value_parser = seconds)]
     pub seconds: f64,
 
     /// Samples in a second of CPU time. More tell smaller shares, and slow blocks down.
-    #[arg(long, default_value_t = 997, value_name = "HERTZ", value_parser = RangedU64ValueParser::<u32>::new().range(1..=20_000))]
+    #[arg(long, default_value_t = 499, value_name = "HERTZ", value_parser = RangedU64ValueParser::<u32>::new().range(1..=20_000))]
     pub frequency: u32,
 
     /// Ask the kernel for no samples: estimate shares from counts and from what one fault, byte and system call costs here, and

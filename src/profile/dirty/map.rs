@@ -67,6 +67,9 @@ pub struct Block {
     pub before: u64,
     /// Bytes of all memories after it.
     pub after: u64,
+    /// Its dirty pages in what it has grown the memories by.
+    #[serde(default)]
+    pub grown_pages: u64,
 }
 
 /// What the blocks come to.
@@ -143,8 +146,8 @@ impl Map {
                 Some(base)
             })
             .collect();
-        let blocks: Vec<Block> =
-            pages.blocks.iter().map(|touched| Block::of(touched, &bases, basis)).collect();
+        let block = |touched: &Vec<Touched>| Block::of(touched, &bases, basis, pages.page_bytes.max(1));
+        let blocks: Vec<Block> = pages.blocks.iter().map(block).collect();
         Ok(Self {
             workload: workload.name.clone(),
             params: workload.params.clone(),
@@ -198,13 +201,16 @@ fn memories(blocks: &[Vec<Touched>]) -> Vec<(u64, u64)> {
 }
 
 impl Block {
-    fn of(touched: &[Touched], bases: &[u64], basis: Basis) -> Self {
-        let mut dirty = Vec::new();
+    fn of(touched: &[Touched], bases: &[u64], basis: Basis, page_bytes: u64) -> Self {
+        let (mut dirty, mut grown_pages) = (Vec::new(), 0);
         for (memory, base) in touched.iter().zip(bases) {
             let runs = match basis {
                 Basis::Written => memory.written.as_deref().unwrap_or_default(),
                 Basis::Differing => &memory.differing,
             };
+            let first = memory.before / page_bytes;
+            let grown = Run { first, pages: (memory.after.div_ceil(page_bytes)).saturating_sub(first) };
+            grown_pages += sets::common(runs, &[grown]);
             dirty.extend(runs.iter().map(|run| Run { first: base + run.first, ..*run }));
         }
         let all = |of: fn(&Touched) -> u64| touched.iter().map(of).sum();
@@ -214,6 +220,7 @@ impl Block {
             differing_bytes: all(|memory| memory.differing_bytes),
             before: all(|memory| memory.before),
             after: all(|memory| memory.after),
+            grown_pages,
         }
     }
 }
@@ -292,6 +299,7 @@ pub(crate) mod tests {
             differing_bytes: 10,
             before: pages * 4096,
             after: pages * 4096,
+            grown_pages: 0,
         };
         let blocks: Vec<Block> = blocks.iter().map(block).collect();
         let region = |name: &str, first, end| Region { name: name.into(), first, end };
@@ -362,14 +370,18 @@ pub(crate) mod tests {
         let memories = memories(&blocks);
         assert_eq!(memories, [(4096, 12_288), (4096, 4096)]);
         let [first, second] = &blocks;
-        let block = Block::of(first, &[0, 3], Basis::Written);
-        assert_eq!(block.dirty, [run(0, 1), run(3, 1)]);
+        let block = |touched, basis| Block::of(touched, &[0, 3], basis, 4096);
+        let still = block(first, Basis::Written);
+        assert_eq!((&still.dirty[..], still.grown_pages), (&[run(0, 1), run(3, 1)][..], 0));
         assert_eq!(
-            (block.differing_pages, block.differing_bytes, block.before, block.after),
+            (still.differing_pages, still.differing_bytes, still.before, still.after),
             (2, 6, 8192, 8192)
         );
-        assert_eq!(Block::of(second, &[0, 3], Basis::Written).dirty, [run(1, 2)]);
-        assert_eq!(Block::of(second, &[0, 3], Basis::Differing).dirty, [run(0, 1), run(3, 1)]);
+        // It grows from page 1 to 3, and dirties both there.
+        let grown = block(second, Basis::Written);
+        assert_eq!((&grown.dirty[..], grown.grown_pages), (&[run(1, 2)][..], 2));
+        let differing = block(second, Basis::Differing);
+        assert_eq!((&differing.dirty[..], differing.grown_pages), (&[run(0, 1), run(3, 1)][..], 0));
     }
 
     #[test]

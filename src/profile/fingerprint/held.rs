@@ -72,7 +72,7 @@ mod tests {
             predicted("x/x", 220.0),
             predicted("c/c", 400.0),
         ];
-        let prediction = Prediction { neighbours: Vec::new(), ranking };
+        let prediction = Prediction { ranking, ..Prediction::default() };
         // Cycles of 300, 200 and 400.
         let measured = place(1, 0.0, &[("a/a", 200), ("b/b", 100), ("c/c", 300)]).measured;
         let held = Held::against(&prediction, &measured).unwrap();

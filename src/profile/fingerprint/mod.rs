@@ -7,11 +7,13 @@
 //! | how far two of them are from each other | [`distance`] |
 //! | what a run has measured, place by place | [`measured`] |
 //! | what the nearest places predict | [`predict`] |
+//! | what growth adds to it | [`growth`] |
 //! | that, held against what was measured | [`held`] |
 //! | all of it together, as `profile.json` has it | [`report`] |
 //! | the same in words | [`words`] |
 
 pub mod distance;
+pub mod growth;
 pub mod held;
 pub mod measured;
 pub mod predict;
@@ -46,6 +48,12 @@ pub struct Fingerprint {
     pub motion: f64,
     /// MiB by which a block grows the memory: the median.
     pub growth_mib: f64,
+    /// The share of blocks that grow it.
+    #[serde(default)]
+    pub grows: f64,
+    /// Of the dirty pages of a block, those that it has grown the memory by: the median.
+    #[serde(default)]
+    pub grown: f64,
     /// MiB of pages that are not all zeros right after instantiation.
     pub image_mib: f64,
     /// MiB of memory when a block has ended: the median.
@@ -73,13 +81,17 @@ impl Fingerprint {
         let pages: u64 = map.blocks.iter().map(|block| sets::pages(&block.dirty)).sum();
         let runs: usize = map.blocks.iter().map(|block| block.dirty.len()).sum();
         let gaps = map.blocks.iter().map(|block| sets::single_gaps(&block.dirty));
+        let grow = map.blocks.iter().filter(|block| block.after > block.before).count();
+        let blocks = map.blocks.len().max(1) as f64;
         Self {
             dirty: over(&|block| sets::pages(&block.dirty) as f64),
             footprint: map.figures.footprint as f64,
             fragmentation: if pages == 0 { 0.0 } else { runs as f64 / pages as f64 },
-            single_gaps: gaps.fold(0.0, |sum, gap| sum + gap) / map.blocks.len().max(1) as f64,
+            single_gaps: gaps.fold(0.0, |sum, gap| sum + gap) / blocks,
             motion: map.figures.motion,
             growth_mib: over(&|block| block.after.saturating_sub(block.before) as f64 / MIB),
+            grows: grow as f64 / blocks,
+            grown: over(&|block| block.grown_pages as f64),
             image_mib: map.image_bytes as f64 / MIB,
             memory_mib: over(&|block| block.after as f64 / MIB),
             faults: if pages == 0 { 0.0 } else { faults.iter().sum::<u64>() as f64 / pages as f64 },
@@ -120,11 +132,26 @@ impl Fingerprint {
             single_gaps,
             motion: motion * dirty / all,
             growth_mib: grown / MIB,
+            grows: f64::from(grown > 0.0),
+            grown: grown / page,
             image_mib: value("image_kib")? / 1024.0,
             memory_mib: (value("memory_pages")? * 65_536.0 + grown) / MIB,
             // It adds to a word of each page.
             faults: 2.0,
         })
+    }
+
+    /// That of the same module if it did not grow, and dirtied what it has anyway.
+    pub fn without_growth(&self) -> Self {
+        Self {
+            dirty: (self.dirty - self.grown).max(0.0),
+            footprint: (self.footprint - self.grown).max(0.0),
+            memory_mib: self.memory_mib - self.growth_mib,
+            growth_mib: 0.0,
+            grows: 0.0,
+            grown: 0.0,
+            ..*self
+        }
     }
 
     /// The shape of the landscape that is nearest: contiguous where most pages have a neighbour, else by the gaps.
@@ -193,6 +220,19 @@ mod tests {
         assert!((16_320.0..16_386.0).contains(&random.footprint), "{random:?}");
         let shapes = [place([256, 0, 0, 16_384]), place([256, 1, 0, 16_384]), place([256, 2, 1, 16_384])];
         assert_eq!(shapes.map(|place| place.shape()), [Shape::Contiguous, Shape::EverySecond, Shape::Random]);
+    }
+
+    #[test]
+    fn what_grows_can_be_left_out() {
+        let mut map = crate::profile::dirty::map::tests::map("a/b", 512, &[&[(0, 4)], &[(0, 2)], &[(0, 4)]]);
+        for block in map.blocks.iter_mut().step_by(2) {
+            (block.after, block.grown_pages) = (block.before + 65_536, 3);
+        }
+        let found = Fingerprint::of(&map, &[]);
+        assert_eq!((found.growth_mib, found.grows, found.grown), (0.0625, 2.0 / 3.0, 3.0));
+        let still = found.without_growth();
+        assert_eq!((still.dirty, still.footprint, still.memory_mib), (1.0, 1.0, 2.0));
+        assert_eq!((still.growth_mib, still.grows, still.grown, still.motion), (0.0, 0.0, 0.0, found.motion));
     }
 
     #[test]

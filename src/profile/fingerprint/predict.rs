@@ -5,12 +5,15 @@
 //! cost for each dirty page, each page of the footprint, or each MiB of memory. It is the mean over the nearest places, the
 //! nearer counting for more, of the logarithms, since costs differ by decades.
 //!
+//! A module that grows its memory is predicted as if it did not, and what growth takes is added ([`Growth`]).
+//!
 //! Where a strategy leaves no page behind, its cost is that of faults, and these are counted on the module, too: the guest of
 //! the landscape reads each page before it writes, and so takes two where most modules take one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::growth::Growth;
 use super::measured::Place;
 use super::{Fingerprint, STACK};
 
@@ -73,6 +76,9 @@ pub struct Prediction {
     pub neighbours: Vec<Neighbour>,
     /// Strategies from the shortest predicted cycle on.
     pub ranking: Vec<Predicted>,
+    /// Whether the landscape has places that grow, so that what growth takes is part of it.
+    #[serde(default)]
+    pub knows_growth: bool,
 }
 
 /// What is predicted of a strategy.
@@ -87,43 +93,44 @@ pub struct Predicted {
 
 /// Predicts the cycles of a module whose blocks execute for so long by themselves.
 pub fn predict(module: &Fingerprint, execute_ns: u64, places: &[Place]) -> Prediction {
+    let growth = Growth::of(places);
+    let still = &growth.map_or(*module, |_| module.without_growth());
+    let at_rest = places.iter().filter(|place| place.fingerprint.grows == 0.0);
     let (bases, mut places): (Vec<&Place>, Vec<&Place>) =
-        places.iter().partition(|place| place.fingerprint.dirty <= STACK);
-    places.sort_by(|a, b| distance(module, a).total_cmp(&distance(module, b)));
+        at_rest.partition(|place| place.fingerprint.dirty <= STACK);
+    places.sort_by(|a, b| distance(still, a).total_cmp(&distance(still, b)));
     places.truncate(NEAREST);
-    let base = bases.into_iter().min_by(|a, b| distance(module, a).total_cmp(&distance(module, b)));
+    let base = bases.into_iter().min_by(|a, b| distance(still, a).total_cmp(&distance(still, b)));
     let weights: Vec<f64> =
-        places.iter().map(|place| 1.0 / (distance(module, place).powi(2) + NEAR)).collect();
+        places.iter().map(|place| 1.0 / (distance(still, place).powi(2) + NEAR)).collect();
     let all: f64 = weights.iter().sum();
     let neighbours = places.iter().zip(&weights).map(|(place, weight)| Neighbour {
         place: place.name(),
-        distance: distance(module, place),
+        distance: distance(still, place),
         weight: weight / all,
     });
     let known = places.first().into_iter().flat_map(|place| place.measured.strategies.keys());
     let ranking = known.filter_map(|name| {
         let by = Driver::of(name).iter().filter_map(|driver| {
-            let fixed = |module: &Fingerprint| {
-                base.map_or(Some(0.0), |base| fixed(base, name, *driver, module.memory_mib))
-            };
+            let fixed =
+                |of: &Fingerprint| base.map_or(Some(0.0), |base| fixed(base, name, *driver, of.memory_mib));
             let mut logarithm = 0.0;
             for (place, weight) in places.iter().zip(&weights) {
                 let (there, cost) = (&place.fingerprint, place.measured.strategies.get(name)?);
-                let mut each = (cost.overhead_ns as f64 - fixed(there)?) / driver.size(there);
-                if cost.faults / there.dirty > ABSENT && module.faults > 0.0 {
-                    each *= module.faults / there.faults;
-                }
+                let each = (cost.overhead_ns as f64 - fixed(there)?) / driver.size(there);
+                let each = each * absent(cost.faults / there.dirty, there, module);
                 // Less than a nanosecond is noise.
                 logarithm += weight / all * each.max(1.0).ln();
             }
-            Some(fixed(module)? + logarithm.exp() * driver.size(module))
+            Some(fixed(still)? + logarithm.exp() * driver.size(still))
         });
-        let overhead_ns = by.min_by(f64::total_cmp)?;
+        let growing = growth.map_or(Some(0.0), |growth| growth.overhead_ns(name, module));
+        let overhead_ns = by.min_by(f64::total_cmp)? + growing?;
         Some(Predicted { strategy: name.clone(), overhead_ns, cycle_ns: overhead_ns + execute_ns as f64 })
     });
     let mut ranking: Vec<_> = ranking.collect();
     ranking.sort_by(|a, b| a.cycle_ns.total_cmp(&b.cycle_ns).then_with(|| a.strategy.cmp(&b.strategy)));
-    Prediction { neighbours: neighbours.collect(), ranking }
+    Prediction { neighbours: neighbours.collect(), ranking, knows_growth: growth.is_some() }
 }
 
 impl Driver {
@@ -139,6 +146,12 @@ impl Driver {
             Self::Memory => fingerprint.memory_mib,
         }
     }
+}
+
+/// By what to multiply a cost of a page there: where strategies leave no page behind, it is that of as many faults as the module
+/// takes.
+pub(super) fn absent(faults: f64, there: &Fingerprint, module: &Fingerprint) -> f64 {
+    if faults > ABSENT && module.faults > 0.0 { module.faults / there.faults } else { 1.0 }
 }
 
 /// What a strategy takes where no page is dirty, in a memory of so many MiB: without what grows by the MiB, where it goes by
@@ -241,6 +254,39 @@ pub(crate) mod tests {
         places[1].measured.strategies.get_mut("c/d").unwrap().faults = 101.0;
         let module = Fingerprint { dirty: 101.0, footprint: 101.0, faults: 1.0, ..Fingerprint::default() };
         assert_eq!(overheads(&predict(&module, 0, &places)), [("a/b", 100_000), ("c/d", 200_000)]);
+    }
+
+    #[test]
+    fn a_module_that_grows_takes_what_growing_takes_and_what_its_other_pages_do() {
+        let costs = |hot: i64, checked: i64| [("a/hot", hot), ("b/checked", checked)];
+        let growing = |pages: f64, costs: &[(&str, i64)]| {
+            let mut place = place(0, 0.0, costs);
+            place.fingerprint.dirty += pages;
+            (place.fingerprint.grows, place.fingerprint.grown) = (1.0, pages);
+            place
+        };
+        let mut places = vec![place(0, 0.0, &costs(100, 200)), place(100, 0.0, &costs(1_100, 1_300))];
+        let module = Fingerprint {
+            dirty: 51.0,
+            footprint: 51.0,
+            growth_mib: 0.0625,
+            grows: 1.0,
+            grown: 10.0,
+            memory_mib: 64.0,
+            ..Fingerprint::default()
+        };
+        let without = predict(&module, 0, &places);
+        assert_eq!(overheads(&without), [("a/hot", 600), ("b/checked", 750)]);
+        assert!(!without.knows_growth);
+        // 1,000 or nothing for growing, and 10 or 11 for each page there; 40 other pages.
+        places.push(growing(16.0, &costs(100 + 1_160, 200 + 176)));
+        places.push(growing(1024.0, &costs(100 + 11_240, 200 + 11_264)));
+        let with = predict(&module, 0, &places);
+        assert_eq!(
+            overheads(&with),
+            [("b/checked", 200 + 40 * 11 + 110), ("a/hot", 100 + 40 * 10 + 1_000 + 100)]
+        );
+        assert!(with.knows_growth && with.neighbours.len() == 1, "{with:?}");
     }
 
     #[test]

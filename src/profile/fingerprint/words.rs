@@ -68,6 +68,10 @@ impl Entry {
                 .collect();
             rows.push(("near", near.join("; ")));
             rows.extend(self.predicted_on.clone().map(|machine| ("landscape of", machine)));
+            if self.fingerprint.grows > 0.0 && !prediction.knows_growth {
+                let why = "what growing takes: no place of that landscape grows and dirties nothing else";
+                rows.push(("not in it", why.to_owned()));
+            }
             let first = prediction.ranking.iter().take(LISTED);
             let first: Vec<_> = first.map(|p| format!("{} {}", p.strategy, ns(p.cycle_ns as u64))).collect();
             rows.push(("predicted", first.join(", ")));
