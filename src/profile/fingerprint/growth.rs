@@ -4,9 +4,13 @@
 //! line through the two says what growing takes at all, such as a system call to make room and another to take it back, and
 //! what each page that is dirtied there takes.
 
-use super::measured::Place;
-use super::predict::absent;
+use super::measured::{Cost, Place};
 use super::{Fingerprint, STACK};
+
+/// Strategies that write the whole memory at each reset, so that what growth adds is less than the noise of that; and those that
+/// make room in the same way.
+const INSTEAD: [(&str, &str); 2] =
+    [("copy/full", "dirty/pagemap-scan"), ("fresh/pooling-resident", "fresh/pooling-scan")];
 
 /// Places that differ in their growth alone.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +40,16 @@ impl<'a> Growth<'a> {
     /// What growth adds to a block of a module, in nanoseconds: less than nothing where a strategy makes room in less time than the
     /// floor. Nothing where the strategy was not measured.
     pub fn overhead_ns(&self, strategy: &str, module: &Fingerprint) -> Option<f64> {
+        let instead = INSTEAD.iter().find(|(name, _)| *name == strategy);
+        let strategy = instead.map_or(strategy, |(_, other)| other);
         let cost = |place: &Place| place.measured.strategies.get(strategy).copied();
         let (none, little, much) = (cost(self.none)?, cost(self.little)?, cost(self.much)?);
         let (few, many) = (self.little.fingerprint.grown, self.much.fingerprint.grown);
-        let each = (much.overhead_ns - little.overhead_ns) as f64 / (many - few);
-        let once = (little.overhead_ns - none.overhead_ns) as f64 - each * few;
+        let beyond = |a: Cost, b: Cost| Some((a.overhead_ns? - b.overhead_ns?) as f64);
+        let each = beyond(much, little)? / (many - few);
+        let once = beyond(little, none)? - each * few;
         let faults = (much.faults - little.faults) / (many - few);
-        let each = each * absent(faults, &self.much.fingerprint, module);
+        let each = each * self.much.faults_as_of(module, faults);
         Some(module.grows * once + module.grown * each)
     }
 }
@@ -78,6 +85,18 @@ mod tests {
         // Every second block grows.
         assert_eq!(growth.overhead_ns("a/b", &Fingerprint { grows: 0.5, ..module }), Some(200.0));
         assert_eq!(growth.overhead_ns("a/b", &Fingerprint::default()), Some(0.0));
+    }
+
+    #[test]
+    fn what_writes_the_whole_memory_takes_what_one_takes_that_makes_room_in_the_same_way() {
+        let costs = |noisy: i64, finds: i64| [("copy/full", noisy), ("dirty/pagemap-scan", finds)];
+        let places = [
+            place(0, 0.0, &costs(2_000_000, 100)),
+            growing(16.0, &costs(1_900_000, 400 + 160), 0.0),
+            growing(1024.0, &costs(2_050_000, 400 + 10_240), 0.0),
+        ];
+        let module = Fingerprint { grows: 1.0, grown: 5.0, ..Fingerprint::default() };
+        assert_eq!(Growth::of(&places).unwrap().overhead_ns("copy/full", &module), Some(350.0));
     }
 
     #[test]

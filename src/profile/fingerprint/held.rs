@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::measured::Measured;
-use super::predict::Prediction;
+use super::measured::{Cost, Measured};
+use super::predict::{Predicted, Prediction};
 use crate::analyse::quantile::median;
 
 /// How well a prediction holds.
@@ -12,13 +12,13 @@ use crate::analyse::quantile::median;
 pub struct Held {
     /// The strategy with the shortest predicted cycle, of those that were measured.
     pub predicted_best: String,
-    /// The one with the shortest measured cycle, of those that were predicted.
+    /// The best one by the rounds that it shares with others, of those that were predicted.
     pub measured_best: String,
-    /// The measured cycle of the first over that of the second: what it costs to believe the prediction.
+    /// The measured cycle of the first over that of the second, in the same rounds: what it costs to believe the prediction.
     pub ratio: f64,
     /// Predicted cycle against measured cycle, as a share of the latter: the median over strategies.
     pub error: f64,
-    /// Strategies from the shortest measured cycle on.
+    /// Strategies from the best one on.
     pub ranking: Vec<Pair>,
 }
 
@@ -28,25 +28,34 @@ pub struct Pair {
     pub strategy: String,
     pub predicted_ns: f64,
     pub measured_ns: u64,
+    /// Measured cycle over that of the best, in the same rounds, or where there are none that both have, of all.
+    #[serde(default)]
+    pub regret: f64,
 }
 
 impl Held {
     /// Nothing where no strategy was both predicted and measured.
     pub fn against(prediction: &Prediction, measured: &Measured) -> Option<Self> {
-        let pairs = prediction.ranking.iter().filter_map(|predicted| {
-            let cost = measured.strategies.get(&predicted.strategy)?;
-            let strategy = predicted.strategy.clone();
-            Some(Pair { strategy, predicted_ns: predicted.cycle_ns, measured_ns: cost.cycle_ns })
-        });
-        let mut ranking: Vec<Pair> = pairs.collect();
-        let first = ranking.first()?.clone();
-        ranking.sort_by_key(|pair| pair.measured_ns);
+        let known = prediction.ranking.iter();
+        let known =
+            known.filter_map(|predicted| Some((predicted, measured.strategies.get(&predicted.strategy)?)));
+        let first = known.clone().next()?.0.strategy.clone();
+        let shortest = known.clone().map(|(_, cost)| cost.cycle_ns).min()?;
+        let pair = |(predicted, cost): (&Predicted, &Cost)| Pair {
+            strategy: predicted.strategy.clone(),
+            predicted_ns: predicted.cycle_ns,
+            measured_ns: cost.cycle_ns,
+            regret: cost.regret.unwrap_or(cost.cycle_ns as f64 / shortest as f64),
+        };
+        let mut ranking: Vec<Pair> = known.map(pair).collect();
+        ranking.sort_by(|a, b| a.regret.total_cmp(&b.regret));
         let best = ranking.first()?;
+        let believed = ranking.iter().find(|pair| pair.strategy == first)?;
         let errors = ranking.iter().map(|pair| (pair.predicted_ns / pair.measured_ns as f64 - 1.0).abs());
         Some(Self {
-            predicted_best: first.strategy,
             measured_best: best.strategy.clone(),
-            ratio: first.measured_ns as f64 / best.measured_ns as f64,
+            ratio: believed.regret / best.regret,
+            predicted_best: first,
             error: median(&mut errors.collect::<Vec<_>>())?,
             ranking,
         })
@@ -55,7 +64,6 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
-    use super::super::predict::Predicted;
     use super::super::predict::tests::place;
     use super::*;
 
@@ -84,5 +92,13 @@ mod tests {
         // Of 0.7, 0.05 and 0.
         assert!((held.error - 0.05).abs() < 1e-9, "{held:?}");
         assert_eq!(Held::against(&prediction, &place(1, 0.0, &[("d/d", 1)]).measured), None);
+
+        // In the rounds that they share, the first takes no longer: its median is of other rounds, too.
+        let mut paired = measured;
+        for (name, regret) in [("a/a", 1.0), ("b/b", 1.1), ("c/c", 2.0)] {
+            paired.strategies.get_mut(name).unwrap().regret = Some(regret);
+        }
+        let held = Held::against(&prediction, &paired).unwrap();
+        assert_eq!((&*held.measured_best, held.ratio), ("a/a", 1.0));
     }
 }

@@ -8,15 +8,17 @@ use serde_json::Value;
 
 use super::Fingerprint;
 use crate::analyse::crossover::ALONG;
-use crate::analyse::evidence::{self, Group};
-use crate::analyse::figures;
-use crate::analyse::rows_file;
-use crate::analyse::summary::Equivalence;
-use crate::launch::record::{Record, WorkloadRecord};
+use crate::analyse::summary::{Cell, Equivalence};
+use crate::launch::record::WorkloadRecord;
+use crate::launch::saved::Saved;
 use crate::machine::Machine;
-use crate::measure::row::{Params, Phase};
+use crate::measure::row::Params;
 use crate::units::several;
 use crate::workload::landscape;
+
+/// Faults per page from which on a strategy leaves no page behind: one that protects pages takes one for each, whether it is
+/// read first or not.
+const ABSENT: f64 = 1.5;
 
 /// The folder of a landscape in that of a run.
 const LANDSCAPE: &str = "landscape";
@@ -28,8 +30,9 @@ pub struct Measured {
     pub params: Params,
     /// Blocks in its trace.
     pub blocks: u64,
-    /// What its blocks take to execute under the floor, in nanoseconds: the median.
-    pub execute_ns: u64,
+    /// What its blocks take to execute under the floor, in nanoseconds: the median. Absent where the floor cannot bring the module
+    /// back.
+    pub execute_ns: Option<u64>,
     /// The sound strategies that are no controls.
     pub strategies: BTreeMap<String, Cost>,
 }
@@ -38,8 +41,10 @@ pub struct Measured {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
     pub cycle_ns: u64,
-    /// Cycle minus the floor's execute.
-    pub overhead_ns: i64,
+    /// Cycle minus the floor's execute; absent where there is none.
+    pub overhead_ns: Option<i64>,
+    /// Cycle over the cycle of the best one, in the same rounds; exactly 1 for that one, and absent where no round had both.
+    pub regret: Option<f64>,
     /// Minor faults per block: the mean; 0 where they were not counted.
     pub faults: f64,
 }
@@ -57,6 +62,12 @@ impl Place {
         let dirty = self.measured.params.get(ALONG).and_then(Value::as_u64).unwrap_or_default();
         let pages = several(usize::try_from(dirty).unwrap_or(usize::MAX), "page");
         format!("{pages}, {}", landscape::describe(&self.measured.params))
+    }
+
+    /// By what to multiply the cost of a page here, with so many faults: where a strategy leaves no page behind, it is that of
+    /// faults, and a module takes as many as it does.
+    pub fn faults_as_of(&self, module: &Fingerprint, faults: f64) -> f64 {
+        if faults > ABSENT && module.faults > 0.0 { module.faults / self.fingerprint.faults } else { 1.0 }
     }
 }
 
@@ -90,12 +101,11 @@ impl Source {
 
 /// The machine of a run, and what was measured on it.
 fn read(folder: &Path) -> Result<(Machine, Vec<Measured>)> {
-    let record = Record::read(folder)?;
-    let rows = rows_file::find(folder)
-        .with_context(|| format!("{} holds no rows, from which costs are taken", folder.display()))?;
-    let groups = evidence::gather(&record.run, &rows_file::read(&rows)?.rows)?;
-    let measured = groups.iter().filter_map(|group| Measured::of(group, &record)).collect();
-    Ok((record.machine, measured))
+    let saved =
+        Saved::read(folder).with_context(|| format!("cannot take costs from {}", folder.display()))?;
+    let of = |workload: &WorkloadRecord| Measured::of(workload, &saved);
+    let measured = saved.record.workloads.iter().map(of).collect();
+    Ok((saved.record.machine, measured))
 }
 
 /// The places that a fingerprint can be held against: of a run over the landscape, or of the one in the folder `landscape`
@@ -105,6 +115,7 @@ fn places(folder: &Path) -> Result<(Machine, Vec<Place>)> {
     let folder = if within.join("run.json").exists() { &within } else { folder };
     let (machine, measured) = read(folder)?;
     let place = |measured: Measured| {
+        measured.execute_ns?;
         let fingerprint = Fingerprint::of_place(&measured.params, measured.blocks)?;
         Some(Place { fingerprint, measured })
     };
@@ -125,25 +136,26 @@ fn committed() -> Option<PathBuf> {
 }
 
 impl Measured {
-    /// Nothing where its floor was not measured.
-    fn of(group: &Group, record: &Record) -> Option<Self> {
-        let floor = group.strategies.get(&record.floor)?;
-        let here = |known: &&WorkloadRecord| known.name == group.workload && known.params == group.params;
-        let chosen = record.strategies.iter().filter(|strategy| !strategy.control);
-        let cost = |name: &str| {
-            let cell = group.strategies.get(name)?;
-            let is_sound = cell.equivalence().0 == Equivalence::Equivalent;
-            let cycle_ns = figures::quantiles(cell.times(Phase::Cycle)?)?.p50;
-            let overhead_ns = figures::overhead(cell, floor)?.p50;
-            let faults = figures::minor_faults(cell).unwrap_or_default();
-            is_sound.then_some(Cost { cycle_ns, overhead_ns, faults })
+    fn of(workload: &WorkloadRecord, saved: &Saved) -> Self {
+        let here = |cell: &&Cell| cell.workload == workload.name && cell.params == workload.params;
+        let cells = || saved.summary.cells.iter().filter(here);
+        let floor = cells().find(|cell| cell.strategy == saved.record.floor);
+        let cost = |cell: &Cell| {
+            let cost = Cost {
+                cycle_ns: cell.cycle_ns?.p50,
+                overhead_ns: cell.overhead_ns.map(|overhead| overhead.p50),
+                regret: cell.regret.map(|regret| regret.value),
+                faults: cell.minor_faults.unwrap_or_default(),
+            };
+            Some((cell.strategy.clone(), cost))
         };
-        Some(Self {
-            workload: group.workload.clone(),
-            params: group.params.clone(),
-            blocks: record.workloads.iter().find(here)?.blocks,
-            execute_ns: figures::quantiles(floor.times(Phase::Execute)?)?.p50,
-            strategies: chosen.filter_map(|known| Some((known.name.clone(), cost(&known.name)?))).collect(),
-        })
+        let sound = cells().filter(|cell| !cell.control && cell.equivalence == Equivalence::Equivalent);
+        Self {
+            workload: workload.name.clone(),
+            params: workload.params.clone(),
+            blocks: workload.blocks,
+            execute_ns: floor.and_then(|floor| Some(floor.execute_ns?.p50)),
+            strategies: sound.filter_map(cost).collect(),
+        }
     }
 }

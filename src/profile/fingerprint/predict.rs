@@ -51,10 +51,6 @@ const APART: [(&str, &str); 3] = [
     ("dirty/pagemap", "dirty/pagemap-scan"),
 ];
 
-/// Faults per page from which on a strategy leaves no page behind: one that protects pages takes one for each, whether it is
-/// read first or not.
-const ABSENT: f64 = 1.5;
-
 /// So that a place at no distance at all does not count for infinitely much: an eighth of a doubling, squared.
 const NEAR: f64 = 1.0 / 64.0;
 
@@ -117,8 +113,8 @@ pub fn predict(module: &Fingerprint, execute_ns: u64, places: &[Place]) -> Predi
             let mut logarithm = 0.0;
             for (place, weight) in places.iter().zip(&weights) {
                 let (there, cost) = (&place.fingerprint, place.measured.strategies.get(name)?);
-                let each = (cost.overhead_ns as f64 - fixed(there)?) / driver.size(there);
-                let each = each * absent(cost.faults / there.dirty, there, module);
+                let each = (cost.overhead_ns? as f64 - fixed(there)?) / driver.size(there);
+                let each = each * place.faults_as_of(module, cost.faults / there.dirty);
                 // Less than a nanosecond is noise.
                 logarithm += weight / all * each.max(1.0).ln();
             }
@@ -148,16 +144,10 @@ impl Driver {
     }
 }
 
-/// By what to multiply a cost of a page there: where strategies leave no page behind, it is that of as many faults as the module
-/// takes.
-pub(super) fn absent(faults: f64, there: &Fingerprint, module: &Fingerprint) -> f64 {
-    if faults > ABSENT && module.faults > 0.0 { module.faults / there.faults } else { 1.0 }
-}
-
 /// What a strategy takes where no page is dirty, in a memory of so many MiB: without what grows by the MiB, where it goes by
 /// these.
 fn fixed(base: &Place, strategy: &str, driver: Driver, memory_mib: f64) -> Option<f64> {
-    let cost = |name: &str| Some(base.measured.strategies.get(name)?.overhead_ns.max(0) as f64);
+    let cost = |name: &str| Some(base.measured.strategies.get(name)?.overhead_ns?.max(0) as f64);
     let own = cost(strategy)?;
     let apart = APART.iter().find(|(name, _)| *name == strategy).and_then(|(_, other)| cost(other));
     let apart = apart.map(|apart| apart.min(own));
@@ -191,12 +181,13 @@ pub(crate) mod tests {
             ..Fingerprint::default()
         };
         let cost = |&(name, overhead_ns): &(&str, i64)| {
-            (name.to_owned(), Cost { cycle_ns: overhead_ns.unsigned_abs() + 100, overhead_ns, faults: 0.0 })
+            let cycle_ns = overhead_ns.unsigned_abs() + 100;
+            (name.to_owned(), Cost { cycle_ns, overhead_ns: Some(overhead_ns), regret: None, faults: 0.0 })
         };
         let params: Params = [("dirty".to_owned(), dirty.into())].into();
         let strategies: BTreeMap<_, _> = costs.iter().map(cost).collect();
         let workload = "stress/touch".to_owned();
-        let measured = Measured { workload, params, blocks: 8, execute_ns: 100, strategies };
+        let measured = Measured { workload, params, blocks: 8, execute_ns: Some(100), strategies };
         Place { fingerprint, measured }
     }
 

@@ -58,7 +58,7 @@ impl Entry {
         let measured = source.and_then(|source| source.measured.iter().find(is_it));
         // Another machine, or another hour, has other times: a run is held against what is its own.
         let own = median(&mut seen.execute_ns.clone()).unwrap_or_default();
-        let execute_ns = measured.map_or(own, |measured| measured.execute_ns);
+        let execute_ns = measured.and_then(|measured| measured.execute_ns).unwrap_or(own);
         let facts = Facts::read(&workload.module)?;
         let prediction = source.map(|source| {
             let mut prediction = predict(&fingerprint, execute_ns, &source.places);
