@@ -13,14 +13,12 @@ pub const RESTORES: [&str; 4] = ["restore", "restore_far", "restore_between", "r
 pub const FAULT: &str = "fault";
 /// What write-protecting a page takes besides where it lies alone among hot ones, in nanoseconds.
 pub const ALONE: &str = "protect_alone";
-/// Asking how many faults the process has taken, in nanoseconds.
-pub const COUNT: &str = "count_faults";
 /// Pages that are restored in every reset.
 pub const HOT_PAGES: &str = "hot_pages";
 /// Pages that are found by their faults.
 pub const COLD_PAGES: &str = "cold_pages";
 
-const OTHERS: [&str; 5] = [FAULT, ALONE, HOT_PAGES, COLD_PAGES, COUNT];
+const OTHERS: [&str; 4] = [FAULT, ALONE, HOT_PAGES, COLD_PAGES];
 
 /// Unit costs of the machine as the strategy measured them, and pages by how they are treated, after the last
 /// counter pass.
@@ -39,9 +37,6 @@ pub struct Learned {
     pub restore_beyond_ns: Option<u64>,
     pub fault_ns: u64,
     pub protect_alone_ns: u64,
-    /// Asking how many faults the process has taken. Absent from summaries older than it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count_faults_ns: Option<u64>,
     /// Restored in every reset.
     pub hot_pages: u64,
     /// Write-protected, and found by their faults.
@@ -60,7 +55,6 @@ impl Learned {
             restore_beyond_ns: beyond,
             fault_ns: value(FAULT)?,
             protect_alone_ns: value(ALONE)?,
-            count_faults_ns: value(COUNT),
             hot_pages: value(HOT_PAGES)?,
             cold_pages: value(COLD_PAGES)?,
         })
@@ -89,13 +83,7 @@ impl fmt::Display for Learned {
         if !farther.is_empty() {
             write!(f, " ({farther})")?;
         }
-        write!(
-            f,
-            ", a fault {} ns, and protecting a page alone {} ns",
-            self.fault_ns, self.protect_alone_ns
-        )?;
-        self.count_faults_ns
-            .map_or(Ok(()), |ns| write!(f, "; asking whether there was a fault takes {ns} ns"))
+        write!(f, ", a fault {} ns, and protecting a page alone {} ns", self.fault_ns, self.protect_alone_ns)
     }
 }
 
@@ -108,17 +96,17 @@ mod tests {
         let mut values: BTreeMap<String, u64> = RESTORES
             .into_iter()
             .chain(OTHERS)
-            .zip([45, 120, 180, 90, 700, 1_500, 256, 12, 330])
+            .zip([45, 120, 180, 90, 700, 1_500, 256, 12])
             .map(|(metric, n)| (metric.to_owned(), n))
             .collect();
         assert_eq!(
             Learned::of(&values).unwrap().to_string(),
             "restores 256 pages in every reset and waits for the fault of 12; zeroing a page takes 45 ns (120 ns of many, \
              180 ns of as many as the caches hold in part, 90 ns of more than they hold), a fault 700 ns, and protecting a \
-             page alone 1500 ns; asking whether there was a fault takes 330 ns"
+             page alone 1500 ns"
         );
         // As older rows have it.
-        values.retain(|metric, _| !RESTORES[1..].contains(&metric.as_str()) && metric != COUNT);
+        values.retain(|metric, _| !RESTORES[1..].contains(&metric.as_str()));
         assert_eq!(
             Learned::of(&values).unwrap().to_string(),
             "restores 256 pages in every reset and waits for the fault of 12; zeroing a page takes 45 ns, a fault 700 ns, and \

@@ -9,7 +9,7 @@ use reset_strategies::track::Learned;
 use reset_strategies::{Lifecycle, Reset};
 
 use super::session::Cell;
-use crate::analyse::learned::{ALONE, COLD_PAGES, COUNT, FAULT, HOT_PAGES, RESTORES};
+use crate::analyse::learned::{ALONE, COLD_PAGES, FAULT, HOT_PAGES, RESTORES};
 use crate::measure::faults::Usage;
 use crate::measure::interrupts::Interrupts;
 use crate::measure::perf::Counters;
@@ -95,9 +95,7 @@ impl Tally {
     fn learned(&mut self, memories: &[Learned]) {
         let Some(Learned { costs, .. }) = memories.first() else { return };
         let restores = RESTORES.into_iter().zip(costs.restore_ns);
-        for (metric, ns) in
-            restores.chain([(FAULT, costs.fault_ns), (ALONE, costs.alone_ns), (COUNT, costs.count_ns)])
-        {
+        for (metric, ns) in restores.chain([(FAULT, costs.fault_ns), (ALONE, costs.alone_ns)]) {
             self.add(metric, Phase::Reset, Unit::Nanoseconds, ns.round() as u64);
         }
         let pages =

@@ -24,6 +24,4 @@ pub struct Costs {
     pub alone_ns: f64,
     /// Passing over a page in a scan.
     pub walk_ns: f64,
-    /// Asking how many faults the process has taken; not per page.
-    pub count_ns: f64,
 }

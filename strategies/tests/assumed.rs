@@ -7,8 +7,7 @@ use wasmtime::{Linker, Module};
 
 #[test]
 fn what_is_assumed_before_the_first_use_is_not_measured() {
-    let costs =
-        Costs { restore_ns: [1.0, 2.0, 3.0, 4.0], fault_ns: 5.0, alone_ns: 6.0, walk_ns: 7.0, count_ns: 8.0 };
+    let costs = Costs { restore_ns: [1.0, 2.0, 3.0, 4.0], fault_ns: 5.0, alone_ns: 6.0, walk_ns: 7.0 };
     assert!(costs.assume());
     // A store that this processor may not have: zeros are written all the same.
     let way = Way { stores: Stores::LineZero, fetching: false, turning: true };

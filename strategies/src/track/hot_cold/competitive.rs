@@ -22,11 +22,11 @@ const BLOCKS: usize = 600;
 const MACHINES: [Costs; 6] = [intel(60.0), intel(137.0), intel(441.0), amd(60.0), amd(72.0), amd(82.0)];
 
 const fn intel(restore_ns: f64) -> Costs {
-    Costs { restore_ns: [restore_ns; 4], fault_ns: 718.0, alone_ns: 1_200.0, walk_ns: 2.5, count_ns: 0.0 }
+    Costs { restore_ns: [restore_ns; 4], fault_ns: 718.0, alone_ns: 1_200.0, walk_ns: 2.5 }
 }
 
 const fn amd(restore_ns: f64) -> Costs {
-    Costs { restore_ns: [restore_ns; 4], fault_ns: 1_010.0, alone_ns: 1_150.0, walk_ns: 2.5, count_ns: 0.0 }
+    Costs { restore_ns: [restore_ns; 4], fault_ns: 1_010.0, alone_ns: 1_150.0, walk_ns: 2.5 }
 }
 
 /// What noise does to each cost that the decisions know: factors that it lies between.
@@ -186,7 +186,6 @@ fn the_decisions_cost_little_more_than_the_best_in_hindsight() {
                 fault_ns: wrong(costs.fault_ns),
                 alone_ns: wrong(costs.alone_ns),
                 walk_ns: wrong(costs.walk_ns),
-                ..costs
             };
             for (name, pages, mut blocks) in traces(seed).into_iter().chain(recorded()) {
                 let (paid, trace) = online(known, costs, pages, &mut blocks);

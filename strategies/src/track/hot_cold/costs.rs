@@ -9,7 +9,6 @@ use memmap2::Advice;
 
 use crate::in_place::region::Region;
 use crate::learned::Costs;
-use crate::sys::faults;
 use crate::sys::page;
 use crate::sys::pagemap_scan::{Scanner, Select};
 use crate::sys::zero::Place;
@@ -24,13 +23,8 @@ static HERE: OnceLock<Costs> = OnceLock::new();
 
 impl Costs {
     /// Where a mechanism is missing, the strategy is unavailable, and typical figures do no harm.
-    const TYPICAL: Self = Self {
-        restore_ns: [50.0, 100.0, 150.0, 100.0],
-        fault_ns: 700.0,
-        alone_ns: 1_200.0,
-        walk_ns: 2.5,
-        count_ns: 600.0,
-    };
+    const TYPICAL: Self =
+        Self { restore_ns: [50.0, 100.0, 150.0, 100.0], fault_ns: 700.0, alone_ns: 1_200.0, walk_ns: 2.5 };
 
     /// The costs of this machine, measured on first use, in about two milliseconds.
     pub fn here() -> &'static Self {
@@ -61,14 +55,6 @@ impl Costs {
             Place::Between => far + Place::outside(bytes) * (between - far),
             Place::Beyond => beyond,
         }
-    }
-
-    /// Bytes of the largest memory that is restored as a whole in less time than it takes to ask whether any of it was written.
-    pub(super) fn whole(&self) -> usize {
-        let [near, ..] = self.restore_ns;
-        let bytes = (self.count_ns / near) as usize * page::size();
-        // Further away from the core, a page costs more.
-        if Place::of(bytes) == Place::Near { bytes } else { 0 }
     }
 
     fn measure() -> io::Result<Self> {
@@ -109,11 +95,7 @@ impl Costs {
         // Less what a call takes however little it passes over.
         let walk_ns = ((all - one) / (TRIED / page::size() - 1) as f64).max(0.1);
         let restore_ns = Place::all_fastest(pages.bytes_mut()).map(|tried| tried.page_ns);
-        let mut count_ns = f64::MAX;
-        for _ in 0..ROUNDS {
-            count_ns = count_ns.min(timed(page::size(), || faults::count().map(drop))?);
-        }
-        Ok(Self { restore_ns, fault_ns, alone_ns, walk_ns, count_ns })
+        Ok(Self { restore_ns, fault_ns, alone_ns, walk_ns })
     }
 }
 
@@ -133,13 +115,8 @@ fn timed(bytes: usize, act: impl FnOnce() -> io::Result<()>) -> io::Result<f64> 
 mod tests {
     use super::*;
 
-    const COSTS: Costs = Costs {
-        restore_ns: [50.0, 100.0, 200.0, 70.0],
-        fault_ns: 700.0,
-        alone_ns: 1_400.0,
-        walk_ns: 2.0,
-        count_ns: 330.0,
-    };
+    const COSTS: Costs =
+        Costs { restore_ns: [50.0, 100.0, 200.0, 70.0], fault_ns: 700.0, alone_ns: 1_400.0, walk_ns: 2.0 };
 
     #[test]
     fn patience_is_how_many_restores_a_fault_is_worth() {
@@ -147,13 +124,6 @@ mod tests {
         assert_eq!(COSTS.patience(700.0, 1), 29);
         assert_eq!(Costs { restore_ns: [900.0; 4], ..COSTS }.patience(0.0, 1), 1);
         assert_eq!(Costs { restore_ns: [0.1; 4], ..COSTS }.patience(0.0, 1), 1_000);
-    }
-
-    #[test]
-    fn a_memory_is_restored_as_a_whole_where_asking_costs_more() {
-        assert_eq!(COSTS.whole(), 6 * page::size());
-        assert_eq!(Costs { count_ns: 49.0, ..COSTS }.whole(), 0);
-        assert_eq!(Costs { count_ns: 1e9, ..COSTS }.whole(), 0);
     }
 
     #[test]
@@ -178,8 +148,8 @@ mod tests {
             return;
         }
         let costs = Costs::measure().expect("the probe has just performed it");
-        let Costs { restore_ns: [near, far, between, beyond], fault_ns, alone_ns, walk_ns, count_ns } = costs;
-        for ns in [near, far, between, beyond, fault_ns, alone_ns, walk_ns, count_ns] {
+        let Costs { restore_ns: [near, far, between, beyond], fault_ns, alone_ns, walk_ns } = costs;
+        for ns in [near, far, between, beyond, fault_ns, alone_ns, walk_ns] {
             assert!((0.1..1e7).contains(&ns), "{costs:?}");
         }
     }

@@ -346,8 +346,7 @@ mod tests {
         indexes.start * page::size()..indexes.end * page::size()
     }
 
-    const COSTS: Costs =
-        Costs { restore_ns: [100.0; 4], fault_ns: 200.0, alone_ns: 0.0, walk_ns: 0.0, count_ns: 0.0 };
+    const COSTS: Costs = Costs { restore_ns: [100.0; 4], fault_ns: 200.0, alone_ns: 0.0, walk_ns: 0.0 };
 
     /// Decisions with a patience of three resets.
     fn decisions() -> Decisions {

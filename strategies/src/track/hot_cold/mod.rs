@@ -21,8 +21,6 @@
 //! scanned in any case: what it has grown into may have been populated before, by a commit policy or since it is locked, and was
 //! written without a fault then.
 //!
-//! A memory of a few pages is restored as a whole, where that takes less time than to ask for the count: it is not tracked then.
-//!
 //! Blank pages that have been cold for long are given back, so that resident memory follows what blocks write; those that
 //! were committed or locked stay.
 //!
@@ -57,10 +55,6 @@ pub struct HotCold {
     faults: FaultCount,
     /// What is known of faults without asking, since the search of this reset.
     faulted: Option<bool>,
-    /// Bytes up to which a memory is restored as a whole; nothing once it has been larger, or faults are known without asking.
-    whole: usize,
-    /// Bytes that the last reset has restored without looking: nothing of them is known, and nothing protected.
-    unseen: Option<usize>,
 }
 
 impl Default for HotCold {
@@ -77,8 +71,6 @@ impl HotCold {
             decisions: Decisions::new(costs),
             faults: FaultCount::default(),
             faulted: None,
-            whole: costs.whole(),
-            unseen: None,
         }
     }
 }
@@ -100,20 +92,11 @@ impl Tracker for HotCold {
 
     fn dirty(&mut self, Search { pages, image, runs, faulted, done }: Search<'_>) -> io::Result<()> {
         self.faulted = faulted;
-        if faulted.is_some() || pages.size() > self.whole {
-            // Not for this once: what is protected would fault in each reset that restores the whole.
-            self.whole = 0;
-        } else {
-            self.unseen = Some(pages.size());
-            runs.push(0..pages.size());
-            return Ok(());
-        }
-        let was_unseen = self.unseen.take().is_some();
         let Self { protection, decisions, faults, .. } = self;
         let (bytes, page) = (pages.bytes(), page::size());
         let differs = |index| image.differs(index * page..(index + 1) * page, bytes);
         decisions.begin();
-        if was_unseen || faults.has_moved(faulted)? || protection.is_exceeded(pages) {
+        if faults.has_moved(faulted)? || protection.is_exceeded(pages) {
             // What this reset takes of faults itself is none of the next block's.
             faults.forget();
             let calls = done.syscalls;
@@ -136,15 +119,11 @@ impl Tracker for HotCold {
     }
 
     fn learned(&self) -> Option<Learned> {
-        let learned = self.decisions.learned();
-        Some(Learned { hot: self.unseen.map_or(learned.hot, |bytes| bytes / page::size()), ..learned })
+        Some(self.decisions.learned())
     }
 
     fn clean(&mut self, pages: &mut Pages<'_>, image: &Image, done: &mut Reset) -> io::Result<()> {
-        if self.unseen.is_some() {
-            return Ok(());
-        }
-        let Self { protection, decisions, faults, faulted, .. } = self;
+        let Self { protection, decisions, faults, faulted } = self;
         // What lies beyond was found for the first time, so that nothing there is meant to stay writable.
         protection.cover(pages, done)?;
         decisions.cool_down(|range| protection.protect(pages.addresses(range), done))?;
@@ -188,88 +167,3 @@ pub static CHECKED: Strategy = Strategy::in_place(
 /// What is written past the protection of pages is not found.
 const MUST_NOT: &[&Condition] =
     &[&condition::FOREIGN_WRITES, &condition::PINNED_WRITES, &condition::PINNED_PAGES];
-
-#[cfg(test)]
-mod tests {
-    use std::ops::Range;
-
-    use super::*;
-    use crate::in_place::region::Region;
-
-    /// Costs by which memories of up to four pages are restored as a whole.
-    const COSTS: Costs =
-        Costs { restore_ns: [100.0; 4], fault_ns: 700.0, alone_ns: 1_200.0, walk_ns: 2.5, count_ns: 400.0 };
-
-    /// What is restored after a block that wrote these pages, and in how many system calls it was found.
-    fn reset(
-        tracker: &mut HotCold,
-        pages: &mut Pages<'_>,
-        image: &Image,
-        writes: &[usize],
-        faulted: Option<bool>,
-    ) -> (Vec<Range<usize>>, u64) {
-        for index in writes {
-            pages.bytes_mut()[index * page::size()] = 1;
-        }
-        let (mut runs, mut done) = (Vec::new(), Reset::default());
-        tracker.dirty(Search { pages, image, runs: &mut runs, faulted, done: &mut done }).unwrap();
-        for run in &runs {
-            pages.bytes_mut()[run.clone()].fill(0);
-        }
-        let calls = done.syscalls;
-        tracker.clean(pages, image, &mut done).unwrap();
-        (runs.iter().map(|run| run.start / page::size()..run.end / page::size()).collect(), calls)
-    }
-
-    /// A tracker of a memory of so many pages.
-    fn tracked(size: usize, act: impl FnOnce(&mut HotCold, &Region, &Image)) {
-        if pagemap_scan::WRITE_PROTECT.available().is_err() {
-            eprintln!("NOT TESTED HERE: no asynchronous write-protection");
-            return;
-        }
-        let page = page::size();
-        let region = Region::reserve(size * page, 16 * page, page).unwrap();
-        // SAFETY: no instance owns the region, and this view is gone before there is another.
-        let pages = &mut unsafe { region.pages() };
-        let image = Image::capture(pages).unwrap();
-        let mut tracker = HotCold::new(COSTS);
-        tracker.start(pages).unwrap();
-        act(&mut tracker, &region, &image);
-    }
-
-    #[test]
-    fn a_few_pages_are_restored_as_a_whole_without_a_question() {
-        tracked(4, |tracker, region, image| {
-            // SAFETY: as above.
-            let pages = &mut unsafe { region.pages() };
-            for writes in [&[][..], &[1], &[0, 3]] {
-                assert_eq!(reset(tracker, pages, image, writes, None), (vec![0..4], 0));
-            }
-            assert_eq!(tracker.learned().map(|learned| learned.hot), Some(4));
-        });
-    }
-
-    #[test]
-    fn what_was_restored_as_a_whole_is_looked_for_once_faults_are_known() {
-        tracked(4, |tracker, region, image| {
-            // SAFETY: as above.
-            let pages = &mut unsafe { region.pages() };
-            reset(tracker, pages, image, &[2], None);
-            // No fault, and yet a page was written: none of them was protected.
-            let (runs, calls) = reset(tracker, pages, image, &[2], Some(false));
-            assert!(runs.iter().any(|run| run.contains(&2)) && calls > 0, "{runs:?}");
-            assert_eq!(tracker.whole, 0);
-        });
-    }
-
-    #[test]
-    fn more_pages_are_tracked_and_so_is_what_has_grown_beyond_a_few() {
-        tracked(8, |tracker, region, image| {
-            // SAFETY: as above.
-            let pages = &mut unsafe { region.pages() };
-            assert_eq!(reset(tracker, pages, image, &[5], None).0, [5..6]);
-            pages.shrink_to(4 * page::size()).unwrap();
-            assert_eq!(reset(tracker, pages, image, &[1], None).0, [1..2], "it was larger before");
-        });
-    }
-}
