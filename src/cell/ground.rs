@@ -18,7 +18,7 @@ use crate::measure::warm;
 use crate::protocol::schedule::{BLOCKS, Schedule, VIEWS};
 use crate::protocol::staging;
 use crate::protocol::{Spec, lacks};
-use crate::workload::host::{self, Base, BlockState, Entries, Shared, Spoken, Store};
+use crate::workload::host::{self, Base, BlockState, Entries, Exported, Shared, Spoken, Store};
 
 /// Ticks that each block has by the options, where these set the deadline and not the host: a block spends one.
 const ALLOWANCE: u64 = 3;
@@ -93,8 +93,8 @@ impl Ground {
 
     /// What makes the host's state for each block, over that store.
     pub(super) fn state(&self, store: &Shared) -> impl Fn() -> BlockState + Clone + Send + Sync + 'static {
-        let (store, most) = (store.clone(), self.spec.host.memory_bytes);
-        move || BlockState::new(store.clone()).limited(most)
+        let (store, most, memory) = (store.clone(), self.spec.host.memory_bytes, Exported::of(&self.module));
+        move || BlockState::new(store.clone()).limited(most).exported(memory)
     }
 
     /// What a store is given besides.

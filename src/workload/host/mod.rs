@@ -23,7 +23,7 @@ use wasmtime::{Caller, Extern, Linker, Memory, Module, Result, bail};
 
 pub use self::hash::{digest_of_nothing, hex};
 pub use self::metashrew::Metashrew;
-pub use self::state::{BlockState, Outcome, deadline, timed_out};
+pub use self::state::{BlockState, Exported, Outcome, deadline, timed_out};
 pub use self::store::{Base, Entries, Shared, Store, digest};
 pub use self::substreams::Substreams;
 pub use self::view::View;
@@ -363,7 +363,10 @@ fn called(caller: &mut Caller<'_, BlockState>) {
 /// The memory that a call is about.
 fn memory(caller: &mut Caller<'_, BlockState>) -> Result<Memory> {
     called(caller);
-    match caller.get_export(MEMORY) {
+    let known = caller.data().memory;
+    // One of another module is none here: by its name then.
+    let export = known.and_then(|known| caller.get_module_export(&known.0));
+    match export.or_else(|| caller.get_export(MEMORY)) {
         Some(Extern::Memory(memory)) => Ok(memory),
         _ => bail!("the guest exports no memory"),
     }

@@ -6,9 +6,10 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use wasmtime::{Result, StoreContextMut, Trap, UpdateDeadline};
+use wasmtime::{Module, ModuleExport, Result, StoreContextMut, Trap, UpdateDeadline};
 
 use super::super::scarcity::Scarcity;
+use super::MEMORY;
 use super::hash::hex;
 use super::store::{Shared, Store};
 
@@ -33,12 +34,31 @@ pub struct BlockState {
     /// What the block has done to the store, where its ABI lets a guest look at the store as it was before.
     changes: Vec<Change>,
     interrupt: Option<Interrupt>,
+    /// Where the guest's memory is, if that is known.
+    pub(super) memory: Option<Exported>,
     /// Whether the block lets others run where its deadline has passed, instead of ending there.
     waits: bool,
     /// What the guest may grow to; no limits unless a host sets some and hands them to its store.
     pub limits: wasmtime::StoreLimits,
     /// Has growth fail, once a host arms it and hands it to its store.
     pub scarcity: Scarcity,
+}
+
+/// Where a module exports its memory. To look the name up in each call of the host takes a tenth of a short view.
+#[derive(Clone, Copy)]
+pub struct Exported(pub(super) ModuleExport);
+
+impl Exported {
+    /// That of the module from which instances are made; nothing where it exports none.
+    pub fn of(module: &Module) -> Option<Self> {
+        module.get_export_index(MEMORY).map(Self)
+    }
+}
+
+impl fmt::Debug for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MEMORY)
+    }
 }
 
 /// A value of the store that a block has replaced.
@@ -104,6 +124,7 @@ impl BlockState {
             answer: Vec::new(),
             changes: Vec::new(),
             interrupt: None,
+            memory: None,
             waits: false,
             limits: wasmtime::StoreLimits::default(),
             scarcity: Scarcity::default(),
@@ -117,6 +138,12 @@ impl BlockState {
             self.limits = wasmtime::StoreLimitsBuilder::new().memory_size(bytes).build();
         }
         self
+    }
+
+    /// The state of a block of an instance whose memory is there.
+    #[must_use]
+    pub fn exported(self, memory: Option<Exported>) -> Self {
+        Self { memory, ..self }
     }
 
     /// Has the guest read and write another store.
