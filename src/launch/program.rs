@@ -207,7 +207,9 @@ mod tests {
     fn a_file_that_is_written_to_is_not_started_again_and_one_that_is_replaced_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program");
-        fs::copy(env::current_exe().unwrap(), &path).unwrap();
+        // By another process: a child that another test starts meanwhile would hold ours open for writing.
+        let copied = Command::new("cp").arg(env::current_exe().unwrap()).arg(&path).status().unwrap();
+        assert!(copied.success());
         let program = Program::open(&path).unwrap();
         let other = folder.path().join("other");
         fs::write(&other, "something else").unwrap();

@@ -13,6 +13,13 @@ pub fn resetbench() -> Command {
     command
 }
 
+/// Copies a program that is to be started, by another process: a child that some other test starts meanwhile would hold ours
+/// open for writing, and the kernel starts no file that anybody writes to (ETXTBSY).
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg(from).arg(to).status().expect("a process");
+    assert!(copied.success(), "cannot copy {}", from.display());
+}
+
 /// The committed reference run.
 pub fn committed() -> PathBuf {
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");

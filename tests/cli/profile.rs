@@ -14,7 +14,7 @@ use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{read, resetbench};
+use crate::common::{copy_program, read, resetbench};
 
 /// A profile in a folder of its own.
 struct Profile {
@@ -229,7 +229,7 @@ fn without_privileges_the_kernel_is_missing_and_the_remedy_is_said() {
     let place = tempfile::tempdir().expect("a folder");
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).expect("our own folder");
     let program = place.path().join("resetbench");
-    fs::copy(cargo_bin("resetbench"), &program).expect("a copy");
+    copy_program(&cargo_bin("resetbench"), &program);
     let out = place.path().join("out");
     let arguments = ["profile", "-w", "indexer/lru", "-s", "copy/full", "--seconds", "0.6", "--out"];
     const NOBODY: u32 = 65_534;

@@ -13,21 +13,21 @@ use resetbench::measure::row::Params;
 use resetbench::protocol::{Request, Spec, Timed, staging};
 use resetbench::workload::bundled;
 
-use crate::common::{list, read, text};
+use crate::common::{copy_program, list, read, text};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_resetbench");
 
 /// A copy of the program that a test may replace.
 pub fn copied(folder: &Path) -> PathBuf {
     let path = folder.join("resetbench");
-    fs::copy(BINARY, &path).unwrap();
+    copy_program(Path::new(BINARY), &path);
     path
 }
 
 /// Puts another program in its place, as a build does.
 pub fn replace(path: &Path) {
     let other = path.with_extension("new");
-    fs::copy("/bin/false", &other).unwrap();
+    copy_program(Path::new("/bin/false"), &other);
     fs::rename(&other, path).unwrap();
 }
 
